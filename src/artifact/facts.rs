@@ -1,0 +1,154 @@
+//! The fields that inspections and comparisons produce.
+
+use crate::event::field::{Field, FieldType, field};
+
+/// Facts of one inspection. Each list fact `artifact.X` also has `artifact.diff.added.X` and
+/// `artifact.diff.removed.X` in an `artifact_diff` event.
+pub const FIELDS: &[Field] = &[
+    field("artifact.format", FieldType::Text, "Format by content, for example `pickle` or `safetensors`."),
+    field("artifact.declared_format", FieldType::Text, "Format that the file name claims, where it claims one."),
+    field("artifact.extension_mismatch", FieldType::Bool, "The name claims a format that the content is not."),
+    field("artifact.size", FieldType::Integer, "Bytes."),
+    field("artifact.issues", FieldType::TextList, "Codes of what was broken or not looked at."),
+    field("artifact.members", FieldType::TextList, "Paths inside the container."),
+    // Pickle
+    field("artifact.pickle.protocol", FieldType::Integer, "Highest protocol seen, 0 to 5."),
+    field("artifact.pickle.streams", FieldType::Integer, "Pickle streams in the artifact and its members."),
+    field("artifact.pickle.globals", FieldType::TextList, "Every `module.name` that loading would import."),
+    field("artifact.pickle.calls", FieldType::TextList, "Every `module.name` that loading would call."),
+    field(
+        "artifact.pickle.dangerous",
+        FieldType::TextList,
+        "Globals that are known means of execution, file or network access.",
+    ),
+    field(
+        "artifact.pickle.dangerous_calls",
+        FieldType::TextList,
+        "Those of them that loading would call, directly or through another callable.",
+    ),
+    field(
+        "artifact.pickle.unlisted",
+        FieldType::TextList,
+        "Globals that are neither vetted nor known to be dangerous.",
+    ),
+    field("artifact.pickle.unlisted_calls", FieldType::TextList, "Those of them that loading would call."),
+    field(
+        "artifact.pickle.suspicious_arguments",
+        FieldType::TextList,
+        "Arguments of unlisted calls that look like commands, URLs, paths or code; shortened.",
+    ),
+    field("artifact.pickle.arguments", FieldType::TextList, "Texts handed to dangerous calls; shortened."),
+    field(
+        "artifact.pickle.nested_loaders",
+        FieldType::TextList,
+        "Callables that would deserialise further bytes, for example `pickle.loads`.",
+    ),
+    field(
+        "artifact.pickle.nested",
+        FieldType::Integer,
+        "Pickles found inside byte strings or texts of a pickle, or in object arrays where none belong.",
+    ),
+    field("artifact.pickle.broken", FieldType::Bool, "A stream ends in an error."),
+    field(
+        "artifact.pickle.broken_after_call",
+        FieldType::Bool,
+        "A stream ends in an error after a dangerous or unlisted call was made.",
+    ),
+    field(
+        "artifact.pickle.anomalies",
+        FieldType::TextList,
+        "Tricks against parsers: `frame_boundary`, `extension_registry`, `dotted_name`, `computed_name`, `misplaced_proto`, `expansion`.",
+    ),
+    // Containers
+    field(
+        "artifact.container.anomalies",
+        FieldType::TextList,
+        "Disagreements inside the container: `duplicate_entry`, `hidden_entry`, `name_mismatch`, `crc_mismatch`, `flag_bits`, `prefix_data`, `trailing_data`, `several_directories`, `size_mismatch`, `unexpected_container`, `no_directory`, `several_data_pickles`, `legacy_magic`.",
+    ),
+    field(
+        "artifact.container.escapes",
+        FieldType::TextList,
+        "Members that would leave the directory: traversal, absolute paths, links, devices.",
+    ),
+    field("artifact.container.bomb", FieldType::TextList, "Resource bombs: `ratio`, `size`, `overlap`, `depth`."),
+    field(
+        "artifact.embedded_executables",
+        FieldType::TextList,
+        "Native or script payloads with their place, for example `elf@4096`.",
+    ),
+    // Tensors
+    field("artifact.tensors.count", FieldType::Integer, "Tensors declared."),
+    field("artifact.tensors.bytes", FieldType::Integer, "Bytes that the tensors declare."),
+    field(
+        "artifact.tensors.anomalies",
+        FieldType::TextList,
+        "Header lies: `overlap`, `gap`, `out_of_bounds`, `duplicate_name`, `header_size`, `shape_mismatch`, `trailing_data`, `unknown_type`.",
+    ),
+    field(
+        "artifact.metadata.suspicious",
+        FieldType::TextList,
+        "Metadata keys whose value holds code, a URL or a pickle.",
+    ),
+    // GGUF and chat templates
+    field("artifact.gguf.version", FieldType::Integer, "Version of the GGUF header."),
+    field(
+        "artifact.gguf.anomalies",
+        FieldType::TextList,
+        "Header lies: `count`, `length`, `type`, `alignment`, `duplicate_key`, `offset`, `dimensions`.",
+    ),
+    field("artifact.chat_template.digest", FieldType::Text, "SHA-256 of the chat template's text."),
+    field(
+        "artifact.chat_template.unsafe",
+        FieldType::TextList,
+        "What in the template's syntax tree could run code: `dunder:__class__`, `include`, `import`, `call:…`, `format`.",
+    ),
+    field("artifact.chat_template.unparsed", FieldType::Bool, "The template is no valid Jinja."),
+    // Files shipped with a model
+    field(
+        "artifact.code_files",
+        FieldType::TextList,
+        "Python or notebook sources that loading would run or could import.",
+    ),
+    field(
+        "artifact.remote_code",
+        FieldType::TextList,
+        "References to code that a loader would import: `auto_map:…`, `loader_module:…`, `code_paths:…`.",
+    ),
+    field(
+        "artifact.code.sinks",
+        FieldType::TextList,
+        "Calls in shipped code that execute, reach the network or read the environment.",
+    ),
+    field(
+        "artifact.packaging.dangers",
+        FieldType::TextList,
+        "Dangers in MLmodel, conda and requirements files: `git_url`, `direct_url`, `extra_index`, `index`, `interpolation`, `yaml_tag`, `loader_module`.",
+    ),
+    field("artifact.requirements", FieldType::TextList, "Requirements as written, one each."),
+    field(
+        "artifact.secrets",
+        FieldType::TextList,
+        "Kinds and places of secrets, never their text: `aws_access_key@line 3`.",
+    ),
+    field("artifact.config.label_map", FieldType::TextList, "`id=label` pairs of `id2label`."),
+    field("artifact.config.architectures", FieldType::TextList, "Architectures that a configuration names."),
+    field("artifact.tokenizer.digest", FieldType::Text, "SHA-256 over the tokenizer's vocabulary, in id order."),
+    field("artifact.tokenizer.tokens", FieldType::Integer, "Entries of the vocabulary."),
+    field("artifact.tokenizer.pipeline", FieldType::Text, "SHA-256 over normalizer, pre-tokenizer and decoder."),
+];
+
+/// Facts that only a comparison has. The previous version is the last one of the same lineage.
+pub const DIFF_FIELDS: &[Field] = &[
+    field("artifact.previous_hash", FieldType::Text, "Digest of the previous version."),
+    field("artifact.previous_format", FieldType::Text, "Its format."),
+    field("artifact.diff.changed", FieldType::TextList, "Paths of the facts that differ."),
+    field("artifact.diff.tensors.added", FieldType::TextList, "Names of tensors that are new."),
+    field("artifact.diff.tensors.removed", FieldType::TextList, "Names of tensors that are gone."),
+    field("artifact.diff.tensors.changed", FieldType::TextList, "Names of tensors whose bytes differ."),
+    field("artifact.diff.tensors.reshaped", FieldType::TextList, "Names of tensors whose type or shape differs."),
+    field(
+        "artifact.diff.tensors.equal",
+        FieldType::Bool,
+        "Both versions have tensors, and their names, types, shapes and bytes agree.",
+    ),
+];

@@ -1,0 +1,101 @@
+//! Identify, hash, inspect and compare artifacts without ever loading one.
+//!
+//! Bytes come through [`Bytes`]; nothing here opens a file, reads a clock or spawns. Inspection
+//! never fails: it yields facts, and says where it had to stop.
+
+pub mod facts;
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Fields, Sha256};
+
+/// Random access to bytes that lie somewhere: a file, a remote object, memory.
+pub trait Bytes: Send + Sync {
+    /// Length when it was opened.
+    fn len(&self) -> u64;
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads at most `buffer.len()` bytes from `offset`; 0 means the end.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+/// What one inspection may use. Whatever is cut off is an issue in the report.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes read for inspection (hashing is not counted), members included.
+    pub read_bytes_max: u64,
+    /// Bytes that decompression may yield altogether.
+    pub inflate_bytes_max: u64,
+    /// Bytes of one header, one pickle or one member held in memory.
+    pub item_bytes_max: u64,
+    /// Containers in containers.
+    pub depth_max: u32,
+    /// Members of all containers together.
+    pub members_max: u32,
+    /// Pickle opcodes of all streams together.
+    pub opcodes_max: u64,
+    /// Items kept in one fact that is a list.
+    pub list_items_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            read_bytes_max: 1 << 30,
+            inflate_bytes_max: 256 << 20,
+            item_bytes_max: 16 << 20,
+            depth_max: 6,
+            members_max: 20_000,
+            opcodes_max: 20_000_000,
+            list_items_max: 256,
+        }
+    }
+}
+
+/// Why an inspection is not complete, or what about the bytes is broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issue {
+    /// Closed set, for example `truncated`, `budget_exceeded`, `malformed`.
+    pub code: String,
+    /// What a person needs: the place and the remedy.
+    pub detail: String,
+    /// Path inside containers, `archive/data.pkl`; empty for the artifact itself.
+    pub member: String,
+}
+
+/// A named stretch of bytes whose own digest makes a diff worth reading: a tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    pub name: String,
+    /// Data type as the format names it, for example `F32`.
+    pub dtype: String,
+    pub shape: Vec<u64>,
+    /// First byte and the byte after the last.
+    pub start: u64,
+    pub end: u64,
+    /// BLAKE3 of the bytes in hexadecimal, once hashed.
+    pub digest: Option<String>,
+}
+
+/// Digest of all bytes, and of each segment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hashed {
+    pub sha256: Sha256,
+    pub size: u64,
+    pub segments: Vec<Segment>,
+}
+
+/// What one inspection found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    /// Name of the format, one of [`facts::FORMATS`].
+    pub format: &'static str,
+    /// Facts by declared field; see [`facts`].
+    pub facts: Fields,
+    pub issues: Vec<Issue>,
+}

@@ -1,0 +1,9 @@
+//! What every floor stands on: no word of the domain here.
+
+pub mod backoff;
+pub mod clock;
+pub mod files;
+pub mod metrics;
+pub mod secret;
+pub mod text;
+pub mod yaml;

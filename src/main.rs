@@ -1,0 +1,5 @@
+//! The `lanner` program; everything it does is in the library.
+
+fn main() -> std::process::ExitCode {
+    lanner::cli::main()
+}

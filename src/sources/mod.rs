@@ -1,0 +1,227 @@
+//! Observe and open: the places where artifacts, registry records and log lines come from.
+//!
+//! Notifications are hints; listing and comparing is the truth. A source tells the whole of what
+//! it sees as records; what changed against the durable snapshot is decided by whoever keeps it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::artifact::Bytes;
+use crate::event::{ArtifactRef, Fields, Place, Subject};
+
+/// What a source saw, in the words of a Kubernetes watch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    /// A complete listing begins: after a start, or after a loss of hints.
+    Init,
+    /// One record of that listing.
+    InitApply(Record),
+    /// The listing is complete: what it did not name is gone.
+    InitDone,
+    /// A record is new or changed.
+    Apply(Record),
+    /// The record with this key is gone.
+    Delete(String),
+    /// One complete line of a log.
+    Line(Line),
+    /// How far a log was read, without a line to go with it: a rotation, or lines left out.
+    Checkpoint(Checkpoint),
+}
+
+/// One thing that a source keeps watch over, as it stands now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Unique within the source, for example a path or `version/fraud-clf/3`.
+    pub key: String,
+    pub kind: RecordKind,
+    /// Changes whenever the record may have changed, for example size, times and inode of a file,
+    /// or an ETag. Equal signatures are taken as equal bytes until the next full verification.
+    pub signature: String,
+    pub subject: Subject,
+    /// The bytes, where the record has any; they are fetched, hashed and inspected.
+    pub artifact: Option<ArtifactRef>,
+    /// When the source says that it last changed.
+    pub time: Option<Timestamp>,
+    pub place: Place,
+    /// Declared fields of this source.
+    pub attributes: Fields,
+    pub hint: Hint,
+}
+
+/// What kind of thing a record describes; it decides how a change is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordKind {
+    /// Bytes at a path.
+    Artifact,
+    /// Bytes that belong to a registered model version: they must never change.
+    VersionArtifact,
+    Model,
+    ModelVersion,
+}
+
+/// What made the source look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hint {
+    Inotify,
+    Poll,
+    Sweep,
+}
+
+impl Hint {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inotify => "inotify",
+            Self::Poll => "poll",
+            Self::Sweep => "sweep",
+        }
+    }
+}
+
+/// One complete line of a log, and how far the log is read with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    pub text: String,
+    pub time: Option<Timestamp>,
+    pub subject: Subject,
+    pub place: Place,
+    /// Sigma `logsource.product`: `kubernetes`, `docker` or `file`.
+    pub product: &'static str,
+    /// Declared fields: path, stream, and those of a JSON line.
+    pub attributes: Fields,
+    pub checkpoint: Checkpoint,
+}
+
+/// How far something was read; committed with the events that it led to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Unique within the source.
+    pub key: String,
+    /// The source's own, opaque to everybody else. `null` forgets the checkpoint.
+    pub position: serde_json::Value,
+}
+
+/// What a source is given to run with.
+pub struct Context {
+    /// A full channel makes the source wait.
+    pub out: mpsc::Sender<Observation>,
+    /// Return soon after it is cancelled.
+    pub stop: CancellationToken,
+    /// Checkpoints committed before, by key.
+    pub checkpoints: BTreeMap<String, serde_json::Value>,
+    /// Where to tell how things stand.
+    pub status: Arc<Status>,
+    /// Where to count what was seen, missed and dropped.
+    pub metrics: SourceMetrics,
+}
+
+pub use crate::base::metrics::SourceMetrics;
+
+/// Whether a source sees; read by readiness and the status page.
+#[derive(Debug, Default)]
+pub struct Status {
+    state: std::sync::Mutex<State>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct State {
+    /// The first listing is complete.
+    pub synced: bool,
+    /// Why the source cannot see all it should: reason (closed set) and a sentence with a remedy.
+    pub blind: BTreeMap<String, String>,
+    pub last_success: Option<Timestamp>,
+    /// Records or files watched.
+    pub watched: u64,
+}
+
+impl Status {
+    pub fn read(&self) -> State {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    pub fn change(&self, edit: impl FnOnce(&mut State)) {
+        edit(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+}
+
+/// Why a source cannot go on, by what its owner does next.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Try again later.
+    #[error("{what}")]
+    Transient {
+        what: String,
+        #[source]
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A person must act: credentials, permissions, configuration. Still retried, slowly.
+    #[error("{what}")]
+    Denied {
+        what: String,
+        #[source]
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+/// Why bytes could not be opened, by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Forget it: it is no longer there.
+    #[error("it is gone")]
+    Gone,
+    /// A person must act.
+    #[error("access was denied")]
+    Denied(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Try again later.
+    #[error("it cannot be read now")]
+    Transient(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It is not the kind of thing to read, or larger than allowed.
+    #[error("it is refused: {0}")]
+    Refused(String),
+}
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Bytes opened for reading, and a way to tell whether they changed meanwhile.
+pub trait Opened: Bytes {
+    /// True when the bytes are still those that were opened: same inode, size and times, or ETag.
+    fn unchanged(&self) -> bool;
+}
+
+/// Opens the artifacts that a source speaks of.
+pub trait Store: Send + Sync {
+    fn open<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Box<dyn Opened>, StoreError>>;
+}
+
+/// Observes one place. Run again after an error, with back-off, by its owner.
+pub trait Source: Send + Sync {
+    /// Name as configured.
+    fn name(&self) -> &str;
+    /// Sigma `logsource.product` of its events.
+    fn product(&self) -> &'static str;
+    fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>>;
+    /// The store of its artifacts, if its records have any.
+    fn store(&self) -> Option<Arc<dyn Store>>;
+    /// How a change of a record that is not bytes is told: `event.action` with further fields.
+    /// `old` is `None` for a new record, `new` is `None` for one that is gone.
+    fn changes(&self, _kind: RecordKind, _old: Option<&Fields>, _new: Option<&Fields>) -> Vec<Change> {
+        Vec::new()
+    }
+}
+
+/// One `model_registry` event in the making.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// For example `alias.moved`.
+    pub action: &'static str,
+    /// What changed, beside the record's attributes.
+    pub fields: Fields,
+}
