@@ -1,1 +1,24 @@
-//! Soon.
+//! The running agent: stages joined by bounded queues, and what keeps them going.
+//!
+//! ```text
+//! source ─→ pipeline ─→ examine ─→ tell ─→ judge ─→ committer ─→ outbox ─→ deliver
+//!           snapshot    hash,      events  rules,   one          per sink
+//!           compared    inspect            mutes    transaction
+//! ```
+
+pub mod committer;
+pub mod deliver;
+pub mod examine;
+pub mod health;
+pub mod http;
+pub mod judge;
+pub mod pipeline;
+pub mod readiness;
+pub mod reload;
+pub mod rules;
+pub mod run;
+pub mod supervisor;
+pub mod telemetry;
+pub mod tell;
+
+pub use run::{Agent, AgentError, Settings};

@@ -91,11 +91,10 @@ pub struct Hashed {
 }
 
 /// What one inspection found.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Name of the format, one of [`facts::FORMATS`].
-    pub format: &'static str,
-    /// Facts by declared field; see [`facts`].
+    pub format: String,
+    #[serde(skip)]
     pub facts: Fields,
     pub issues: Vec<Issue>,
 }

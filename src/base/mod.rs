@@ -3,6 +3,8 @@
 pub mod backoff;
 pub mod clock;
 pub mod files;
+pub mod http;
+pub mod log;
 pub mod metrics;
 pub mod secret;
 pub mod text;

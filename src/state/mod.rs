@@ -1,1 +1,173 @@
-//! Soon.
+//! What the agent remembers, in one embedded database: inventory, checkpoints and outbox.
+//!
+//! Everything that one observation led to is committed in one transaction, so that a crash leaves
+//! either all of it or nothing. SQLite in WAL mode: a commit that carries alerts is synced to the
+//! disk before it counts, one that only remembers what can be seen again is not.
+
+pub mod checkpoints;
+pub mod commit;
+pub mod inventory;
+pub mod outbox;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+pub use commit::{Commit, Committed, RecordChange, Seen};
+pub use inventory::{Blob, Placed};
+pub use outbox::{DeadLetter, Stored};
+pub use schema::VERSION;
+
+/// The embedded database. Cheap to clone; calls block, so run them where blocking is allowed.
+#[derive(Clone)]
+pub struct State {
+    connection: Arc<Mutex<Connection>>,
+    path: PathBuf,
+}
+
+/// Why the state cannot be used, by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The directory or file cannot be made or opened: a person must act.
+    #[error("the state in `{path}` cannot be opened; check that the directory exists, is writable and has space")]
+    Open { path: String, #[source] cause: Box<dyn std::error::Error + Send + Sync> },
+    /// It was written by a newer program.
+    #[error("the state in `{path}` has schema version {found}, this program knows {known}; run the newer program, or name another directory")]
+    Newer { path: String, found: i64, known: i64 },
+    /// Another agent uses it.
+    #[error("the state in `{path}` is in use by another lanner; stop it, or name another directory with `--state`")]
+    Locked { path: String },
+    /// Try again: no space, or busy.
+    #[error("the state cannot be written now")]
+    Transient(#[source] rusqlite::Error),
+    /// What is stored cannot be read.
+    #[error("the state holds something unreadable: {0}")]
+    Unreadable(String),
+}
+
+impl From<rusqlite::Error> for StateError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Transient(error)
+    }
+}
+
+/// Whether this program will write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The agent: takes the lock that keeps a second agent out.
+    Agent,
+    /// A verb that lists, or that marks a dead letter for another try, beside a running agent.
+    Visitor,
+}
+
+impl State {
+    /// Opens the database `lanner.db` in a directory, making both if they are missing.
+    ///
+    /// A file that is no database or is corrupt is set aside as `lanner.db.corrupt-<n>`, and a new
+    /// one is begun; [`Opened::set_aside`] says where.
+    pub fn open(directory: &Path, mode: Mode) -> Result<Opened, StateError> {
+        let path = directory.join("lanner.db");
+        let fail = |cause: Box<dyn std::error::Error + Send + Sync>| StateError::Open {
+            path: directory.display().to_string(),
+            cause,
+        };
+        if mode == Mode::Agent {
+            std::fs::create_dir_all(directory).map_err(|error| fail(error.into()))?;
+        } else if !path.exists() {
+            return Err(fail(format!("`{}` does not exist yet: has the agent run?", path.display()).into()));
+        }
+        let lock = match mode {
+            Mode::Agent => Some(lock(directory)?),
+            Mode::Visitor => None,
+        };
+        let mut set_aside = None;
+        let connection = match connect(&path) {
+            Ok(connection) => connection,
+            Err(error) if mode == Mode::Agent && is_corrupt(&error) => {
+                set_aside = Some(put_aside(&path).map_err(|error| fail(error.into()))?);
+                connect(&path).map_err(|error| fail(error.into()))?
+            }
+            Err(error) => return Err(fail(error.into())),
+        };
+        let found = schema::migrate(&connection).map_err(|error| fail(error.into()))?;
+        if found > VERSION {
+            return Err(StateError::Newer { path: directory.display().to_string(), found, known: VERSION });
+        }
+        let state = Self { connection: Arc::new(Mutex::new(connection)), path: directory.to_owned() };
+        Ok(Opened { state, set_aside, lock })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An opened state, and what had to be done for it.
+pub struct Opened {
+    pub state: State,
+    /// Where a corrupt database was moved to.
+    pub set_aside: Option<PathBuf>,
+    /// Held as long as the agent runs.
+    pub lock: Option<std::fs::File>,
+}
+
+fn lock(directory: &Path) -> Result<std::fs::File, StateError> {
+    let path = directory.display().to_string();
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(directory.join("lanner.lock"))
+        .map_err(|error| StateError::Open { path: path.clone(), cause: error.into() })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StateError::Locked { path }),
+        Err(std::fs::TryLockError::Error(error)) => Err(StateError::Open { path, cause: error.into() }),
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    // 8 MiB: enough for the inner pages of a million records.
+    connection.pragma_update(None, "cache_size", -8192)?;
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" {
+        Ok(connection)
+    } else {
+        Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(verdict)))
+    }
+}
+
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+    )
+}
+
+/// Moves the database and its journals out of the way, keeping them for a person to look at.
+fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let name = |n: u32| path.with_file_name(format!("lanner.db.corrupt-{n}"));
+    let aside = (1..1000).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(1000));
+    std::fs::rename(path, &aside)?;
+    for suffix in ["-wal", "-shm"] {
+        let mut journal = path.as_os_str().to_owned();
+        journal.push(suffix);
+        match std::fs::remove_file(&journal) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(aside)
+}

@@ -1,0 +1,124 @@
+//! Open, hash and look into an artifact, on a thread where blocking is allowed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::artifact::{self, Issue, Limits, Report};
+use crate::base::metrics::Metrics;
+use crate::event::ArtifactRef;
+use crate::sources::{Opened, Store, StoreError};
+use crate::state::{Blob, State};
+
+/// Looks into artifacts, a bounded number at a time. Cheap to clone.
+#[derive(Clone)]
+pub struct Examiner {
+    state: State,
+    metrics: Metrics,
+    limits: Arc<Limits>,
+    permits: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+/// Why there is no result, by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum ExamineError {
+    /// Forget it.
+    #[error("it is gone")]
+    Gone,
+    /// Try again after a while.
+    #[error("{0}")]
+    Again(String),
+    /// Not to be read at all: remember it without bytes.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Examiner {
+    /// `workers` artifacts are looked into at the same time.
+    pub fn new(state: State, metrics: Metrics, limits: Limits, workers: usize, timeout: Duration) -> Self {
+        Self { state, metrics, limits: Arc::new(limits), permits: Arc::new(Semaphore::new(workers.max(1))), timeout }
+    }
+
+    /// Digest and facts of an artifact. Bytes seen before are hashed, not inspected.
+    pub async fn examine(&self, store: &dyn Store, artifact: &ArtifactRef) -> Result<Blob, ExamineError> {
+        let _permit = self.permits.acquire().await.map_err(|_| ExamineError::Again("the agent is stopping".into()))?;
+        let opened = store.open(artifact).await.map_err(|error| judge(&error))?;
+        let cancelled = Arc::new(AtomicBool::new(false));
+        // Tells the thread to stop when this future is dropped, by a timeout or at shutdown.
+        let _guard = CancelOnDrop(Arc::clone(&cancelled));
+        let (examiner, name) = (self.clone(), artifact.path.clone());
+        let work = tokio::task::spawn_blocking(move || examiner.look(&*opened, &name, &cancelled));
+        match tokio::time::timeout(self.timeout, work).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(ExamineError::Again(error.to_string())),
+            Err(_) => {
+                self.metrics.artifacts_skipped.with_label_values(&["timeout"]).inc();
+                Err(ExamineError::Refused(format!("looking into it took longer than {:?}", self.timeout)))
+            }
+        }
+    }
+
+    fn look(&self, bytes: &dyn Opened, name: &str, cancelled: &AtomicBool) -> Result<Blob, ExamineError> {
+        let again = |error: std::io::Error| ExamineError::Again(format!("reading failed: {error}"));
+        let segments = guarded(|| artifact::segments(bytes, &self.limits)).unwrap_or_default();
+        let hashed = artifact::hash(bytes, segments, &|| cancelled.load(Ordering::Relaxed))
+            .map_err(again)?
+            .ok_or_else(|| ExamineError::Again("stopped".to_owned()))?;
+        self.metrics.hashed_bytes.inc_by(hashed.size);
+        if !bytes.unchanged() {
+            return Err(ExamineError::Again("it changed while it was read".to_owned()));
+        }
+        match self.state.blob(&hashed.sha256) {
+            Ok(Some(known)) => {
+                self.metrics.artifacts_known.inc();
+                return Ok(known);
+            }
+            Ok(None) => {}
+            // Inspecting once too often is better than not at all.
+            Err(error) => tracing::warn!(%error, "the inventory could not be asked"),
+        }
+        let report = guarded(|| artifact::inspect(bytes, name, &self.limits)).unwrap_or_else(|| self.bug(name));
+        if !bytes.unchanged() {
+            return Err(ExamineError::Again("it changed while it was looked into".to_owned()));
+        }
+        self.metrics.artifacts_inspected.with_label_values(&[report.format.as_str()]).inc();
+        Ok(Blob { sha256: hashed.sha256, size: hashed.size, report, segments: hashed.segments })
+    }
+
+    /// A bug in an inspector costs one artifact, not the agent.
+    fn bug(&self, name: &str) -> Report {
+        self.metrics.artifacts_skipped.with_label_values(&["panic"]).inc();
+        tracing::error!(artifact = name, "inspection failed by a bug of ours; please report it");
+        let detail = "inspection failed by a bug; nothing is known about the content".to_owned();
+        let mut report = Report { format: "unknown".into(), ..Report::default() };
+        report.issues.push(Issue { code: "internal_error".to_owned(), detail, member: String::new() });
+        report.facts.insert("artifact.issues".to_owned(), vec!["internal_error"].into());
+        report.facts.insert("artifact.format".to_owned(), "unknown".into());
+        report
+    }
+}
+
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn judge(error: &StoreError) -> ExamineError {
+    match error {
+        StoreError::Gone => ExamineError::Gone,
+        StoreError::Denied(cause) => ExamineError::Again(format!("access was denied: {cause}")),
+        StoreError::Transient(cause) => ExamineError::Again(format!("it cannot be read now: {cause}")),
+        StoreError::Refused(why) => ExamineError::Refused(why.clone()),
+    }
+}

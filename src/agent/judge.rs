@@ -1,0 +1,83 @@
+//! From events to alerts: rules in force, mutes, and when a finding is told again.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::alert::{self, Mute};
+use crate::base::metrics::Metrics;
+use crate::detect::{Rule, RuleSet};
+use crate::event::{Event, EventKind};
+use crate::state::commit::{Raised, repeat_key};
+
+/// What is decided with, swapped in whole by a reload.
+pub struct Law {
+    pub rules: RuleSet,
+    pub mutes: Vec<Mute>,
+    /// Milliseconds for which the same finding is not told again.
+    pub repeat_after_millis: i64,
+}
+
+/// Decides what an event leads to. Cheap to clone.
+#[derive(Clone)]
+pub struct Judge {
+    law: Arc<RwLock<Arc<Law>>>,
+    metrics: Metrics,
+}
+
+impl Judge {
+    pub fn new(law: Law, metrics: Metrics) -> Self {
+        announce(&law, &metrics);
+        Self { law: Arc::new(RwLock::new(Arc::new(law))), metrics }
+    }
+
+    /// Puts other rules in force, for every event that is judged from now on.
+    pub fn replace(&self, law: Law) {
+        announce(&law, &self.metrics);
+        *self.law.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(law);
+    }
+
+    /// The rules in force.
+    pub fn law(&self) -> Arc<Law> {
+        Arc::clone(&self.law.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// All alerts that the events lead to, judged by one and the same law.
+    pub fn judge(&self, events: &[Event]) -> Vec<Raised> {
+        let law = self.law();
+        let ruleset = law.rules.digest().to_string();
+        let mut raised = Vec::new();
+        for event in events {
+            self.metrics.events_processed.with_label_values(&[event.kind.category()]).inc();
+            self.metrics.rule_evaluations.inc();
+            for rule in law.rules.matches(event) {
+                self.raise(&law, rule, event, &ruleset, &mut raised);
+            }
+        }
+        raised
+    }
+
+    fn raise(&self, law: &Law, rule: &Rule, event: &Event, ruleset: &str, raised: &mut Vec<Raised>) {
+        let alert = alert::compose(rule.to_alert_rule(), rule.severity, event, rule.evidence(event), ruleset);
+        if law.mutes.iter().any(|mute| mute.covers(&alert, crate::base::clock::now())) {
+            self.metrics.detections_suppressed.with_label_values(&[alert.rule.id.as_str(), "mute"]).inc();
+            return;
+        }
+        // A registry's events have no digest: each change is a finding of its own.
+        let subject = match event.kind {
+            EventKind::ModelRegistry => format!("{}\0{}", event.subject.name, event.id),
+            EventKind::ArtifactChange
+            | EventKind::ArtifactScan
+            | EventKind::ArtifactDiff
+            | EventKind::TrainingLog
+            | EventKind::AgentHealth => event.subject.name.clone(),
+        };
+        let repeat_key = repeat_key(&alert.rule.id, &event.source, &subject, event.digest.as_ref());
+        raised.push(Raised { alert, repeat_key, repeat_after_millis: law.repeat_after_millis });
+    }
+}
+
+fn announce(law: &Law, metrics: &Metrics) {
+    for rule in law.rules.rules() {
+        metrics.announce_rule(rule.display_id(), rule.severity.as_str());
+    }
+    metrics.announce_ruleset(&law.rules.digest().to_string(), law.rules.rules().len());
+}

@@ -1,0 +1,235 @@
+//! One source's stage: compares what it tells with the durable snapshot, and hands in what follows.
+//!
+//! Records are looked at side by side, but two observations of one record never are: the second
+//! waits for the first to be durable, and of several that wait only the last one counts.
+
+mod records;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use self::records::Records;
+use super::committer::{Closed, Desk};
+use super::examine::Examiner;
+use super::judge::Judge;
+use super::tell::{self, Origin};
+use crate::base::clock;
+use crate::base::metrics::Metrics;
+use crate::event::digest;
+use crate::sources::{Checkpoint, Line, Observation, Record, Source};
+use crate::state::{Commit, RecordChange, State};
+
+/// Observations taken at once.
+const BATCH: usize = 512;
+/// Records under way at the same time.
+const JOBS_MAX: usize = 64;
+
+/// What the stages of all sources share.
+#[derive(Clone)]
+pub struct Shared {
+    pub state: State,
+    pub desk: Desk,
+    pub judge: Judge,
+    pub examiner: Examiner,
+    pub metrics: Metrics,
+    pub host: Option<String>,
+}
+
+/// The stage of one source.
+pub struct Pipeline {
+    shared: Shared,
+    source: Arc<dyn Source>,
+    origin: Origin,
+    records: Arc<Records>,
+    jobs: JoinSet<Result<String, Closed>>,
+    /// Records under way, each with the observation that came meanwhile.
+    busy: HashMap<String, Option<Task>>,
+    /// Keys of the listing under way, as digests: a million keys take 16 MB.
+    listing: Option<HashSet<[u8; 16]>>,
+    listed: bool,
+}
+
+/// One thing to do about one record.
+#[derive(Debug, Clone)]
+enum Task {
+    Put { record: Box<Record>, first_listing: bool },
+    Remove { key: String },
+}
+
+impl Task {
+    fn key(&self) -> &str {
+        match self {
+            Self::Put { record, .. } => &record.key,
+            Self::Remove { key } => key,
+        }
+    }
+}
+
+impl Pipeline {
+    /// `listed`: an earlier run completed the source's first listing.
+    pub fn new(shared: Shared, source: Arc<dyn Source>, listed: bool) -> Self {
+        let origin = Origin {
+            source: source.name().to_owned(),
+            product: source.product().to_owned(),
+            host: shared.host.clone(),
+        };
+        let records = Arc::new(Records::new(shared.clone(), Arc::clone(&source), origin.clone()));
+        Self { shared, source, origin, records, jobs: JoinSet::new(), busy: HashMap::new(), listing: None, listed }
+    }
+
+    /// Runs until the source's side of the queue is closed and everything is durable.
+    pub async fn run(mut self, mut observations: mpsc::Receiver<Observation>) -> Result<(), Closed> {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                count = observations.recv_many(&mut batch, BATCH), if self.jobs.len() < JOBS_MAX => {
+                    if count == 0 {
+                        break;
+                    }
+                    self.take(&mut batch).await?;
+                }
+                Some(job) = self.jobs.join_next() => self.finish(job)?,
+            }
+        }
+        self.drain().await
+    }
+
+    async fn take(&mut self, batch: &mut Vec<Observation>) -> Result<(), Closed> {
+        let count = batch.len() as u64;
+        self.shared.metrics.events_received.with_label_values(&[self.source.name()]).inc_by(count);
+        let mut lines = Vec::new();
+        let mut checkpoints = Vec::new();
+        for observation in batch.drain(..) {
+            match observation {
+                Observation::Line(line) => lines.push(line),
+                Observation::Checkpoint(checkpoint) => checkpoints.push(checkpoint),
+                Observation::Init => self.listing = Some(HashSet::new()),
+                Observation::InitApply(record) => self.list(record).await?,
+                Observation::InitDone => self.end_listing().await?,
+                Observation::Apply(record) => {
+                    let first_listing = false;
+                    self.start(Task::Put { record: Box::new(record), first_listing }).await?;
+                }
+                Observation::Delete(key) => self.start(Task::Remove { key }).await?,
+            }
+        }
+        self.read(lines, checkpoints).await
+    }
+
+    /// Judges lines, and commits how far they were read together with what they led to.
+    async fn read(&self, lines: Vec<Line>, further: Vec<Checkpoint>) -> Result<(), Closed> {
+        if lines.is_empty() && further.is_empty() {
+            return Ok(());
+        }
+        let seen = clock::now();
+        let events: Vec<_> = lines.iter().map(|line| tell::line(&self.origin, line, seen)).collect();
+        let alerts = self.shared.judge.judge(&events);
+        // Of one file's positions only the last one counts, whichever way it was told.
+        let mut last: HashMap<String, Checkpoint> = HashMap::new();
+        for checkpoint in lines.into_iter().map(|line| line.checkpoint).chain(further) {
+            last.insert(checkpoint.key.clone(), checkpoint);
+        }
+        let checkpoints = last.into_values().collect();
+        let commit = Commit { source: self.origin.source.clone(), seen, checkpoints, alerts, ..Commit::default() };
+        self.shared.desk.commit(commit).await
+    }
+
+    async fn list(&mut self, record: Record) -> Result<(), Closed> {
+        if let Some(listing) = &mut self.listing {
+            listing.insert(short(&record.key));
+        }
+        let first_listing = !self.listed;
+        self.start(Task::Put { record: Box::new(record), first_listing }).await
+    }
+
+    /// What the listing did not name is gone; from now on changes count as changes.
+    async fn end_listing(&mut self) -> Result<(), Closed> {
+        self.drain().await?;
+        if let Some(listing) = self.listing.take() {
+            for key in self.records.keys().await {
+                if !listing.contains(&short(&key)) {
+                    self.start(Task::Remove { key }).await?;
+                }
+            }
+            self.drain().await?;
+        }
+        if !self.listed {
+            let commit = Commit {
+                source: self.origin.source.clone(),
+                seen: clock::now(),
+                listed: true,
+                ..Commit::default()
+            };
+            self.shared.desk.commit(commit).await?;
+            self.listed = true;
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self, task: Task) -> Result<(), Closed> {
+        while self.jobs.len() >= JOBS_MAX {
+            match self.jobs.join_next().await {
+                Some(job) => self.finish(job)?,
+                None => break,
+            }
+        }
+        if let Some(waiting) = self.busy.get_mut(task.key()) {
+            *waiting = Some(task);
+        } else {
+            self.busy.insert(task.key().to_owned(), None);
+            self.spawn(task);
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, task: Task) {
+        let (records, shared, origin) = (Arc::clone(&self.records), self.shared.clone(), self.origin.clone());
+        self.jobs.spawn(async move {
+            let key = task.key().to_owned();
+            let (change, events) = match task {
+                Task::Put { record, first_listing } => records.put(*record, first_listing).await,
+                Task::Remove { key } => records.remove(key).await,
+            };
+            if let Some(change) = change {
+                let alerts = shared.judge.judge(&events);
+                let (source, seen) = (origin.source, clock::now());
+                shared.desk.commit(Commit { source, seen, records: vec![change], alerts, ..Commit::default() }).await?;
+            }
+            Ok(key)
+        });
+    }
+
+    fn finish(&mut self, job: Result<Result<String, Closed>, tokio::task::JoinError>) -> Result<(), Closed> {
+        match job {
+            Ok(Ok(key)) => {
+                if let Some(Some(next)) = self.busy.remove(&key) {
+                    self.busy.insert(key, None);
+                    self.spawn(next);
+                }
+                Ok(())
+            }
+            Ok(Err(closed)) => Err(closed),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    async fn drain(&mut self) -> Result<(), Closed> {
+        while let Some(job) = self.jobs.join_next().await {
+            self.finish(job)?;
+        }
+        Ok(())
+    }
+}
+
+fn short(key: &str) -> [u8; 16] {
+    let digest = digest::of_parts(&[key]);
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest.as_bytes()[..16]);
+    short
+}
+
+/// What becomes of one record, with the events that tell of it.
+type Outcome = (Option<RecordChange>, Vec<crate::event::Event>);

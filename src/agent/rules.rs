@@ -1,0 +1,87 @@
+//! Rules and the fields they may use, gathered from everywhere.
+
+use std::path::{Path, PathBuf};
+
+use crate::artifact;
+use crate::base::files;
+use crate::config::raw;
+use crate::detect::{self, Diagnostic, RuleSet, Schema};
+use crate::event::{Field, field};
+use crate::sources;
+
+/// One rule file; a larger one is none.
+const RULE_BYTES_MAX: u64 = 1 << 20;
+/// Rule files in all directories.
+const RULE_FILES_MAX: usize = 20_000;
+
+/// Why rules could not be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    #[error("`{path}` cannot be read: {cause}")]
+    Unreadable { path: String, cause: std::io::Error },
+    #[error("more than {RULE_FILES_MAX} rule files under `{path}`")]
+    TooMany { path: String },
+    #[error("{} problem(s) in the rules", .0.len())]
+    Invalid(Vec<Diagnostic>),
+}
+
+impl RulesError {
+    /// Everything that a person needs to mend it.
+    pub fn explain(&self) -> String {
+        match self {
+            Self::Unreadable { .. } | Self::TooMany { .. } => self.to_string(),
+            Self::Invalid(diagnostics) => {
+                diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            }
+        }
+    }
+}
+
+/// Every field that a rule may use.
+pub fn declared_fields() -> Vec<Field> {
+    let mut fields = field::COMMON.to_vec();
+    fields.extend(artifact::fields());
+    fields.extend(sources::fields());
+    fields.extend_from_slice(super::tell::HEALTH_FIELDS);
+    fields.sort_by_key(|field| field.path);
+    fields.dedup_by_key(|field| field.path);
+    fields
+}
+
+/// The rules that a configuration asks for.
+pub fn load(rules: &raw::Rules) -> Result<RuleSet, RulesError> {
+    let mut sources = if rules.shipped { detect::shipped::sources() } else { Vec::new() };
+    for path in &rules.paths {
+        sources.extend(read(path)?);
+    }
+    let schema = Schema::declared(declared_fields());
+    let set = detect::load(&sources, &schema).map_err(RulesError::Invalid)?;
+    Ok(set.without(&rules.disabled))
+}
+
+/// A rule file, or all `.yml` and `.yaml` files under a directory.
+pub fn read(path: &Path) -> Result<Vec<detect::Source>, RulesError> {
+    let unreadable = |path: &Path, cause| RulesError::Unreadable { path: path.display().to_string(), cause };
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
+        let entry = entry.map_err(|error| unreadable(path, error.into()))?;
+        let name = entry.path();
+        let rule = name.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
+        // Files behind `..data` of a mounted ConfigMap are seen once, under their own names.
+        let hidden = name.components().any(|part| part.as_os_str().to_string_lossy().starts_with("..2")
+            || part.as_os_str() == "..data");
+        if entry.file_type().is_file() && (rule || entry.depth() == 0) && !hidden {
+            files.push(name.to_owned());
+        }
+        if files.len() > RULE_FILES_MAX {
+            return Err(RulesError::TooMany { path: path.display().to_string() });
+        }
+    }
+    files
+        .into_iter()
+        .map(|file| {
+            let text = files::read_text(&file, RULE_BYTES_MAX).map_err(|cause| unreadable(&file, cause))?;
+            Ok(detect::Source::new(file.display().to_string(), text))
+        })
+        .collect()
+}

@@ -1,0 +1,249 @@
+//! From what was seen to events: what changed, what is in it, what differs.
+
+use crate::artifact::{self, Report, Segment};
+use crate::event::subject::SubjectKind;
+use crate::event::{ArtifactRef, Event, EventKind, Fields, Place, Sha256, Subject, Value, digest};
+use crate::sources::{Change, Line, Record, RecordKind};
+use crate::state::{Blob, Placed};
+
+/// What all events of one source share.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Name of the source as configured.
+    pub source: String,
+    /// Sigma `logsource.product`.
+    pub product: String,
+    pub host: Option<String>,
+}
+
+/// What is known about an artifact that was just looked at.
+pub struct Look<'a> {
+    pub record: &'a Record,
+    pub blob: &'a Blob,
+    /// The record before, if there was one.
+    pub before: Option<&'a Placed>,
+    /// The bytes of the same lineage before.
+    pub previous: Option<&'a Blob>,
+    /// The source's first listing is not complete: nothing counts as changed.
+    pub first_listing: bool,
+    pub seen: jiff::Timestamp,
+}
+
+/// Events of an artifact that is new or whose bytes changed; none when they are the same.
+pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
+    let digest = look.blob.sha256;
+    let old = look.before.and_then(|before| before.digest);
+    if old == Some(digest) {
+        return Vec::new();
+    }
+    let mut events = Vec::new();
+    if !look.first_listing {
+        let action = if old.is_some() { "modified" } else { "created" };
+        events.push(event(origin, look, EventKind::ArtifactChange, action, change_fields(look, old)));
+    }
+    if let (RecordKind::VersionArtifact, Some(old)) = (look.record.kind, old) {
+        let first = look.before.and_then(|before| before.first_digest);
+        let action = if first == Some(digest) { "artifact.restored" } else { "artifact.tampered" };
+        events.push(event(origin, look, EventKind::ModelRegistry, action, change_fields(look, Some(old))));
+    }
+    events.push(event(origin, look, EventKind::ArtifactScan, "inspected", look.blob.report.facts.clone()));
+    if let Some(previous) = look.previous.filter(|previous| previous.sha256 != digest && !look.first_listing) {
+        let delta = artifact::diff(&version(previous), &version(look.blob));
+        if !delta.is_empty() {
+            events.push(event(origin, look, EventKind::ArtifactDiff, "compared", delta.fields()));
+        }
+    }
+    events
+}
+
+fn version(blob: &Blob) -> artifact::Version<'_> {
+    let Blob { sha256, size: _, report: Report { format, facts, .. }, segments } = blob;
+    let segments: &[Segment] = segments;
+    artifact::Version { hash: *sha256, format, facts, segments }
+}
+
+fn change_fields(look: &Look<'_>, old: Option<Sha256>) -> Fields {
+    let mut fields = Fields::from([("artifact.format".to_owned(), Value::from(look.blob.report.format.as_str()))]);
+    if let Some(old) = old {
+        fields.insert("artifact.previous_hash".to_owned(), Value::from(format!("sha256:{old}")));
+    }
+    fields
+}
+
+fn event(origin: &Origin, look: &Look<'_>, kind: EventKind, action: &str, fields: Fields) -> Event {
+    let generation = look.before.map_or(0, |before| before.generation);
+    let digest = look.blob.sha256;
+    let id = id(origin, &[&look.record.key, kind.category(), action, &digest.to_string(), &generation.to_string()]);
+    let draft = Draft {
+        id,
+        kind,
+        action,
+        time: look.record.time.unwrap_or(look.seen),
+        subject: &look.record.subject,
+        place: &look.record.place,
+        artifact: look.record.artifact.as_ref(),
+        digest: Some(digest),
+    };
+    draft.event(origin, [&look.record.attributes, &fields])
+}
+
+/// Events of a record that is not bytes.
+pub fn registry(
+    origin: &Origin,
+    record: &Record,
+    before: Option<&Placed>,
+    changes: &[Change],
+    seen: jiff::Timestamp,
+) -> Vec<Event> {
+    let generation = before.map_or(0, |before| before.generation).to_string();
+    let tell = |(index, change): (usize, &Change)| {
+        let id = id(origin, &[&record.key, change.action, &generation, &index.to_string()]);
+        let draft = Draft {
+            id,
+            kind: EventKind::ModelRegistry,
+            action: change.action,
+            time: record.time.unwrap_or(seen),
+            subject: &record.subject,
+            place: &record.place,
+            artifact: None,
+            digest: None,
+        };
+        draft.event(origin, [&record.attributes, &change.fields])
+    };
+    changes.iter().enumerate().map(tell).collect()
+}
+
+/// Events of a record that is gone.
+pub fn gone(origin: &Origin, before: &Placed, changes: &[Change], seen: jiff::Timestamp) -> Vec<Event> {
+    let generation = before.generation.to_string();
+    let bytes = before.digest.is_some();
+    let kind = if bytes { EventKind::ArtifactChange } else { EventKind::ModelRegistry };
+    let deleted = Change { action: "deleted", fields: Fields::new() };
+    let changes = if bytes { std::slice::from_ref(&deleted) } else { changes };
+    let subject_kind = match before.kind.as_str() {
+        "model" => SubjectKind::Model,
+        "model_version" | "version_artifact" => SubjectKind::ModelVersion,
+        _ => SubjectKind::Artifact,
+    };
+    let subject = Subject::new(subject_kind, before.subject.clone());
+    let tell = |change: &Change| {
+        let draft = Draft {
+            id: id(origin, &[&before.key, change.action, "gone", &generation]),
+            kind,
+            action: change.action,
+            time: seen,
+            subject: &subject,
+            place: &Place::default(),
+            artifact: None,
+            digest: before.digest,
+        };
+        draft.event(origin, [&before.attributes, &change.fields])
+    };
+    changes.iter().map(tell).collect()
+}
+
+/// The event of one log line.
+pub fn line(origin: &Origin, line: &Line, seen: jiff::Timestamp) -> Event {
+    let position = line.checkpoint.position.to_string();
+    let draft = Draft {
+        id: id(origin, &[&line.checkpoint.key, &position, &line.text]),
+        kind: EventKind::TrainingLog,
+        action: "log.line",
+        time: line.time.unwrap_or(seen),
+        subject: &line.subject,
+        place: &line.place,
+        artifact: None,
+        digest: None,
+    };
+    let mut fields = line.attributes.clone();
+    fields.insert("log.line".to_owned(), Value::from(line.text.as_str()));
+    let origin = Origin { product: line.product.to_owned(), ..origin.clone() };
+    draft.event(&origin, [&fields, &Fields::new()])
+}
+
+/// The agent about itself.
+pub fn health(host: Option<&str>, notice: &Notice, seen: jiff::Timestamp) -> Event {
+    let origin = Origin {
+        source: "agent".to_owned(),
+        product: "lanner".to_owned(),
+        host: host.map(str::to_owned),
+    };
+    let subject = Subject::new(SubjectKind::Agent, notice.component.clone());
+    let draft = Draft {
+        id: id(&origin, &[notice.action, &notice.component, notice.reason, &seen.to_string()]),
+        kind: EventKind::AgentHealth,
+        action: notice.action,
+        time: seen,
+        subject: &subject,
+        place: &Place::default(),
+        artifact: None,
+        digest: None,
+    };
+    let fields = Fields::from([
+        ("agent.component".to_owned(), Value::from(notice.component.as_str())),
+        ("agent.reason".to_owned(), Value::from(notice.reason)),
+        ("agent.detail".to_owned(), Value::from(notice.detail.as_str())),
+    ]);
+    draft.event(&origin, [&fields, &Fields::new()])
+}
+
+/// Something about the agent that a person should hear of.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// `source.blind`, `events.dropped`, `reload.failed`, `sink.dead_letter`, `inspection.failed`.
+    pub action: &'static str,
+    /// Source, sink or stage.
+    pub component: String,
+    /// From a closed set.
+    pub reason: &'static str,
+    pub detail: String,
+}
+
+struct Draft<'a> {
+    id: String,
+    kind: EventKind,
+    action: &'a str,
+    time: jiff::Timestamp,
+    subject: &'a Subject,
+    place: &'a Place,
+    artifact: Option<&'a ArtifactRef>,
+    digest: Option<Sha256>,
+}
+
+impl Draft<'_> {
+    fn event(self, origin: &Origin, parts: [&Fields; 2]) -> Event {
+        let mut fields = Fields::new();
+        for part in parts {
+            fields.extend(part.iter().map(|(path, value)| (path.clone(), value.clone())));
+        }
+        fields.insert("event.action".to_owned(), Value::from(self.action));
+        let mut place = self.place.clone();
+        place.host = place.host.or_else(|| origin.host.clone());
+        Event {
+            id: self.id,
+            kind: self.kind,
+            time: self.time,
+            source: origin.source.clone(),
+            product: origin.product.clone(),
+            service: None,
+            subject: self.subject.clone(),
+            artifact: self.artifact.cloned(),
+            digest: self.digest,
+            place,
+            fields,
+        }
+        .sealed()
+    }
+}
+
+fn id(origin: &Origin, parts: &[&str]) -> String {
+    let all: Vec<&str> = std::iter::once(origin.source.as_str()).chain(parts.iter().copied()).collect();
+    digest::of_parts(&all).short()
+}
+
+/// Fields of `agent_health` events.
+pub const HEALTH_FIELDS: &[crate::event::Field] = &[
+    crate::event::field::field("agent.component", crate::event::FieldType::Text, "Source, sink or stage concerned."),
+    crate::event::field::field("agent.reason", crate::event::FieldType::Text, "Why, from a closed set."),
+    crate::event::field::field("agent.detail", crate::event::FieldType::Text, "A sentence with the remedy."),
+];

@@ -1,0 +1,119 @@
+//! `lanner inventory`: what the agent has seen.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::setup::ConfigArgs;
+use super::{FOUND, Format, say};
+use crate::alert::render::text::clean;
+use crate::event::value;
+use crate::state::Placed;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    format: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    /// List what every source sees now.
+    List {
+        /// Only what holds this text in key, subject or digest.
+        #[arg(default_value = "")]
+        text: String,
+        /// Print at most so many.
+        #[arg(long, default_value_t = 1000)]
+        most: usize,
+    },
+    /// Show everything known of what holds a text in key, subject or digest.
+    Show { text: String },
+    /// Show what an artifact was before, oldest first.
+    History {
+        /// Part of a path, a model's name or a digest.
+        text: String,
+        #[arg(long, default_value_t = 1000)]
+        most: usize,
+    },
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let state = args.config.visit()?;
+    let count = match &args.verb {
+        Verb::List { text, most } => {
+            let found = state.find(text, *most)?;
+            for placed in &found {
+                match args.format {
+                    Format::Json => say(&describe(placed).to_string())?,
+                    Format::Text => say(&line(placed))?,
+                }
+            }
+            found.len()
+        }
+        Verb::Show { text } => {
+            let found = state.find(text, 100)?;
+            for placed in &found {
+                let mut all = describe(placed);
+                if let Some(blob) = placed.digest.map(|digest| state.blob(&digest)).transpose()?.flatten() {
+                    all["facts"] = value::to_json(&blob.report.facts);
+                    all["issues"] = serde_json::to_value(&blob.report.issues)?;
+                    all["segments"] = serde_json::to_value(&blob.segments)?;
+                }
+                match args.format {
+                    Format::Json => say(&all.to_string())?,
+                    Format::Text => say(&serde_json::to_string_pretty(&all)?)?,
+                }
+            }
+            found.len()
+        }
+        Verb::History { text, most } => {
+            let steps = state.history(text, *most)?;
+            for step in &steps {
+                match args.format {
+                    Format::Json => say(&serde_json::to_string(step)?)?,
+                    Format::Text => {
+                        let digest = step.digest.map_or_else(|| "gone".to_owned(), |digest| format!("sha256:{digest}"));
+                        let version = step.version.as_deref().map(|version| format!(" @{version}")).unwrap_or_default();
+                        say(&clean(&format!("{}  {}  {}{version}  {digest}", step.time, step.source, step.path)))?;
+                    }
+                }
+            }
+            steps.len()
+        }
+    };
+    if count == 0 && args.format == Format::Text {
+        anstream::eprintln!("nothing found");
+    }
+    Ok(ExitCode::from(if count == 0 { FOUND } else { super::CLEAN }))
+}
+
+fn line(placed: &Placed) -> String {
+    let digest = placed.digest.map_or_else(|| "-".to_owned(), |digest| format!("sha256:{}", digest.short()));
+    let format = placed.format.as_deref().unwrap_or(&placed.kind);
+    let size = placed.size.map_or_else(|| "-".to_owned(), |size| size.to_string());
+    clean(&format!("{:<12} {:<14} {:>12}  {digest:<41} {}", placed.source, format, size, placed.key))
+}
+
+fn describe(placed: &Placed) -> serde_json::Value {
+    json!({
+        "source": placed.source,
+        "key": placed.key,
+        "kind": placed.kind,
+        "subject": placed.subject,
+        "path": placed.path,
+        "version": placed.version,
+        "sha256": placed.digest,
+        "first_sha256": placed.first_digest,
+        "size": placed.size,
+        "format": placed.format,
+        "changes": placed.generation,
+        "first_seen": placed.first_seen,
+        "last_changed": placed.last_changed,
+        "attributes": value::to_json(&placed.attributes),
+    })
+}

@@ -1,0 +1,267 @@
+//! From the configuration as written to one that can be run: every problem, each at its place.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::Url;
+
+use super::load::{Places, Problem};
+use super::raw::Config;
+use crate::alert::Mute;
+use crate::artifact::Limits;
+use crate::base::files;
+use crate::base::http;
+use crate::base::secret::Secret;
+use crate::sinks::{self, Sinks, alertmanager::Alertmanager, file::File, otlp::Otlp, stdout::Stdout, webhook::Webhook};
+use crate::sources::Source;
+
+/// A configuration that can be run.
+pub struct Checked {
+    pub config: Config,
+    pub sources: Vec<Arc<dyn Source>>,
+    pub sinks: Sinks,
+    pub mutes: Vec<Mute>,
+    pub listen: SocketAddr,
+    pub limits: Limits,
+}
+
+/// Secrets are short; a larger file is not one.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// Checks everything that can be checked without touching the network.
+pub fn check(config: Config, places: &Places) -> Result<Checked, Vec<Problem>> {
+    let mut checker = Checker { places, problems: Vec::new(), names: BTreeSet::new() };
+    let listen = checker.listen(&config.http.listen);
+    let sources = checker.sources(&config);
+    let sinks = checker.sinks(&config);
+    let mutes = checker.mutes(&config);
+    checker.rules(&config);
+    checker.log(&config);
+    if let Some(endpoint) = &config.telemetry.endpoint {
+        checker.url("telemetry.endpoint", endpoint);
+    }
+    let limits = Limits {
+        read_bytes_max: config.inspection.read_bytes_max,
+        inflate_bytes_max: config.inspection.inflate_bytes_max,
+        ..Limits::default()
+    };
+    match listen {
+        Some(listen) if checker.problems.is_empty() => Ok(Checked { config, sources, sinks, mutes, listen, limits }),
+        Some(_) | None => {
+            checker.problems.sort_by_key(|problem| problem.line);
+            Err(checker.problems)
+        }
+    }
+}
+
+struct Checker<'a> {
+    places: &'a Places,
+    problems: Vec<Problem>,
+    names: BTreeSet<String>,
+}
+
+impl Checker<'_> {
+    fn fail(&mut self, setting: &str, message: impl Into<String>, hint: Option<&str>) {
+        self.problems.push(self.places.problem(setting, message, hint.map(str::to_owned)));
+    }
+
+    fn listen(&mut self, text: &str) -> Option<SocketAddr> {
+        let listen = text.parse().ok();
+        if listen.is_none() {
+            self.fail(
+                "http.listen",
+                format!("`{text}` is no address with a port"),
+                Some("write for example `127.0.0.1:9464`"),
+            );
+        }
+        listen
+    }
+
+    fn name(&mut self, setting: &str, name: &str) {
+        let valid = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if !valid {
+            self.fail(setting, format!("`{name}` is no name"), Some("use letters, digits, `-`, `_` and `.`"));
+        } else if !self.names.insert(name.to_owned()) {
+            self.fail(setting, format!("the name `{name}` is used twice"), Some("state is kept under it: choose another"));
+        }
+    }
+
+    fn sources(&mut self, config: &Config) -> Vec<Arc<dyn Source>> {
+        let mut built = Vec::new();
+        let sources = &config.sources;
+        for (index, source) in sources.filesystem.iter().enumerate() {
+            self.source(&format!("sources.filesystem[{index}]"), source.clone().build(), &mut built);
+        }
+        for (index, source) in sources.mlflow.iter().enumerate() {
+            self.source(&format!("sources.mlflow[{index}]"), source.clone().build(), &mut built);
+        }
+        for (index, source) in sources.logs.iter().enumerate() {
+            self.source(&format!("sources.logs[{index}]"), source.clone().build(), &mut built);
+        }
+        built
+    }
+
+    fn source(
+        &mut self,
+        setting: &str,
+        source: Result<Arc<dyn Source>, Vec<String>>,
+        built: &mut Vec<Arc<dyn Source>>,
+    ) {
+        match source {
+            Ok(source) => {
+                self.name(&format!("{setting}.name"), source.name());
+                built.push(source);
+            }
+            Err(messages) => messages.into_iter().for_each(|message| self.fail(setting, message, None)),
+        }
+    }
+
+    fn sinks(&mut self, config: &Config) -> Sinks {
+        let mut built: Sinks = Vec::new();
+        if let Some(stdout) = &config.sinks.stdout {
+            self.name("sinks.stdout", "stdout");
+            built.push(Arc::new(Stdout::new(stdout.clone())));
+        }
+        for (index, file) in config.sinks.file.iter().enumerate() {
+            let setting = format!("sinks.file[{index}]");
+            self.name(&format!("{setting}.name"), &file.name);
+            if file.format == sinks::stdout::Format::Text {
+                self.fail(&format!("{setting}.format"), "a file takes `json` or `ocsf`", None);
+            }
+            if !parent_exists(&file.path) {
+                let message = format!("the directory of `{}` does not exist", file.path.display());
+                self.fail(&format!("{setting}.path"), message, Some("make it, or name another"));
+            }
+            built.push(Arc::new(File::new(file.clone())));
+        }
+        self.webhooks(config, &mut built);
+        self.alertmanagers(config, &mut built);
+        self.otlp(config, &mut built);
+        built
+    }
+
+    fn webhooks(&mut self, config: &Config, built: &mut Sinks) {
+        for (index, webhook) in config.sinks.webhook.iter().enumerate() {
+            let setting = format!("sinks.webhook[{index}]");
+            self.name(&format!("{setting}.name"), &webhook.name);
+            let secret = self.secret(&setting, "secret", webhook.secret_file.as_deref(), webhook.secret_env.as_deref());
+            let url = self.url(&format!("{setting}.url"), &webhook.url);
+            if let (Some(url), Some(client)) = (url, self.client(&setting, webhook.timeout_secs)) {
+                let name = webhook.name.clone();
+                built.push(Arc::new(Webhook::new(name, url, secret, webhook.minimum_severity, client)));
+            }
+        }
+    }
+
+    fn alertmanagers(&mut self, config: &Config, built: &mut Sinks) {
+        for (index, alertmanager) in config.sinks.alertmanager.iter().enumerate() {
+            let setting = format!("sinks.alertmanager[{index}]");
+            self.name(&format!("{setting}.name"), &alertmanager.name);
+            let (file, env) = (alertmanager.token_file.as_deref(), alertmanager.token_env.as_deref());
+            let token = self.secret(&setting, "token", file, env);
+            let url = self.url(&format!("{setting}.url"), &alertmanager.url);
+            if let (Some(url), Some(client)) = (url, self.client(&setting, alertmanager.timeout_secs)) {
+                built.push(Arc::new(Alertmanager::new(alertmanager, &url, token, client)));
+            }
+        }
+    }
+
+    fn otlp(&mut self, config: &Config, built: &mut Sinks) {
+        for (index, otlp) in config.sinks.otlp.iter().enumerate() {
+            let setting = format!("sinks.otlp[{index}]");
+            self.name(&format!("{setting}.name"), &otlp.name);
+            let url = self.url(&format!("{setting}.url"), &otlp.url);
+            if let (Some(url), Some(client)) = (url, self.client(&setting, otlp.timeout_secs)) {
+                match Otlp::new(otlp, &url, client) {
+                    Ok(otlp) => built.push(Arc::new(otlp)),
+                    Err(message) => self.fail(&format!("{setting}.headers"), message, None),
+                }
+            }
+        }
+    }
+
+    fn client(&mut self, setting: &str, timeout_secs: u64) -> Option<reqwest::Client> {
+        match http::client(Duration::from_secs(timeout_secs.max(1))) {
+            Ok(client) => Some(client),
+            Err(error) => {
+                self.fail(setting, format!("no HTTP client can be made: {error}"), None);
+                None
+            }
+        }
+    }
+
+    fn url(&mut self, setting: &str, text: &str) -> Option<Url> {
+        match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
+            Ok(_) | Err(_) => {
+                self.fail(setting, format!("`{text}` is no URL"), Some("write for example `http://127.0.0.1:9093`"));
+                None
+            }
+        }
+    }
+
+    fn secret(&mut self, setting: &str, what: &str, file: Option<&Path>, env: Option<&str>) -> Option<Secret> {
+        match (file, env) {
+            (Some(_), Some(_)) => {
+                self.fail(setting, format!("`{what}_file` and `{what}_env` are both set"), Some("keep one of them"));
+                None
+            }
+            (Some(path), None) => match files::read_text(path, SECRET_BYTES_MAX) {
+                Ok(text) => Some(Secret::new(text.trim())),
+                Err(error) => {
+                    let message = format!("`{}` cannot be read: {error}", path.display());
+                    self.fail(&format!("{setting}.{what}_file"), message, None);
+                    None
+                }
+            },
+            (None, Some(name)) => {
+                let secret = std::env::var(name).ok().map(Secret::new);
+                if secret.is_none() {
+                    self.fail(&format!("{setting}.{what}_env"), format!("the variable `{name}` is not set"), None);
+                }
+                secret
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn mutes(&mut self, config: &Config) -> Vec<Mute> {
+        let mut mutes = Vec::new();
+        for (index, mute) in config.mutes.iter().enumerate() {
+            let setting = format!("mutes[{index}]");
+            let until: Option<Timestamp> = mute.until.parse().ok();
+            let Some(until) = until else {
+                let message = format!("`{}` is no date and time", mute.until);
+                self.fail(&format!("{setting}.until"), message, Some("write for example `2027-01-31T00:00:00Z`"));
+                continue;
+            };
+            match Mute::new(mute.rule.clone(), &mute.subject, until) {
+                Ok(mute) => mutes.push(mute),
+                Err(error) => self.fail(&format!("{setting}.subject"), format!("no valid glob: {error}"), None),
+            }
+        }
+        mutes
+    }
+
+    fn rules(&mut self, config: &Config) {
+        for (index, path) in config.rules.paths.iter().enumerate() {
+            if !path.exists() {
+                self.fail(&format!("rules.paths[{index}]"), format!("`{}` does not exist", path.display()), None);
+            }
+        }
+    }
+
+    fn log(&mut self, config: &Config) {
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&config.log.level) {
+            self.fail("log.level", format!("`{}` is no log level: {error}", config.log.level), Some("write `info`"));
+        }
+    }
+}
+
+fn parent_exists(path: &Path) -> bool {
+    path.parent().is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir())
+}

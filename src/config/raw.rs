@@ -1,0 +1,189 @@
+//! The configuration as written in a file.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
+use crate::sources::{filesystem, logs, mlflow};
+
+/// All settings of an agent. Everything has a default; an empty file is a configuration.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub state: State,
+    pub http: Http,
+    pub rules: Rules,
+    pub sources: Sources,
+    pub sinks: Sinks,
+    pub alerts: Alerts,
+    pub inspection: Inspection,
+    /// Alerts not to be told, until a date.
+    pub mutes: Vec<Mute>,
+    pub log: Log,
+    pub telemetry: Telemetry,
+}
+
+/// The embedded database.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// Directory, made if it is missing.
+    pub path: PathBuf,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { path: PathBuf::from(".lanner") }
+    }
+}
+
+/// Metrics, health and status.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Address and port. Bind to more than loopback only where a network policy guards it.
+    pub listen: String,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9464".to_owned() }
+    }
+}
+
+/// Which rules are in force.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// Use the rules that are built in.
+    pub shipped: bool,
+    /// Further rule files, or directories of them.
+    pub paths: Vec<PathBuf>,
+    /// Short ids or UUIDs of rules not to use.
+    pub disabled: Vec<String>,
+    /// Load again when a file changes; a SIGHUP always does.
+    pub watch: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { shipped: true, paths: Vec::new(), disabled: Vec::new(), watch: true }
+    }
+}
+
+/// What to watch.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sources {
+    pub filesystem: Vec<filesystem::Config>,
+    pub mlflow: Vec<mlflow::Config>,
+    pub logs: Vec<logs::Config>,
+}
+
+/// Where alerts go.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sinks {
+    pub stdout: Option<stdout::Config>,
+    pub file: Vec<file::Config>,
+    pub webhook: Vec<webhook::Config>,
+    pub alertmanager: Vec<alertmanager::Config>,
+    pub otlp: Vec<otlp::Config>,
+}
+
+/// When a finding is told again, and how long alerts are kept.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// Seconds for which the same rule about the same bytes or job is not told again.
+    pub repeat_after_secs: u64,
+    /// Days for which delivered alerts are kept.
+    pub keep_days: u32,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { repeat_after_secs: 3600, keep_days: 90 }
+    }
+}
+
+/// Bounds of looking into artifacts.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inspection {
+    /// Artifacts looked into at the same time; 0: one for each processor.
+    pub workers: usize,
+    /// Bytes read for one inspection; hashing is not counted.
+    pub read_bytes_max: u64,
+    /// Bytes that decompression may yield for one artifact.
+    pub inflate_bytes_max: u64,
+    /// Seconds until an inspection counts as hung and is given up.
+    pub timeout_secs: u64,
+}
+
+impl Default for Inspection {
+    fn default() -> Self {
+        let limits = crate::artifact::Limits::default();
+        Self {
+            workers: 0,
+            read_bytes_max: limits.read_bytes_max,
+            inflate_bytes_max: limits.inflate_bytes_max,
+            timeout_secs: 900,
+        }
+    }
+}
+
+/// Alerts that a person has decided not to be told of.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mute {
+    /// Short id of a rule; every rule when it is left out.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// Glob over subjects, for example `fraud-clf/*`.
+    pub subject: String,
+    /// Date and time, RFC 3339, after which alerts come again.
+    pub until: String,
+    /// Why, for whoever reads this next.
+    pub reason: String,
+}
+
+/// The agent's own log, on standard error.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// A level, or directives such as `info,lanner::sources=debug`.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+/// The agent's own spans, logs and metrics over OTLP; off unless an endpoint is named.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// Base URL of an OTLP/HTTP receiver, for example `http://127.0.0.1:4318`.
+    pub endpoint: Option<String>,
+    /// Seconds between two exports of metrics.
+    pub interval_secs: u64,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { endpoint: None, interval_secs: 30 }
+    }
+}

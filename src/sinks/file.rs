@@ -1,0 +1,84 @@
+//! A file with one JSON object a line.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::stdout::Format;
+use super::{BoxFuture, Reason, Sink, SinkError};
+use crate::event::{Alert, Severity};
+
+/// Alerts appended to a file.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Unique among all sinks.
+    pub name: String,
+    /// The file; opened anew for each batch, so that it may be rotated at any time.
+    pub path: PathBuf,
+    /// `json` (the default) or `ocsf`.
+    #[serde(default = "json")]
+    pub format: Format,
+    #[serde(default = "informational")]
+    pub minimum_severity: Severity,
+}
+
+const fn json() -> Format {
+    Format::Json
+}
+
+pub(super) const fn informational() -> Severity {
+    Severity::Informational
+}
+
+/// Appends alerts to a file and syncs it before they count as delivered.
+pub struct File {
+    config: Config,
+}
+
+impl File {
+    pub const fn new(config: Config) -> Self {
+        Self { config }
+    }
+
+    fn append(config: &Config, text: &str) -> std::io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).open(&config.path)?;
+        let before = file.metadata()?.len();
+        if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_data()) {
+            // Half a line would spoil the file for every reader; the next try writes it whole.
+            file.set_len(before)?;
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+impl Sink for File {
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    fn minimum_severity(&self) -> Severity {
+        self.config.minimum_severity
+    }
+
+    fn batch_max(&self) -> usize {
+        256
+    }
+
+    fn deliver<'a>(&'a self, alerts: &'a [Alert]) -> BoxFuture<'a, Result<(), SinkError>> {
+        let text: String = alerts.iter().map(|alert| self.config.format.render(alert)).collect();
+        let config = self.config.clone();
+        Box::pin(async move {
+            let path = config.path.display().to_string();
+            tokio::task::spawn_blocking(move || Self::append(&config, &text))
+                .await
+                .map_err(std::io::Error::other)
+                .flatten()
+                .map_err(|error| SinkError::Transient { what: format!("`{path}`: {error}"), reason: Reason::Io })
+        })
+    }
+}

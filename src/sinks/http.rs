@@ -1,0 +1,63 @@
+//! What sinks that speak HTTP share: sending a body and reading what the answer asks for.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
+
+use super::{Reason, SinkError};
+
+/// The longest wait that a receiver may ask for.
+const WAIT_MAX: Duration = Duration::from_secs(600);
+/// Bytes of an answer that are looked at.
+const ANSWER_BYTES_MAX: usize = 2048;
+
+/// Sends a body; `Ok` is the beginning of the answer to a status of 2xx.
+pub async fn post(client: &Client, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<Vec<u8>, SinkError> {
+    let response = client.post(url.clone()).headers(headers).body(body).send().await.map_err(|error| unreachable(&error))?;
+    let status = response.status();
+    let wait = retry_after(response.headers());
+    let answer = beginning(response).await;
+    if status.is_success() { Ok(answer) } else { Err(judge(status, wait, &answer)) }
+}
+
+/// What a refusal asks for. Redirects count as refusals: an alert goes where it was configured to.
+fn judge(status: StatusCode, wait: Option<Duration>, answer: &[u8]) -> SinkError {
+    let told = String::from_utf8_lossy(answer);
+    let what = format!("HTTP {status}: {}", crate::base::text::shorten(told.trim(), 200));
+    match status.as_u16() {
+        410 => SinkError::Gone,
+        429 | 503 if wait.is_some() => SinkError::Throttled(wait.unwrap_or(WAIT_MAX).min(WAIT_MAX)),
+        401 | 403 | 407 => SinkError::Transient { what, reason: Reason::Auth },
+        404 | 408 | 425 | 429 | 500..=599 => SinkError::Transient { what, reason: Reason::Server },
+        _ => SinkError::Refused(what),
+    }
+}
+
+fn unreachable(error: &reqwest::Error) -> SinkError {
+    let reason = if error.is_timeout() { Reason::Timeout } else { Reason::Connect };
+    // The URL may carry a token: the cause is told without it.
+    let mut what = String::from("no answer");
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        what = error.to_string();
+        cause = error.source();
+    }
+    SinkError::Transient { what, reason }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+async fn beginning(mut response: Response) -> Vec<u8> {
+    let mut answer = Vec::new();
+    while answer.len() < ANSWER_BYTES_MAX {
+        match response.chunk().await {
+            Ok(Some(chunk)) => answer.extend_from_slice(&chunk),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    answer.truncate(ANSWER_BYTES_MAX);
+    answer
+}

@@ -1,0 +1,196 @@
+//! The inventory: which bytes were seen where, and what was found in them.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{State, StateError};
+use crate::artifact::{Report, Segment};
+use crate::event::{Fields, Sha256, value};
+
+/// Version of the inspection: raise it when formats or facts change, so that known bytes are
+/// looked at again when they are next seen.
+pub const INSPECTOR: i64 = 1;
+
+/// Bytes that were seen, and what was found in them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blob {
+    pub sha256: Sha256,
+    /// Bytes.
+    pub size: u64,
+    pub report: Report,
+    pub segments: Vec<Segment>,
+}
+
+/// A record as it stands in the inventory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    pub source: String,
+    pub key: String,
+    pub kind: String,
+    pub signature: String,
+    pub subject: String,
+    pub lineage: Option<String>,
+    pub path: Option<String>,
+    pub version: Option<String>,
+    pub digest: Option<Sha256>,
+    /// Digest when it was first seen.
+    pub first_digest: Option<Sha256>,
+    pub size: Option<u64>,
+    pub format: Option<String>,
+    pub attributes: Fields,
+    /// Changes so far.
+    pub generation: u64,
+    pub first_seen: Timestamp,
+    pub last_changed: Timestamp,
+}
+
+/// One step of a lineage's history.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Step {
+    pub source: String,
+    pub lineage: String,
+    pub version: Option<String>,
+    pub path: String,
+    /// `None`: it went away.
+    pub digest: Option<Sha256>,
+    pub size: Option<u64>,
+    pub format: Option<String>,
+    pub time: Timestamp,
+}
+
+const PLACED: &str = "SELECT r.source, r.key, r.kind, r.signature, r.subject, r.lineage, r.path, r.version,
+    b.sha256, f.sha256, b.size, b.format, r.attributes, r.generation, r.first_seen, r.last_changed
+    FROM record r LEFT JOIN blob b ON b.id = r.blob LEFT JOIN blob f ON f.id = r.first_blob";
+
+const STEP: &str = "SELECT h.source, h.lineage, h.version, h.path, b.sha256, b.size, b.format, h.time
+    FROM history h LEFT JOIN blob b ON b.id = h.blob";
+
+impl State {
+    /// The record with this key.
+    pub fn record(&self, source: &str, key: &str) -> Result<Option<Placed>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&format!("{PLACED} WHERE r.source = ?1 AND r.key = ?2"))?;
+        Ok(statement.query_row([source, key], placed).optional()?)
+    }
+
+    /// Keys of all records of a source.
+    pub fn keys(&self, source: &str) -> Result<Vec<String>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT key FROM record WHERE source = ?1")?;
+        let keys = statement.query_map([source], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(keys)
+    }
+
+    /// Bytes seen before; `None` when they were not, or an older inspection looked at them.
+    pub fn blob(&self, sha256: &Sha256) -> Result<Option<Blob>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT size, report, segments FROM blob WHERE sha256 = ?1 AND inspector = ?2")?;
+        let row = statement
+            .query_row(params![sha256.as_bytes(), INSPECTOR], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+            })
+            .optional()?;
+        // What cannot be read is as good as not there: the bytes are looked at again.
+        Ok(row.and_then(|(size, report, segments)| {
+            Some(Blob {
+                sha256: *sha256,
+                size: u64::try_from(size).ok()?,
+                report: serde_json::from_str(&report).ok()?,
+                segments: serde_json::from_str(&segments).ok()?,
+            })
+        }))
+    }
+
+    /// The last bytes of a lineage before now, other than those of the version named.
+    pub fn previous(&self, source: &str, lineage: &str, but: Option<&str>) -> Result<Option<Sha256>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT b.sha256 FROM history h JOIN blob b ON b.id = h.blob
+             WHERE h.source = ?1 AND h.lineage = ?2 AND (?3 IS NULL OR h.version IS NOT ?3)
+             ORDER BY h.id DESC LIMIT 1",
+        )?;
+        Ok(statement.query_row(params![source, lineage, but], |row| digest(row, 0)).optional()?.flatten())
+    }
+
+    /// Records whose key, path or subject holds the text; all for an empty one.
+    pub fn find(&self, text: &str, most: usize) -> Result<Vec<Placed>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&format!(
+            "{PLACED} WHERE ?1 = '' OR instr(r.key, ?1) OR instr(r.subject, ?1) OR instr(lower(hex(b.sha256)), ?1)
+             ORDER BY r.source, r.key LIMIT ?2"
+        ))?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let found = statement.query_map(params![text, most], placed)?.collect::<Result<_, _>>()?;
+        Ok(found)
+    }
+
+    /// History of the lineages whose name or digest holds the text, oldest first.
+    pub fn history(&self, text: &str, most: usize) -> Result<Vec<Step>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&format!(
+            "{STEP} WHERE instr(h.lineage, ?1) OR instr(h.path, ?1) OR instr(lower(hex(b.sha256)), ?1)
+             ORDER BY h.id DESC LIMIT ?2"
+        ))?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut steps: Vec<Step> = statement.query_map(params![text, most], step)?.collect::<Result<_, _>>()?;
+        steps.reverse();
+        Ok(steps)
+    }
+
+    /// Records that have bytes.
+    pub fn artifacts_count(&self) -> Result<u64, StateError> {
+        let connection = self.lock();
+        let count: i64 =
+            connection.query_row("SELECT count(*) FROM record WHERE blob IS NOT NULL", [], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+}
+
+fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Sha256>> {
+    Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Sha256::from_bytes))
+}
+
+/// A time from milliseconds; the epoch for one that no clock could have told.
+pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    Ok(Timestamp::from_millisecond(row.get(column)?).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    Ok(row.get::<_, Option<i64>>(column)?.and_then(|number| u64::try_from(number).ok()))
+}
+
+fn placed(row: &Row<'_>) -> rusqlite::Result<Placed> {
+    let attributes: String = row.get(12)?;
+    Ok(Placed {
+        source: row.get(0)?,
+        key: row.get(1)?,
+        kind: row.get(2)?,
+        signature: row.get(3)?,
+        subject: row.get(4)?,
+        lineage: row.get(5)?,
+        path: row.get(6)?,
+        version: row.get(7)?,
+        digest: digest(row, 8)?,
+        first_digest: digest(row, 9)?,
+        size: unsigned(row, 10)?,
+        format: row.get(11)?,
+        attributes: serde_json::from_str(&attributes).map(value::from_json).unwrap_or_default(),
+        generation: unsigned(row, 13)?.unwrap_or(0),
+        first_seen: time(row, 14)?,
+        last_changed: time(row, 15)?,
+    })
+}
+
+fn step(row: &Row<'_>) -> rusqlite::Result<Step> {
+    Ok(Step {
+        source: row.get(0)?,
+        lineage: row.get(1)?,
+        version: row.get(2)?,
+        path: row.get(3)?,
+        digest: digest(row, 4)?,
+        size: unsigned(row, 5)?,
+        format: row.get(6)?,
+        time: time(row, 7)?,
+    })
+}
