@@ -3,6 +3,12 @@
 //! Notifications are hints; listing and comparing is the truth. A source tells the whole of what
 //! it sees as records; what changed against the durable snapshot is decided by whoever keeps it.
 
+pub mod fields;
+pub mod filesystem;
+
+mod emit;
+mod open;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +22,42 @@ use tokio_util::sync::CancellationToken;
 use crate::artifact::Bytes;
 use crate::event::{ArtifactRef, Fields, Place, Subject};
 
+/// One kind of source, as a configuration names it.
+pub struct SourceKind {
+    pub name: &'static str,
+    schema: fn() -> schemars::Schema,
+    build: fn(serde_json::Value) -> Result<Arc<dyn Source>, Vec<String>>,
+}
+
+/// Every kind of source.
+pub static KINDS: &[SourceKind] = &[SourceKind::of::<filesystem::Config>("filesystem")];
+
+/// What a person writes to have a source of one kind.
+pub trait Settings: serde::de::DeserializeOwned + schemars::JsonSchema {
+    /// Checks the settings; each problem is a sentence with a hint.
+    fn build(self) -> Result<Arc<dyn Source>, Vec<String>>;
+}
+
+impl SourceKind {
+    const fn of<S: Settings>(name: &'static str) -> Self {
+        Self { name, schema: || schemars::SchemaGenerator::default().into_root_schema_for::<S>(), build: build::<S> }
+    }
+
+    /// JSON Schema of the settings.
+    pub fn schema(&self) -> schemars::Schema {
+        (self.schema)()
+    }
+
+    /// Makes a source from settings as written.
+    pub fn build(&self, settings: serde_json::Value) -> Result<Arc<dyn Source>, Vec<String>> {
+        (self.build)(settings)
+    }
+}
+
+fn build<S: Settings>(settings: serde_json::Value) -> Result<Arc<dyn Source>, Vec<String>> {
+    serde_path_to_error::deserialize::<_, S>(settings).map_err(|error| vec![error.to_string()])?.build()
+}
+
 /// What a source saw, in the words of a Kubernetes watch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
@@ -23,6 +65,9 @@ pub enum Observation {
     Init,
     /// One record of that listing.
     InitApply(Record),
+    /// Part of that listing could not be looked at, for example a directory without permission:
+    /// records whose key begins with this text are neither seen nor gone, and stay as they are.
+    InitKeep(String),
     /// The listing is complete: what it did not name is gone.
     InitDone,
     /// A record is new or changed.
@@ -137,6 +182,8 @@ pub struct State {
     pub synced: bool,
     /// Why the source cannot see all it should: reason (closed set) and a sentence with a remedy.
     pub blind: BTreeMap<String, String>,
+    /// How it sees otherwise than one may think, without being blind, for example `polling`.
+    pub notes: BTreeMap<String, String>,
     pub last_success: Option<Timestamp>,
     /// Records or files watched.
     pub watched: u64,

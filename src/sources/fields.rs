@@ -1,0 +1,59 @@
+//! The fields that sources produce.
+
+use crate::event::field::{Field, FieldType, field};
+
+/// Of files, wherever they lie.
+pub const FILE: &[Field] = &[
+    field("file.path", FieldType::Text, "Path of the file, or path inside a registered version."),
+    field("file.name", FieldType::Text, "Last part of the path."),
+    field("file.extension", FieldType::Text, "What follows the last dot of the name, in lower case, without the dot."),
+    field("file.size", FieldType::Integer, "Bytes."),
+    field("file.inode", FieldType::Integer, "Inode number."),
+    field("file.mode", FieldType::Text, "Permission bits in octal, for example `0644`."),
+    field("file.owner.id", FieldType::Integer, "User id of the owner."),
+    field("file.modified", FieldType::Time, "When the content was last modified, as the file system says."),
+    field("file.target_path", FieldType::Text, "Where a symbolic link leads, where the path is one."),
+];
+
+/// Of records of a model registry.
+pub const REGISTRY: &[Field] = &[
+    field("ml.model.registry", FieldType::Text, "URL of the registry, without credentials."),
+    field("ml.model.name", FieldType::Text, "Name of the registered model."),
+    field("ml.model.version", FieldType::Text, "Its version."),
+    field("ml.model.stage", FieldType::Text, "Stage of the version: None, Staging, Production or Archived."),
+    field("ml.model.description", FieldType::Text, "What its owner wrote about it; shortened."),
+    field("ml.model.source", FieldType::Text, "Where the version says that its bytes come from."),
+    field("ml.model.source.scheme", FieldType::Text, "Scheme of that place, for example `s3`; empty for a plain path."),
+    field("ml.model.source.allowed", FieldType::Bool, "The place is on the configured allow-list."),
+    field("ml.model.source.traversal", FieldType::Bool, "The place contains `..`, plain or encoded."),
+    field("ml.model.source.pinned", FieldType::Bool, "An external reference names a commit; absent for others."),
+    field("ml.model.artifact.location", FieldType::Text, "Where the registry serves the version's bytes from."),
+    field("ml.model.aliases", FieldType::TextList, "Aliases that point to the version, or all of the model."),
+    field("ml.model.alias", FieldType::Text, "The alias that was set, moved or deleted."),
+    field("ml.model.alias_versions", FieldType::TextList, "All aliases of the model, as `alias=version`."),
+    field("ml.model.previous_version", FieldType::Text, "Version to which the alias pointed before."),
+    field("ml.model.previous_stage", FieldType::Text, "Stage of the version before."),
+    field("ml.model.gate.configured", FieldType::Bool, "The alias asks for approval tags."),
+    field("ml.model.gate.missing", FieldType::TextList, "Approval tags that the version lacks."),
+    field("ml.model.gate.open", FieldType::TextList, "Approval tags that are lacking, as `alias=tag`, on a model."),
+    field("ml.model.deleted_together", FieldType::Integer, "Versions found deleted in the same sweep."),
+    field("ml.model.tags.*", FieldType::Open, "Tags of the model."),
+    field("ml.model.version.tags.*", FieldType::Open, "Tags of the version."),
+    field("ml.run.id", FieldType::Text, "Run that made the version."),
+    field("ml.run.state", FieldType::Text, "State of that run: active, deleted, missing or none."),
+];
+
+/// Of log lines.
+pub const LOG: &[Field] = &[
+    field("log.line", FieldType::Text, "The message, without colour codes; the last state of a progress bar."),
+    field("log.file.path", FieldType::Text, "Path of the log file."),
+    field("log.iostream", FieldType::Text, "stdout or stderr."),
+    field("log.level", FieldType::Text, "Level that a JSON line names, in lower case."),
+    field("log.json.*", FieldType::Open, "Top-level members of a JSON line."),
+    field("log.shortened", FieldType::Bool, "The line was longer than the bound, and cut."),
+];
+
+/// All of them.
+pub fn fields() -> Vec<Field> {
+    [FILE, REGISTRY, LOG].concat()
+}

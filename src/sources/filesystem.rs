@@ -1,0 +1,165 @@
+//! Directory trees: notifications for speed, walking and comparing for truth.
+//!
+//! What is told, and under which name: every regular file that passes the globs, under the path by
+//! which a program would load it. A link is a name like any other, so the same bytes can be told
+//! twice, with equal signatures. Two stores that keep bytes aside are told by their links only:
+//! `blobs` beside `snapshots` (the Hugging Face cache) and directories whose name starts with two
+//! dots (a mounted `ConfigMap`).
+
+mod engine;
+mod filter;
+mod mounts;
+pub mod paths;
+mod roots;
+mod settle;
+mod stat;
+mod store;
+mod tree;
+mod walk;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{BoxFuture, Context, Settings, Source, SourceError, Store, emit};
+use engine::Engine;
+use filter::Filter;
+
+/// A source that watches directory trees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Name in events, metrics and the status page.
+    pub name: String,
+    /// Directories to watch, with all below them. One that does not exist yet is waited for.
+    pub paths: Vec<PathBuf>,
+    /// Globs of files to look at; none means all. Without a slash a glob matches a name anywhere,
+    /// with one the path below the watched directory.
+    pub include: Vec<String>,
+    /// Globs of files and directories to leave out.
+    pub exclude: Vec<String>,
+    /// Follow symbolic links, as the programs that load models do.
+    pub follow_symlinks: bool,
+    /// How changes are noticed.
+    pub watch: Watch,
+    /// Full walk, whatever the notifications said.
+    pub sweep_interval_secs: u64,
+    /// Full walk of directories for which there are no notifications.
+    pub poll_interval_secs: u64,
+    /// A file must stand still for so long before it is told.
+    pub settle_millis: u64,
+    /// One that never stands still is told after so long.
+    pub settle_max_secs: u64,
+    /// Files watched; more make the source blind.
+    pub files_max: usize,
+    /// Directories in directories.
+    pub depth_max: usize,
+    /// Notifications waiting to be handled; more mean a full walk.
+    pub hint_queue_max: usize,
+    /// Holds the first notification for so long: makes the kernel's queue overflow on purpose.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(skip)]
+    pub hint_stall_millis: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// How changes are noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Watch {
+    /// By notifications where the file system gives them, else by polling.
+    Auto,
+    /// By polling only.
+    Poll,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "filesystem".to_owned(),
+            paths: Vec::new(),
+            include: Vec::new(),
+            exclude: filter::EXCLUDED.iter().map(|&glob| glob.to_owned()).collect(),
+            follow_symlinks: true,
+            watch: Watch::Auto,
+            sweep_interval_secs: 60,
+            poll_interval_secs: 10,
+            settle_millis: 300,
+            settle_max_secs: 60,
+            files_max: 1_000_000,
+            depth_max: 64,
+            hint_queue_max: 65_536,
+            hint_stall_millis: 0,
+        }
+    }
+}
+
+impl Settings for Config {
+    fn build(mut self) -> Result<Arc<dyn Source>, Vec<String>> {
+        let mut problems = Vec::new();
+        if self.paths.is_empty() {
+            problems.push("`paths` is empty; name at least one directory to watch".to_owned());
+        }
+        for (name, least, number) in [
+            ("sweep_interval_secs", 1, self.sweep_interval_secs),
+            ("poll_interval_secs", 1, self.poll_interval_secs),
+            ("files_max", 1, self.files_max as u64),
+            ("depth_max", 1, self.depth_max as u64),
+            ("hint_queue_max", 1, self.hint_queue_max as u64),
+        ] {
+            if number < least {
+                problems.push(format!("`{name}` is {number}; write at least {least}"));
+            }
+        }
+        let filter = Filter::new(&self.include, &self.exclude).unwrap_or_else(|bad| {
+            problems.extend(bad);
+            Filter::default()
+        });
+        for path in &mut self.paths {
+            match std::path::absolute(&*path) {
+                Ok(absolute) => *path = absolute,
+                Err(error) => problems.push(format!("`paths` has `{}`: {error}", path.display())),
+            }
+        }
+        if problems.is_empty() {
+            Ok(Arc::new(Filesystem { config: Arc::new(self), filter: Arc::new(filter) }))
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+struct Filesystem {
+    config: Arc<Config>,
+    filter: Arc<Filter>,
+}
+
+impl Source for Filesystem {
+    fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    fn product(&self) -> &'static str {
+        "filesystem"
+    }
+
+    fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>> {
+        let (config, filter) = (Arc::clone(&self.config), Arc::clone(&self.filter));
+        Box::pin(emit::on_thread(context, move |emitter| {
+            // It only ever ends because it was told to.
+            drop(Engine::new(&config, &filter, emitter).run());
+            Ok(())
+        }))
+    }
+
+    fn store(&self) -> Option<Arc<dyn Store>> {
+        Some(Arc::new(store::Files::new(&self.config.paths, self.config.follow_symlinks)))
+    }
+}

@@ -1,0 +1,162 @@
+//! What is known of the watched trees: files as they were told, directories as they are watched.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+use super::stat::Stat;
+use super::walk::Id;
+
+#[derive(Debug, Default)]
+pub struct Tree {
+    files: BTreeMap<PathBuf, Known>,
+    /// Watched directories by their real path.
+    directories: HashMap<PathBuf, Directory>,
+    /// Real path of a link's target → the links.
+    links: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    walk: u64,
+}
+
+/// A file as it was told.
+#[derive(Debug)]
+struct Known {
+    stat: Stat,
+    target: Option<PathBuf>,
+    /// The walk that saw it last.
+    walk: u64,
+}
+
+#[derive(Debug)]
+struct Directory {
+    id: Id,
+    /// Paths under which programs see it.
+    paths: BTreeSet<PathBuf>,
+}
+
+impl Tree {
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    pub fn stat(&self, path: &Path) -> Option<&Stat> {
+        self.files.get(path).map(|known| &known.stat)
+    }
+
+    /// Remembers a file as it is told.
+    pub fn put(&mut self, path: PathBuf, stat: Stat, target: Option<PathBuf>) {
+        self.unlink(&path);
+        if let Some(target) = &target {
+            self.links.entry(target.clone()).or_default().insert(path.clone());
+        }
+        self.files.insert(path, Known { stat, target, walk: self.walk });
+    }
+
+    pub fn remove(&mut self, path: &Path) {
+        self.unlink(path);
+        self.files.remove(path);
+    }
+
+    fn unlink(&mut self, path: &Path) {
+        let Some(target) = self.files.get_mut(path).and_then(|known| known.target.take()) else { return };
+        if let Some(links) = self.links.get_mut(&target) {
+            links.remove(path);
+            if links.is_empty() {
+                self.links.remove(&target);
+            }
+        }
+    }
+
+    /// A walk begins: what it does not see is missing.
+    pub fn begin_walk(&mut self) {
+        self.walk += 1;
+    }
+
+    /// The walk sees a file; true if it is known, and unchanged.
+    pub fn see(&mut self, path: &Path, stat: &Stat, target: Option<&PathBuf>) -> bool {
+        self.files.get_mut(path).is_some_and(|known| {
+            known.walk = self.walk;
+            known.stat == *stat && known.target.as_ref() == target
+        })
+    }
+
+    /// Files below a path that the last walk did not see.
+    pub fn missing(&self, below: &Path) -> Vec<PathBuf> {
+        self.known_below(below).filter(|(_, known)| known.walk != self.walk).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// All files below a path.
+    pub fn below(&self, path: &Path) -> Vec<PathBuf> {
+        self.known_below(path).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Links below a path.
+    pub fn links_below(&self, path: &Path) -> Vec<PathBuf> {
+        self.known_below(path).filter(|(_, known)| known.target.is_some()).map(|(path, _)| path.clone()).collect()
+    }
+
+    fn known_below<'a>(&'a self, below: &'a Path) -> impl Iterator<Item = (&'a PathBuf, &'a Known)> {
+        self.files
+            .range::<Path, _>((Bound::Included(below), Bound::Unbounded))
+            .take_while(move |(path, _)| path.starts_with(below))
+    }
+
+    /// The paths under which programs see what the kernel calls `real`.
+    pub fn names(&self, real: &Path) -> Vec<PathBuf> {
+        let mut names = Vec::new();
+        if let (Some(parent), Some(name)) = (real.parent(), real.file_name())
+            && let Some(directory) = self.directories.get(parent)
+        {
+            names.extend(directory.paths.iter().map(|path| path.join(name)));
+        }
+        names.extend(self.links.get(real).into_iter().flatten().cloned());
+        if let Some(directory) = self.directories.get(real) {
+            names.extend(directory.paths.iter().cloned());
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Whether this very directory is watched already; if so, notes another name of it.
+    pub fn is_watched(&mut self, real: &Path, id: Id, path: &Path) -> bool {
+        let Some(directory) = self.directories.get_mut(real).filter(|directory| directory.id == id) else {
+            return false;
+        };
+        directory.paths.insert(path.to_owned());
+        true
+    }
+
+    /// A directory is watched; `path` is `None` when only targets of links lie in it.
+    pub fn put_watched(&mut self, real: PathBuf, id: Id, path: Option<PathBuf>) {
+        let directory = self.directories.entry(real).or_insert_with(|| Directory { id, paths: BTreeSet::new() });
+        directory.id = id;
+        directory.paths.extend(path);
+    }
+
+    /// Whether a directory is watched, whatever its names.
+    pub fn has_watched(&self, real: &Path) -> bool {
+        self.directories.contains_key(real)
+    }
+
+    /// A path leads to no directory any more, or to another: its name goes, and that of all below.
+    /// Gives the directories that are left without a name, which are watched no more.
+    pub fn forget_directories(&mut self, path: &Path) -> Vec<PathBuf> {
+        let mut nameless = Vec::new();
+        self.directories.retain(|real, directory| {
+            let before = directory.paths.len();
+            directory.paths.retain(|name| !name.starts_with(path));
+            // One that never had a name is watched for links.
+            let forget = real.starts_with(path) || before > 0 && directory.paths.is_empty();
+            if forget {
+                nameless.push(real.clone());
+            }
+            !forget
+        });
+        nameless
+    }
+
+    /// No directory is watched any more.
+    pub fn forget_all_directories(&mut self) {
+        self.directories.clear();
+    }
+}

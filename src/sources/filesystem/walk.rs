@@ -1,0 +1,158 @@
+//! Walks a tree: every directory is told before it is listed, so that it can be watched first.
+//!
+//! What is written between the two is then either listed or notified; nothing falls in between.
+
+use std::collections::HashMap;
+use std::fs::{DirEntry, Metadata};
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::Config;
+use super::filter::Filter;
+use super::stat::Stat;
+
+/// Device and inode.
+pub type Id = (u64, u64);
+
+/// What a walk comes across. Paths are as a program would write them, not resolved.
+pub enum Found {
+    /// A directory that will be listed next; `real` has no links in it.
+    Directory { path: PathBuf, real: PathBuf, id: Id },
+    /// A regular file, or a link to one.
+    File { path: PathBuf, stat: Stat, target: Option<PathBuf> },
+    /// A directory or link that could not be looked at.
+    Unreadable { path: PathBuf },
+}
+
+/// Hears of what a walk finds; `Break` ends it.
+pub type Visitor<'a> = &'a mut dyn FnMut(Found) -> ControlFlow<()>;
+
+/// Through links one directory can have many paths, in the worst case exponentially many.
+const VISITS_MAX: u32 = 4;
+
+pub struct Walk<'a> {
+    config: &'a Config,
+    filter: &'a Filter,
+    root: &'a Path,
+    visits: HashMap<Id, u32>,
+    pending: Vec<Level>,
+}
+
+/// A directory to be listed.
+struct Level {
+    path: PathBuf,
+    real: PathBuf,
+    depth: usize,
+    chain: Rc<Chain>,
+}
+
+/// The directories above: a link to one of them is a loop.
+struct Chain {
+    id: Id,
+    parent: Option<Rc<Chain>>,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(config: &'a Config, filter: &'a Filter, root: &'a Path) -> Self {
+        Self { config, filter, root, visits: HashMap::new(), pending: Vec::new() }
+    }
+
+    /// Walks one directory of the tree, or the whole.
+    pub fn run(mut self, start: &Path, visit: Visitor<'_>) -> ControlFlow<()> {
+        let depth = start.strip_prefix(self.root).map_or(0, |relative| relative.components().count());
+        let Ok(metadata) = start.metadata() else { return visit(Found::Unreadable { path: start.to_owned() }) };
+        self.enter(start.to_owned(), &metadata, depth, None, true, visit)?;
+        while let Some(level) = self.pending.pop() {
+            let Ok(entries) = std::fs::read_dir(&level.real) else {
+                visit(Found::Unreadable { path: level.path })?;
+                continue;
+            };
+            for entry in entries {
+                match entry {
+                    Ok(entry) => self.entry(&level, &entry, visit)?,
+                    Err(_) => visit(Found::Unreadable { path: level.path.clone() })?,
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn entry(&mut self, level: &Level, entry: &DirEntry, visit: Visitor<'_>) -> ControlFlow<()> {
+        let path = level.path.join(entry.file_name());
+        let relative = path.strip_prefix(self.root).unwrap_or(&path);
+        if self.filter.leaves_out(relative) || kept_aside(&path) {
+            return ControlFlow::Continue(());
+        }
+        let Ok(kind) = entry.file_type() else { return ControlFlow::Continue(()) };
+        if kind.is_symlink() && !self.config.follow_symlinks {
+            return ControlFlow::Continue(());
+        }
+        // Through the real directory: shorter, and the same thing.
+        let real = level.real.join(entry.file_name());
+        let metadata = match real.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return visit(Found::Unreadable { path });
+            }
+            // Gone since it was listed, or a link to nowhere.
+            Err(_) => return ControlFlow::Continue(()),
+        };
+        if metadata.is_dir() {
+            return self.enter(path, &metadata, level.depth + 1, Some(level), kind.is_symlink(), visit);
+        }
+        if !metadata.is_file() || !self.filter.takes(relative) {
+            return ControlFlow::Continue(());
+        }
+        let target = if kind.is_symlink() { real.canonicalize().ok() } else { None };
+        visit(Found::File { path, stat: Stat::from(&metadata), target })
+    }
+
+    fn enter(
+        &mut self,
+        path: PathBuf,
+        metadata: &Metadata,
+        depth: usize,
+        above: Option<&Level>,
+        link: bool,
+        visit: Visitor<'_>,
+    ) -> ControlFlow<()> {
+        let id = (metadata.dev(), metadata.ino());
+        let chain = above.map(|level| &level.chain);
+        let looped = std::iter::successors(chain, |chain| chain.parent.as_ref()).any(|chain| chain.id == id);
+        let visits = self.visits.entry(id).or_insert(0);
+        *visits += 1;
+        if looped || *visits > VISITS_MAX {
+            return ControlFlow::Continue(());
+        }
+        if depth > self.config.depth_max {
+            return visit(Found::Unreadable { path });
+        }
+        let real = match above {
+            Some(level) if !link => level.real.join(path.file_name().unwrap_or_default()),
+            Some(_) | None => match path.canonicalize() {
+                Ok(real) => real,
+                Err(_) => return ControlFlow::Continue(()),
+            },
+        };
+        visit(Found::Directory { path: path.clone(), real: real.clone(), id })?;
+        let chain = Rc::new(Chain { id, parent: chain.cloned() });
+        self.pending.push(Level { path, real, depth, chain });
+        ControlFlow::Continue(())
+    }
+}
+
+/// Directories whose content is told by the links that lead into them.
+pub fn kept_aside(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    if name.starts_with(b"..") {
+        return true;
+    }
+    let Some(parent) = path.parent() else { return false };
+    let owner = parent.file_name().unwrap_or_default().as_bytes();
+    name == b"blobs"
+        && ([b"models--".as_slice(), b"datasets--", b"spaces--"].iter().any(|prefix| owner.starts_with(prefix))
+            || parent.join("snapshots").is_dir())
+}
