@@ -71,7 +71,7 @@ impl Committer {
             }
             for done in waiting {
                 // Whoever asked may have been stopped; the commit holds all the same.
-                drop(done.send(()));
+                done.send(()).ok();
             }
         }
     }

@@ -47,9 +47,24 @@ pub struct Pipeline {
     jobs: JoinSet<Result<String, Closed>>,
     /// Records under way, each with the observation that came meanwhile.
     busy: HashMap<String, Option<Task>>,
-    /// Keys of the listing under way, as digests: a million keys take 16 MB.
-    listing: Option<HashSet<[u8; 16]>>,
+    listing: Option<Listing>,
     listed: bool,
+}
+
+/// A listing under way.
+#[derive(Default)]
+struct Listing {
+    /// Keys so far, as digests: a million keys take 16 MB.
+    keys: HashSet<[u8; 16]>,
+    /// Beginnings of keys that could not be looked at.
+    kept: Vec<String>,
+}
+
+impl Listing {
+    /// Whether the listing says that a record is gone.
+    fn misses(&self, key: &str) -> bool {
+        !self.keys.contains(&short(key)) && !self.kept.iter().any(|prefix| key.starts_with(prefix.as_str()))
+    }
 }
 
 /// One thing to do about one record.
@@ -106,7 +121,12 @@ impl Pipeline {
             match observation {
                 Observation::Line(line) => lines.push(line),
                 Observation::Checkpoint(checkpoint) => checkpoints.push(checkpoint),
-                Observation::Init => self.listing = Some(HashSet::new()),
+                Observation::Init => self.listing = Some(Listing::default()),
+                Observation::InitKeep(prefix) => {
+                    if let Some(listing) = &mut self.listing {
+                        listing.kept.push(prefix);
+                    }
+                }
                 Observation::InitApply(record) => self.list(record).await?,
                 Observation::InitDone => self.end_listing().await?,
                 Observation::Apply(record) => {
@@ -139,7 +159,7 @@ impl Pipeline {
 
     async fn list(&mut self, record: Record) -> Result<(), Closed> {
         if let Some(listing) = &mut self.listing {
-            listing.insert(short(&record.key));
+            listing.keys.insert(short(&record.key));
         }
         let first_listing = !self.listed;
         self.start(Task::Put { record: Box::new(record), first_listing }).await
@@ -150,7 +170,7 @@ impl Pipeline {
         self.drain().await?;
         if let Some(listing) = self.listing.take() {
             for key in self.records.keys().await {
-                if !listing.contains(&short(&key)) {
+                if listing.misses(&key) {
                     self.start(Task::Remove { key }).await?;
                 }
             }

@@ -49,7 +49,6 @@ impl Reloader {
                     if now == seen {
                         continue;
                     }
-                    seen = now;
                     "file changed"
                 }
             };

@@ -188,7 +188,7 @@ impl Agent {
     /// Asks for a reload of rules and mutes.
     pub fn reload(&self) {
         // One that is under way already reads what is there now.
-        drop(self.reload.try_send("signal"));
+        self.reload.try_send("signal").ok();
     }
 
     /// Returns when a stage has failed or a stop was asked for.

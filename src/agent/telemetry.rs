@@ -121,19 +121,19 @@ fn bridge(meter: &Meter, registry: Registry, family: &MetricFamily) {
     match family.get_field_type() {
         MetricType::COUNTER => {
             let read = move |observer: &dyn opentelemetry::metrics::AsyncInstrument<f64>| {
-                each(&registry, &wanted, |metric, labels| observer.observe(metric.get_counter().value(), labels));
+                each(&registry, &wanted, |metric, labels| observer.observe(metric.get_counter().get_value(), labels));
             };
             meter.f64_observable_counter(name).with_callback(read).build();
         }
         MetricType::GAUGE => {
             let read = move |observer: &dyn opentelemetry::metrics::AsyncInstrument<f64>| {
-                each(&registry, &wanted, |metric, labels| observer.observe(metric.get_gauge().value(), labels));
+                each(&registry, &wanted, |metric, labels| observer.observe(metric.get_gauge().get_value(), labels));
             };
             meter.f64_observable_gauge(name).with_callback(read).build();
         }
         MetricType::HISTOGRAM => {
             let read = move |observer: &dyn opentelemetry::metrics::AsyncInstrument<f64>| {
-                each(&registry, &wanted, |metric, labels| observer.observe(metric.get_histogram().sample_sum(), labels));
+                each(&registry, &wanted, |metric, labels| observer.observe(metric.get_histogram().get_sample_sum(), labels));
             };
             meter.f64_observable_counter(format!("{name}.sum")).with_callback(read).build();
         }

@@ -123,8 +123,16 @@ async fn play(directory: &Path) -> anyhow::Result<()> {
 async fn start(directory: &Path, alerts: mpsc::Sender<Alert>) -> anyhow::Result<Agent> {
     let mut config = Config::default();
     config.state.path = directory.join("state");
-    config.sources.filesystem.push(filesystem::Config::of("models", vec![directory.join("models")]));
-    config.sources.logs.push(logs::Config::of("jobs", vec![directory.join("logs/*.log").display().to_string()]));
+    config.sources.filesystem.push(filesystem::Config {
+        name: "models".to_owned(),
+        paths: vec![directory.join("models")],
+        ..filesystem::Config::default()
+    });
+    config.sources.logs.push(logs::Config {
+        name: "jobs".to_owned(),
+        paths: vec![directory.join("logs/*.log").display().to_string()],
+        ..logs::Config::default()
+    });
     let places = config::load::Places::default();
     let mut checked = config::check(config, &places)
         .map_err(|problems| anyhow::anyhow!("{}", problems.first().map(ToString::to_string).unwrap_or_default()))?;

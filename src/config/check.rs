@@ -17,7 +17,7 @@ use crate::base::files;
 use crate::base::http;
 use crate::base::secret::Secret;
 use crate::sinks::{self, Sinks, alertmanager::Alertmanager, file::File, otlp::Otlp, stdout::Stdout, webhook::Webhook};
-use crate::sources::Source;
+use crate::sources::{Settings as _, Source};
 
 /// A configuration that can be run.
 pub struct Checked {

@@ -13,14 +13,18 @@ use crate::sources::{filesystem, mlflow};
 pub fn builtin(variable: impl Fn(&str) -> Option<String>) -> Config {
     let mut config = Config::default();
     config.sinks.stdout = Some(stdout::Config::default());
-    config.sources.filesystem.push(filesystem::Config::of("models", vec![PathBuf::from("models")]));
+    config.sources.filesystem.push(tree("models", PathBuf::from("models")));
     if let Some(cache) = hub_cache(&variable).filter(|cache| cache.is_dir()) {
-        config.sources.filesystem.push(filesystem::Config::of("huggingface-cache", vec![cache]));
+        config.sources.filesystem.push(tree("huggingface-cache", cache));
     }
     if let Some(uri) = variable("MLFLOW_TRACKING_URI").filter(|uri| uri.starts_with("http")) {
-        config.sources.mlflow.push(mlflow::Config::of("mlflow", &uri));
+        config.sources.mlflow.push(mlflow::Config { name: "mlflow".to_owned(), url: uri, ..mlflow::Config::default() });
     }
     config
+}
+
+fn tree(name: &str, path: PathBuf) -> filesystem::Config {
+    filesystem::Config { name: name.to_owned(), paths: vec![path], ..filesystem::Config::default() }
 }
 
 /// Where the Hugging Face client keeps what it downloads, by its own variables.
