@@ -1,0 +1,209 @@
+//! What is wrong with a rule, where, and how to put it right.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::base::text;
+use crate::base::yaml::Node;
+
+use super::Source;
+
+/// Longest stretch of a source line that a diagnostic shows, in characters.
+const SNIPPET_CHARS_MAX: usize = 160;
+/// Diagnostics kept for one file; more would not be read.
+const PER_FILE_MAX: usize = 200;
+
+/// Whether the rule can be used all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Error,
+    Warning,
+}
+
+impl Level {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One problem in one place. `Display` shows it with the line and a caret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// One of [`CODES`].
+    pub code: &'static str,
+    pub severity: Level,
+    pub path: String,
+    /// Counts from 1; 0 when the whole file is meant.
+    pub line: usize,
+    /// Counts characters from 1.
+    pub column: usize,
+    /// Characters that are meant, at least 1.
+    pub length: usize,
+    pub message: String,
+    pub hint: Option<String>,
+    /// The line as written.
+    pub snippet: Option<String>,
+}
+
+/// Every code with what it means; `docs/rules.md` explains them.
+pub const CODES: &[(&str, &str)] = &[
+    ("R001", "the file is no YAML, or larger than allowed"),
+    ("R002", "the document is no Sigma rule"),
+    ("R003", "a required key is missing"),
+    ("R004", "a key has a value of the wrong kind"),
+    ("R005", "a key is misspelt or unknown"),
+    ("R006", "a value is not one of those allowed"),
+    ("R007", "an id is malformed"),
+    ("R008", "an id is used twice"),
+    ("R009", "a kind of document or a feature that is not supported yet"),
+    ("R010", "unknown logsource category"),
+    ("R012", "unknown field"),
+    ("R013", "the value does not suit the field's type"),
+    ("R014", "unknown modifier"),
+    ("R015", "modifiers that do not go together"),
+    ("R016", "the value does not suit the modifier"),
+    ("R017", "invalid regular expression"),
+    ("R018", "a selection that is empty or of the wrong shape"),
+    ("R020", "the condition cannot be read"),
+    ("R021", "the condition names a selection that is not defined"),
+    ("R022", "a selection that no condition uses"),
+    ("R030", "unknown or retired ATLAS identifier"),
+    ("R031", "malformed tag"),
+    ("R040", "the rule's own tests are missing or malformed"),
+];
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}[{}]: {}", self.severity.as_str(), self.code, self.message)?;
+        let gutter = " ".repeat(self.line.to_string().len());
+        if self.line == 0 {
+            write!(f, "{gutter}--> {}", self.path)?;
+        } else {
+            write!(f, "{gutter}--> {}:{}:{}", self.path, self.line, self.column)?;
+        }
+        if let Some(snippet) = &self.snippet {
+            let indent = " ".repeat(self.column.saturating_sub(1));
+            let room = snippet.chars().count().saturating_sub(self.column.saturating_sub(1)).max(1);
+            write!(
+                f,
+                "\n{gutter} |\n{} | {snippet}\n{gutter} | {indent}{}",
+                self.line,
+                "^".repeat(self.length.clamp(1, room))
+            )?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n{gutter} = help: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where something is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    pub line: usize,
+    pub column: usize,
+    pub length: usize,
+}
+
+impl Span {
+    /// The beginning of a node; a scalar's length is taken from its text.
+    pub fn of(node: &Node) -> Self {
+        let length = match node.as_text() {
+            Some(text) if !text.contains('\n') => text.chars().count().max(1),
+            Some(_) | None => 1,
+        };
+        Self { line: node.line, column: node.column, length }
+    }
+
+    /// A part of it, `offset` characters in.
+    pub const fn part(self, offset: usize, length: usize) -> Self {
+        Self { line: self.line, column: self.column + offset, length }
+    }
+}
+
+/// Collects what is wrong with one file.
+pub(crate) struct Reporter<'s> {
+    source: &'s Source,
+    lines: Vec<&'s str>,
+    found: Vec<Diagnostic>,
+}
+
+impl<'s> Reporter<'s> {
+    pub fn new(source: &'s Source) -> Self {
+        Self { source, lines: source.text.lines().collect(), found: Vec::new() }
+    }
+
+    pub fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
+        self.report(Level::Error, code, span, message.into(), None);
+    }
+
+    pub fn error_hint(&mut self, code: &'static str, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.report(Level::Error, code, span, message.into(), Some(hint.into()));
+    }
+
+    pub fn report(&mut self, severity: Level, code: &'static str, span: Span, message: String, hint: Option<String>) {
+        if self.found.len() >= PER_FILE_MAX {
+            return;
+        }
+        let line = span.line.checked_sub(1).and_then(|index| self.lines.get(index));
+        let (column, line) = (span.column.max(1), line.map(|line| line.trim_end()));
+        let fits = |line: &&str| column <= SNIPPET_CHARS_MAX && line.chars().count() >= column;
+        self.found.push(Diagnostic {
+            code,
+            severity,
+            path: self.source.path.clone(),
+            line: span.line,
+            column,
+            length: self.shown_length(span),
+            message,
+            hint,
+            snippet: line.filter(fits).map(|line| text::shorten(&line.replace('\t', " "), SNIPPET_CHARS_MAX)),
+        });
+    }
+
+    /// Whether any error was reported since `mark` of [`Self::mark`].
+    pub fn errors_since(&self, mark: usize) -> bool {
+        self.found.iter().skip(mark).any(|diagnostic| diagnostic.severity == Level::Error)
+    }
+
+    pub fn mark(&self) -> usize {
+        self.found.len()
+    }
+
+    pub fn into_found(self) -> Vec<Diagnostic> {
+        self.found
+    }
+
+    /// Where a part of a scalar is written: quotes shift it by one, a block scalar by lines.
+    pub fn inside(&self, node: &Node, text: &str, start: usize, length: usize) -> Span {
+        let whole = Span::of(node);
+        let written = node.line.checked_sub(1).and_then(|index| self.lines.get(index));
+        let rest: String =
+            written.map(|line| line.chars().skip(node.column.saturating_sub(1)).collect()).unwrap_or_default();
+        let offset = text.chars().take(start).count();
+        let quoted = rest.strip_prefix(['\'', '"']).is_some_and(|rest| rest.starts_with(text));
+        if quoted {
+            whole.part(offset + 1, length)
+        } else if rest.starts_with(text) {
+            whole.part(offset, length)
+        } else {
+            whole
+        }
+    }
+
+    /// Quotes around a scalar are not part of its text but of what is shown.
+    fn shown_length(&self, span: Span) -> usize {
+        let line = span.line.checked_sub(1).and_then(|index| self.lines.get(index));
+        let first = line.and_then(|line| line.chars().nth(span.column.saturating_sub(1)));
+        match first {
+            Some('\'' | '"') if span.length > 1 => span.length + 2,
+            Some(_) | None => span.length.max(1),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! One event while rules look at it: each field is found, spelt and folded at most once.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
+
+use crate::event::{Fields, Value};
+
+use super::pattern::fold;
+
+/// Dots at which the name of a field is tried as a path into nested objects.
+const PATH_DOTS_MAX: usize = 12;
+/// Lists in lists whose members count.
+const LIST_DEPTH_MAX: usize = 16;
+
+/// The names of all fields that a set of rules asks about; rules know them by number.
+#[derive(Debug, Clone, Default)]
+pub struct FieldTable {
+    names: Vec<String>,
+    numbers: HashMap<String, usize>,
+}
+
+impl FieldTable {
+    pub fn number(&mut self, name: &str) -> usize {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), self.names.len() - 1);
+        self.names.len() - 1
+    }
+}
+
+/// One scalar of an event.
+#[derive(Debug)]
+pub struct Scalar<'e> {
+    pub value: &'e Value,
+    spelt: OnceCell<String>,
+    folded: OnceCell<String>,
+}
+
+impl<'e> Scalar<'e> {
+    fn new(value: &'e Value) -> Self {
+        Self { value, spelt: OnceCell::new(), folded: OnceCell::new() }
+    }
+
+    /// As text: numbers in decimal, `true` and `false`.
+    pub fn text(&self) -> &str {
+        match self.value {
+            Value::Text(text) => text,
+            Value::Null | Value::List(_) | Value::Map(_) => "",
+            Value::Bool(true) => "true",
+            Value::Bool(false) => "false",
+            Value::Int(number) => self.spelt.get_or_init(|| number.to_string()),
+            Value::Float(number) => self.spelt.get_or_init(|| number.to_string()),
+        }
+    }
+
+    /// The text in lower case.
+    pub fn folded(&self) -> &str {
+        self.folded.get_or_init(|| fold(self.text()))
+    }
+}
+
+/// What an event has at one field.
+#[derive(Debug, Default)]
+pub struct Slot<'e> {
+    /// The field is there, even if it is null or empty.
+    pub present: bool,
+    /// One of its values is null.
+    pub null: bool,
+    /// Its values: the members of a list count each for itself. Nulls and objects are left out.
+    pub scalars: Vec<Scalar<'e>>,
+}
+
+impl<'e> Slot<'e> {
+    fn add(&mut self, value: &'e Value, depth: usize) {
+        self.present = true;
+        match value {
+            Value::Null => self.null = true,
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => self.scalars.push(Scalar::new(value)),
+            Value::List(items) if depth < LIST_DEPTH_MAX => items.iter().for_each(|item| self.add(item, depth + 1)),
+            Value::List(_) | Value::Map(_) => {}
+        }
+    }
+}
+
+/// An event as rules see it.
+pub struct Frame<'e> {
+    fields: &'e Fields,
+    table: &'e FieldTable,
+    /// Names are paths into nested objects where no flat key has them.
+    nested: bool,
+    slots: Vec<OnceCell<Slot<'e>>>,
+    all: OnceCell<Vec<Scalar<'e>>>,
+}
+
+impl<'e> Frame<'e> {
+    pub fn new(fields: &'e Fields, table: &'e FieldTable, nested: bool) -> Self {
+        let slots = std::iter::repeat_with(OnceCell::new).take(table.names.len()).collect();
+        Self { fields, table, nested, slots, all: OnceCell::new() }
+    }
+
+    /// What the event has at a field of the table.
+    pub fn slot(&self, number: usize) -> &Slot<'e> {
+        let cell = self.slots.get(number).expect("numbers come from the table that made the slots");
+        cell.get_or_init(|| {
+            let name = self.table.names.get(number).map_or("", String::as_str);
+            let mut slot = Slot::default();
+            if self.nested {
+                walk(self.fields, name, 0, &mut slot);
+            } else if let Some(value) = self.fields.get(name) {
+                slot.add(value, 0);
+            }
+            slot
+        })
+    }
+
+    /// Every scalar of the event, wherever it is: what keywords search.
+    pub fn all(&self) -> &[Scalar<'e>] {
+        self.all.get_or_init(|| {
+            let mut scalars = Vec::new();
+            self.fields.values().for_each(|value| gather(value, 0, &mut scalars));
+            scalars
+        })
+    }
+}
+
+/// Adds what a path leads to: the whole name as one key, else the longest key that leads further.
+fn walk<'e>(map: &'e BTreeMap<String, Value>, path: &str, depth: usize, slot: &mut Slot<'e>) {
+    if let Some(value) = map.get(path) {
+        slot.add(value, 0);
+        return;
+    }
+    if depth >= PATH_DOTS_MAX {
+        return;
+    }
+    for (dot, _) in path.rmatch_indices('.').take(PATH_DOTS_MAX) {
+        let (Some(head), Some(rest)) = (path.get(..dot), path.get(dot + 1..)) else {
+            continue;
+        };
+        match map.get(head) {
+            Some(Value::Map(inner)) => walk(inner, rest, depth + 1, slot),
+            Some(Value::List(items)) => {
+                let maps = items.iter().filter_map(|item| match item {
+                    Value::Map(inner) => Some(inner),
+                    Value::Null
+                    | Value::Bool(_)
+                    | Value::Int(_)
+                    | Value::Float(_)
+                    | Value::Text(_)
+                    | Value::List(_) => None,
+                });
+                maps.for_each(|inner| walk(inner, rest, depth + 1, slot));
+            }
+            Some(Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_)) | None => {}
+        }
+        if slot.present {
+            return;
+        }
+    }
+}
+
+fn gather<'e>(value: &'e Value, depth: usize, scalars: &mut Vec<Scalar<'e>>) {
+    match value {
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => scalars.push(Scalar::new(value)),
+        Value::List(items) if depth < LIST_DEPTH_MAX => items.iter().for_each(|item| gather(item, depth + 1, scalars)),
+        Value::Map(members) if depth < LIST_DEPTH_MAX => {
+            members.values().for_each(|member| gather(member, depth + 1, scalars));
+        }
+        Value::Null | Value::List(_) | Value::Map(_) => {}
+    }
+}

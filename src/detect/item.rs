@@ -1,0 +1,326 @@
+//! One field of a selection with its modifiers and values → an expression.
+
+use regex::RegexBuilder;
+
+use crate::base::yaml::{Data, Node};
+
+use super::diagnostic::{Reporter, Span};
+use super::frame::FieldTable;
+use super::network::Network;
+use super::number::Number;
+use super::pattern::{Pattern, REGEX_BYTES_MAX};
+use super::predicate::{Expression, Matcher, Relation, join};
+use super::schema::Schema;
+use super::sigma::detection::Item;
+use super::sigma::modifier::{Comparison, Flag, Modifier};
+use super::spelling;
+use super::types;
+
+/// The modifiers of one item, sorted by what they do.
+#[derive(Debug, Default)]
+pub struct Asked {
+    pub modifiers: Vec<Modifier>,
+    pub every: bool,
+    pub neq: bool,
+    pub cased: bool,
+    pub exists: bool,
+    pub regex: bool,
+    pub cidr: bool,
+    pub compare: Option<Comparison>,
+    pub reference: bool,
+    /// `contains`, `startswith` or `endswith`.
+    pub anchor: Option<Modifier>,
+}
+
+impl Asked {
+    fn of(item: &Item) -> Self {
+        let mut asked =
+            Self { modifiers: item.modifiers.iter().map(|(modifier, _)| *modifier).collect(), ..Self::default() };
+        for modifier in &asked.modifiers {
+            match modifier {
+                Modifier::All => asked.every = true,
+                Modifier::Neq => asked.neq = true,
+                Modifier::Cased => asked.cased = true,
+                Modifier::Exists => asked.exists = true,
+                Modifier::Re => asked.regex = true,
+                Modifier::Cidr => asked.cidr = true,
+                Modifier::Compare(comparison) => asked.compare = Some(*comparison),
+                Modifier::FieldRef => asked.reference = true,
+                Modifier::Contains | Modifier::StartsWith | Modifier::EndsWith => asked.anchor = Some(*modifier),
+                Modifier::Windash | Modifier::Encode(_) | Modifier::Flag(_) => {}
+            }
+        }
+        asked
+    }
+
+    fn has(&self, flag: Flag) -> bool {
+        self.modifiers.contains(&Modifier::Flag(flag))
+    }
+}
+
+/// Compiles items; names become numbers of the table.
+pub struct Compiler<'c, 's> {
+    pub schema: &'c Schema,
+    pub table: &'c mut FieldTable,
+    pub reporter: &'c mut Reporter<'s>,
+    /// Fields that the rule asks about.
+    pub referenced: Vec<String>,
+}
+
+impl Compiler<'_, '_> {
+    /// `None` when something is wrong, which is reported.
+    pub fn item(&mut self, item: &Item) -> Option<Expression> {
+        let asked = Asked::of(item);
+        if asked.every && !item.listed {
+            self.single_all(item);
+        }
+        let Some(field) = &item.field else {
+            return self.keywords(item, &asked);
+        };
+        let mark = self.reporter.mark();
+        types::check(field, item, &asked, self.schema, self.reporter);
+        let slot = self.slot(field);
+        let expression = if asked.exists {
+            self.exists(slot, item)
+        } else if asked.reference {
+            self.references(slot, item, &asked)
+        } else {
+            let matchers: Option<Vec<_>> = item.values.iter().map(|value| self.matchers(value, &asked)).collect();
+            matchers.map(|matchers| Self::field(slot, matchers, asked.every))
+        };
+        let expression = expression.filter(|_| !self.reporter.errors_since(mark))?;
+        Some(if asked.neq {
+            // An event without the field says nothing about it, so it differs from nothing.
+            Expression::All(vec![Expression::Present { slot }, Expression::Not(Box::new(expression))])
+        } else {
+            expression
+        })
+    }
+
+    fn slot(&mut self, field: &str) -> usize {
+        if !self.referenced.iter().any(|known| known == field) {
+            self.referenced.push(field.to_owned());
+        }
+        self.table.number(field)
+    }
+
+    /// Several matchers of one value are spellings of it: any of them will do.
+    fn field(slot: usize, values: Vec<Vec<Matcher>>, every: bool) -> Expression {
+        if !every {
+            return Expression::Field { slot, matchers: join(values.into_iter().flatten().collect()), every };
+        }
+        let value = |matchers| Expression::Field { slot, matchers, every: false };
+        Expression::All(values.into_iter().map(value).collect())
+    }
+
+    fn single_all(&mut self, item: &Item) {
+        let span =
+            item.modifiers.iter().find(|(modifier, _)| *modifier == Modifier::All).map_or(item.span, |(_, span)| *span);
+        let message = "`all` says nothing about a single value".to_owned();
+        self.reporter.report(super::Level::Warning, "R015", span, message, None);
+    }
+
+    fn keywords(&mut self, item: &Item, asked: &Asked) -> Option<Expression> {
+        let needs_field = asked.exists || asked.reference || asked.neq || asked.compare.is_some() || asked.cidr;
+        if needs_field {
+            self.reporter.error("R015", item.span, "these modifiers need a field, not keywords");
+            return None;
+        }
+        let values: Option<Vec<_>> = item.values.iter().map(|value| self.keyword(value, asked)).collect();
+        let values = values?;
+        if !asked.every {
+            let matchers = join(values.into_iter().flatten().collect());
+            return Some(Expression::Keywords { matchers, every: false });
+        }
+        let value = |matchers| Expression::Keywords { matchers, every: false };
+        Some(Expression::All(values.into_iter().map(value).collect()))
+    }
+
+    /// A keyword is looked for inside values, numbers too, by their text.
+    fn keyword(&mut self, value: &Node, asked: &Asked) -> Option<Vec<Matcher>> {
+        match &value.data {
+            Data::Null => {
+                self.reporter.error("R018", Span::of(value), "a keyword is empty");
+                None
+            }
+            Data::Text(_) if asked.regex => self.regex(value, asked),
+            Data::Text(text) if text.is_empty() => {
+                self.reporter.error("R018", Span::of(value), "a keyword is empty");
+                None
+            }
+            Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Text(_) | Data::List(_) | Data::Map(_) => {
+                let anchored = if asked.anchor.is_some() { None } else { Some(Modifier::Contains) };
+                let modifiers: Vec<Modifier> = asked.modifiers.iter().copied().chain(anchored).collect();
+                self.texts(value, &spelt(value), &modifiers, asked.cased)
+            }
+        }
+    }
+
+    fn exists(&mut self, slot: usize, item: &Item) -> Option<Expression> {
+        let value = item.values.first().filter(|_| item.values.len() == 1);
+        let wanted = value.and_then(|value| match &value.data {
+            Data::Bool(flag) => Some(*flag),
+            // YAML 1.1 readers take these for booleans, and rules in the wild use them.
+            Data::Text(text) => match text.to_ascii_lowercase().as_str() {
+                "yes" | "true" => Some(true),
+                "no" | "false" => Some(false),
+                _ => None,
+            },
+            Data::Null | Data::Int(_) | Data::Float(_) | Data::List(_) | Data::Map(_) => None,
+        });
+        if wanted.is_none() {
+            let span = item.values.first().map_or(item.span, Span::of);
+            self.reporter.error("R016", span, "`exists` takes true or false");
+        }
+        Some(Expression::Exists { slot, wanted: wanted? })
+    }
+
+    fn references(&mut self, slot: usize, item: &Item, asked: &Asked) -> Option<Expression> {
+        let relation = match asked.anchor {
+            Some(Modifier::Contains) => Relation::Contains,
+            Some(Modifier::StartsWith) => Relation::StartsWith,
+            Some(Modifier::EndsWith) => Relation::EndsWith,
+            Some(_) | None => Relation::Equal,
+        };
+        let mut references = Vec::new();
+        for value in &item.values {
+            let other = value.as_text().map(Pattern::parse);
+            let Some(other) = other.as_ref().and_then(Pattern::as_plain).filter(|name| !name.is_empty()) else {
+                self.reporter.error("R016", Span::of(value), "`fieldref` takes the name of a field, without wildcards");
+                return None;
+            };
+            types::known(other, Span::of(value), self.schema, self.reporter)?;
+            let other = self.slot(other);
+            references.push(Expression::Reference { slot, other, relation, cased: asked.cased });
+        }
+        Some(if asked.every { Expression::All(references) } else { Expression::Any(references) })
+    }
+
+    fn matchers(&mut self, value: &Node, asked: &Asked) -> Option<Vec<Matcher>> {
+        if asked.regex {
+            return self.regex(value, asked);
+        }
+        if asked.cidr {
+            return self.network(value).map(|network| vec![Matcher::Network(network)]);
+        }
+        if let Some(comparison) = asked.compare {
+            let number = self.number(value)?;
+            return Some(vec![Matcher::Compare(comparison, number)]);
+        }
+        let textual = asked.modifiers.iter().any(|modifier| !matches!(modifier, Modifier::All | Modifier::Neq));
+        match &value.data {
+            Data::Null if textual => {
+                self.reporter.error("R016", Span::of(value), "these modifiers need a text, not nothing");
+                None
+            }
+            Data::Null => Some(vec![Matcher::Null]),
+            Data::Bool(flag) if !textual => Some(vec![Matcher::Bool(*flag)]),
+            Data::Int(number) if !textual => Some(vec![Matcher::Number(Number::Int(*number))]),
+            Data::Float(number) if !textual => {
+                if !number.is_finite() {
+                    self.reporter.error("R016", Span::of(value), "no value equals this number");
+                    return None;
+                }
+                Some(vec![Matcher::Number(Number::Float(*number))])
+            }
+            Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Text(_) | Data::List(_) | Data::Map(_) => {
+                self.texts(value, &spelt(value), &asked.modifiers, asked.cased)
+            }
+        }
+    }
+
+    fn texts(&mut self, value: &Node, text: &str, modifiers: &[Modifier], cased: bool) -> Option<Vec<Matcher>> {
+        let patterns = match spelling::spell(Pattern::parse(text), modifiers) {
+            Ok(patterns) => patterns,
+            Err(message) => {
+                self.reporter.error("R016", Span::of(value), message);
+                return None;
+            }
+        };
+        let mut matchers = Vec::new();
+        for pattern in patterns {
+            match pattern.compile(cased) {
+                Ok(test) => matchers.push(Matcher::Text { test, cased }),
+                Err(_) => {
+                    self.reporter.error("R016", Span::of(value), "the pattern is too large");
+                    return None;
+                }
+            }
+        }
+        Some(matchers)
+    }
+
+    fn regex(&mut self, value: &Node, asked: &Asked) -> Option<Vec<Matcher>> {
+        let (Data::Text(_) | Data::Int(_) | Data::Float(_)) = &value.data else {
+            self.reporter.error("R016", Span::of(value), format!("`re` takes a text, not {}", value.kind()));
+            return None;
+        };
+        let written = spelt(value);
+        let expression = match asked.anchor {
+            Some(Modifier::StartsWith) => format!(r"\A(?:{written})"),
+            Some(Modifier::EndsWith) => format!(r"(?:{written})\z"),
+            Some(_) | None => written,
+        };
+        let built = RegexBuilder::new(&expression)
+            .case_insensitive(asked.has(Flag::IgnoreCase))
+            .multi_line(asked.has(Flag::MultiLine))
+            .dot_matches_new_line(asked.has(Flag::DotAll))
+            .size_limit(REGEX_BYTES_MAX)
+            .build();
+        match built {
+            Ok(regex) => Some(vec![Matcher::Regex(regex)]),
+            Err(error) => {
+                let hint = match &error {
+                    regex::Error::CompiledTooBig(_) => "use smaller repetitions",
+                    _ => "matching takes linear time: look-around and back-references do not exist",
+                };
+                self.reporter.error_hint("R017", Span::of(value), regex_reason(&error), hint);
+                None
+            }
+        }
+    }
+
+    fn network(&mut self, value: &Node) -> Option<Network> {
+        let parsed = value
+            .as_text()
+            .ok_or_else(|| format!("`cidr` takes a text, not {}", value.kind()))
+            .and_then(Network::parse);
+        match parsed {
+            Ok(network) => Some(network),
+            Err(message) => {
+                self.reporter.error_hint("R016", Span::of(value), message, "write `10.0.0.0/8` or `2001:db8::/32`");
+                None
+            }
+        }
+    }
+
+    fn number(&mut self, value: &Node) -> Option<Number> {
+        let number = match &value.data {
+            Data::Int(number) => Some(Number::Int(*number)),
+            Data::Float(number) if number.is_finite() => Some(Number::Float(*number)),
+            Data::Float(_) | Data::Text(_) | Data::Null | Data::Bool(_) | Data::List(_) | Data::Map(_) => None,
+        };
+        if number.is_none() {
+            self.reporter.error("R016", Span::of(value), format!("a comparison takes a number, not {}", value.kind()));
+        }
+        number
+    }
+}
+
+/// A scalar as the text that its author wrote.
+fn spelt(value: &Node) -> String {
+    match &value.data {
+        Data::Text(text) => text.clone(),
+        Data::Bool(flag) => flag.to_string(),
+        Data::Int(number) => number.to_string(),
+        Data::Float(number) => number.to_string(),
+        Data::Null | Data::List(_) | Data::Map(_) => String::new(),
+    }
+}
+
+/// The last line of the engine's message says why; the lines before draw the place.
+fn regex_reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let reason = text.lines().last().unwrap_or_default();
+    format!("invalid regular expression: {}", reason.trim_start_matches("error: "))
+}

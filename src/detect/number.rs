@@ -1,0 +1,57 @@
+//! Numbers compared exactly: whole numbers beyond 2^53 are not rounded on the way.
+
+use std::cmp::Ordering;
+
+use crate::event::Value;
+
+/// A finite number as a rule or an event has it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    Int(i128),
+    Float(f64),
+}
+
+impl Number {
+    /// The number that a value is, or that its text spells in decimal.
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Int(number) => Some(Self::Int(*number)),
+            Value::Float(number) => number.is_finite().then_some(Self::Float(*number)),
+            Value::Text(text) => Self::parse(text),
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// Decimal digits with sign, point and exponent; no spaces, no `inf`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(number) = text.parse() {
+            return Some(Self::Int(number));
+        }
+        let decimal = text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+        let number: f64 = text.parse().ok().filter(|_| decimal)?;
+        number.is_finite().then_some(Self::Float(number))
+    }
+
+    pub fn compare(self, other: Self) -> Ordering {
+        match (self, other) {
+            (Self::Int(a), Self::Int(b)) => a.cmp(&b),
+            (Self::Float(a), Self::Float(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
+            (Self::Int(a), Self::Float(b)) => whole_to_float(a, b),
+            (Self::Float(a), Self::Int(b)) => whole_to_float(b, a).reverse(),
+        }
+    }
+}
+
+/// 2^127: the first float that no `i128` reaches.
+const BEYOND: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0;
+
+#[expect(clippy::cast_possible_truncation, reason = "the float is whole and within the range of i128")]
+fn whole_to_float(whole: i128, float: f64) -> Ordering {
+    if float >= BEYOND {
+        return Ordering::Less;
+    }
+    if float < -BEYOND {
+        return Ordering::Greater;
+    }
+    whole.cmp(&(float.trunc() as i128)).then_with(|| 0.0.partial_cmp(&float.fract()).unwrap_or(Ordering::Equal))
+}

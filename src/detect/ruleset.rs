@@ -1,0 +1,126 @@
+//! Rules that are loaded: immutable, shared, replaced whole.
+
+use std::collections::BTreeMap;
+
+use crate::event::{Event, EventKind, Fields, Sha256};
+
+use super::diagnostic::Diagnostic;
+use super::frame::{FieldTable, Frame};
+use super::predicate::Expression;
+use super::rule::Rule;
+
+/// A rule with its matcher.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    pub rule: Rule,
+    pub expression: Expression,
+}
+
+/// All rules, by the events that they look at.
+#[derive(Debug, Clone)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    expressions: Vec<Expression>,
+    table: FieldTable,
+    /// Numbers of the rules that look at a kind of event.
+    programs: BTreeMap<EventKind, Vec<usize>>,
+    digest: Sha256,
+    warnings: Vec<Diagnostic>,
+}
+
+/// One of a rule's own tests that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestFailure {
+    /// What outputs call the rule.
+    pub rule: String,
+    pub path: String,
+    /// Line of the test.
+    pub line: usize,
+    pub test: String,
+    /// What should have been: a match, or none.
+    pub expected: bool,
+}
+
+impl std::fmt::Display for TestFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let wanted = if self.expected { "must match and does not" } else { "must not match and does" };
+        write!(f, "{}:{}: {}: the test `{}` {wanted}", self.path, self.line, self.rule, self.test)
+    }
+}
+
+impl RuleSet {
+    pub(crate) fn new(loaded: Vec<Loaded>, table: FieldTable, digest: Sha256, warnings: Vec<Diagnostic>) -> Self {
+        let mut programs: BTreeMap<EventKind, Vec<usize>> = BTreeMap::new();
+        for (number, one) in loaded.iter().enumerate() {
+            if let Some(kind) = one.rule.logsource.kind {
+                programs.entry(kind).or_default().push(number);
+            }
+        }
+        let (rules, expressions) = loaded.into_iter().map(|one| (one.rule, one.expression)).unzip();
+        Self { rules, expressions, table, programs, digest, warnings }
+    }
+
+    /// All rules, in the order of their files.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule that outputs call so.
+    pub fn find(&self, id: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.display_id() == id || rule.uuid.as_deref() == Some(id))
+    }
+
+    /// Digest over the texts of all rule files, whatever their names and order.
+    pub const fn digest(&self) -> Sha256 {
+        self.digest
+    }
+
+    /// What could be better about the rules, and did not keep them from loading.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The rules that match an event of ours: those of its kind, product and service.
+    pub fn matches(&self, event: &Event) -> Vec<&Rule> {
+        let Some(program) = self.programs.get(&event.kind) else {
+            return Vec::new();
+        };
+        let frame = Frame::new(&event.fields, &self.table, false);
+        program
+            .iter()
+            .filter_map(|number| Some((self.rules.get(*number)?, self.expressions.get(*number)?)))
+            .filter(|(rule, expression)| rule.logsource.covers(event) && expression.holds(&frame))
+            .map(|(rule, _)| rule)
+            .collect()
+    }
+
+    /// The rules that match foreign fields, whatever their logsource. A name is a key as it
+    /// stands, else a path into nested objects.
+    pub fn matches_open(&self, fields: &Fields) -> Vec<&Rule> {
+        let frame = Frame::new(fields, &self.table, true);
+        let pairs = self.rules.iter().zip(&self.expressions);
+        pairs.filter(|(_, expression)| expression.holds(&frame)).map(|(rule, _)| rule).collect()
+    }
+
+    /// Runs every rule's own tests.
+    pub fn test(&self) -> Vec<TestFailure> {
+        let pairs = self.rules.iter().zip(&self.expressions);
+        pairs.flat_map(|(rule, expression)| self.test_rule(rule, expression)).collect()
+    }
+
+    fn test_rule(&self, rule: &Rule, expression: &Expression) -> Vec<TestFailure> {
+        let wrong = rule.tests.iter().filter(|test| {
+            let frame = Frame::new(&test.event, &self.table, rule.logsource.kind.is_none());
+            expression.holds(&frame) != test.matches
+        });
+        wrong
+            .map(|test| TestFailure {
+                rule: rule.display_id().to_owned(),
+                path: rule.path.clone(),
+                line: test.line,
+                test: test.name.clone(),
+                expected: test.matches,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,192 @@
+//! One document of a rule file: a rule, or something that we cannot use yet.
+
+use crate::base::text;
+use crate::base::yaml::{Data, Node};
+use crate::detect::diagnostic::{Level, Reporter, Span};
+use crate::detect::rule::Rule;
+use crate::detect::schema::Schema;
+use crate::event::Severity;
+
+use super::custom::{self, Custom};
+use super::detection::{self, Detection};
+use super::logsource::Logsource;
+use super::{keys, tags};
+
+/// Every key that Sigma gives a meaning, and ours.
+const KEYS: &[&str] = &[
+    "title",
+    "id",
+    "name",
+    "related",
+    "taxonomy",
+    "status",
+    "description",
+    "license",
+    "author",
+    "references",
+    "date",
+    "modified",
+    "logsource",
+    "detection",
+    "fields",
+    "falsepositives",
+    "level",
+    "tags",
+    "scope",
+    "lanner",
+];
+const STATUSES: &[&str] = &["stable", "test", "experimental", "deprecated", "unsupported"];
+
+/// A rule as written.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub rule: Rule,
+    pub detection: Detection,
+    /// Where ids are written, to report one that is used twice.
+    pub id_span: Span,
+    pub short_id_span: Span,
+}
+
+/// Reads one document. `None` when it is something else, which is reported.
+pub fn read(node: &Node, path: &str, schema: &Schema, reporter: &mut Reporter<'_>) -> Option<Written> {
+    if node.as_map().is_none() {
+        reporter.error("R002", Span::of(node), format!("a rule is a mapping, not {}", node.kind()));
+        return None;
+    }
+    if let Some((key, what)) = not_yet(node) {
+        let span =
+            node.as_map()?.iter().find(|(name, _)| name.as_text() == Some(key)).map(|(name, _)| Span::of(name))?;
+        reporter.error("R009", span, format!("{what} are not supported yet"));
+        return None;
+    }
+    let strict = !schema.is_open();
+    keys::unknown(node, KEYS, false, strict, reporter);
+    required(node, strict, reporter);
+    let written_tags = keys::texts(node, "tags", reporter);
+    let Custom { short_id, atlas_version, phase, mitigations, tests } = custom::read(node, schema, reporter);
+    let (short_id, short_id_span) = short_id.unzip();
+    let fields = keys::texts(node, "fields", reporter);
+    known_fields(&fields, schema, reporter);
+    let rule = Rule {
+        short_id,
+        uuid: id(node, strict, reporter),
+        name: keys::text(node, "name", reporter),
+        title: keys::text(node, "title", reporter).unwrap_or_default(),
+        description: keys::text(node, "description", reporter).unwrap_or_default(),
+        status: status(node, strict, reporter),
+        author: optional_text(node, "author"),
+        date: optional_text(node, "date"),
+        modified: optional_text(node, "modified"),
+        severity: level(node, reporter),
+        atlas: tags::techniques(&written_tags, strict, reporter),
+        tags: written_tags.into_iter().map(|(tag, _)| tag).collect(),
+        atlas_version,
+        phase,
+        mitigations,
+        logsource: Logsource::read(node, schema, reporter),
+        fields: fields.into_iter().map(|(field, _)| field).collect(),
+        referenced_fields: Vec::new(),
+        falsepositives: loose_texts(node, "falsepositives"),
+        references: loose_texts(node, "references"),
+        tests,
+        path: path.to_owned(),
+        line: node.line,
+    };
+    if strict && rule.atlas.is_empty() && node.get("tags").is_some() {
+        let span = node.get("tags").map(Span::of).unwrap_or_default();
+        reporter.error("R030", span, "no tag names an ATLAS technique, as in `atlas.aml.t0018`");
+    }
+    let detection = detection::read(node, reporter);
+    let id_span = node.get("id").map(Span::of).unwrap_or_default();
+    Some(Written { rule, detection, id_span, short_id_span: short_id_span.unwrap_or_default() })
+}
+
+/// Parts of Sigma that are recognised, and refused until they work.
+fn not_yet(node: &Node) -> Option<(&'static str, &'static str)> {
+    [("correlation", "correlation rules"), ("filter", "filters"), ("action", "`action` documents, retired in Sigma 2,")]
+        .into_iter()
+        .find(|(key, _)| node.get(key).is_some() && node.get("detection").is_none())
+}
+
+fn required(node: &Node, strict: bool, reporter: &mut Reporter<'_>) {
+    let ours: &[&str] = &["id", "description", "tags", "level", "falsepositives"];
+    for key in ["title"].iter().chain(ours.iter().filter(|_| strict)) {
+        if node.get(key).is_none_or(|value| value.data == Data::Null) {
+            keys::missing(node, key, "a rule needs it", reporter);
+        }
+    }
+}
+
+fn id(node: &Node, strict: bool, reporter: &mut Reporter<'_>) -> Option<String> {
+    let value = node.get("id")?;
+    let Some(id) = optional_text(node, "id") else {
+        keys::wrong(value, "id", "a UUID", reporter);
+        return None;
+    };
+    let mut groups = id.split('-').map(str::len);
+    let well_formed = [8, 4, 4, 4, 12].into_iter().all(|length| groups.next() == Some(length))
+        && groups.next().is_none()
+        && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if !well_formed {
+        let severity = if strict { Level::Error } else { Level::Warning };
+        let hint = "write a UUID: 8-4-4-4-12 hexadecimal digits".to_owned();
+        reporter.report(severity, "R007", Span::of(value), format!("`{id}` is no UUID"), Some(hint));
+    }
+    Some(id)
+}
+
+fn status(node: &Node, strict: bool, reporter: &mut Reporter<'_>) -> Option<String> {
+    let status = keys::text(node, "status", reporter)?;
+    if !STATUSES.contains(&status.as_str()) {
+        let severity = if strict { Level::Error } else { Level::Warning };
+        let span = node.get("status").map(Span::of).unwrap_or_default();
+        let hint = format!("there are {}", STATUSES.join(", "));
+        reporter.report(severity, "R006", span, format!("`{status}` is no status"), Some(hint));
+    }
+    Some(status)
+}
+
+fn level(node: &Node, reporter: &mut Reporter<'_>) -> Severity {
+    let Some(written) = keys::text(node, "level", reporter) else {
+        return Severity::Medium;
+    };
+    let known = Severity::ALL.into_iter().find(|severity| severity.as_str() == written);
+    known.unwrap_or_else(|| {
+        let names = Severity::ALL.map(Severity::as_str);
+        let span = node.get("level").map(Span::of).unwrap_or_default();
+        let hint = match text::nearest(&written, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", names.join(", ")),
+        };
+        reporter.error_hint("R006", span, format!("`{written}` is no level"), hint);
+        Severity::Medium
+    })
+}
+
+/// Evidence that a rule lists must be a field, or a family such as `ml.model.tags.*`.
+fn known_fields(fields: &[(String, Span)], schema: &Schema, reporter: &mut Reporter<'_>) {
+    for (field, span) in fields.iter().filter(|(field, _)| schema.kind_of(field).is_none()) {
+        let hint = schema.nearest(field).map(|near| format!("did you mean `{near}`?"));
+        reporter.report(Level::Error, "R012", *span, format!("unknown field `{field}`"), hint);
+    }
+}
+
+/// A text, or a number or date that YAML read as something else.
+fn optional_text(node: &Node, key: &str) -> Option<String> {
+    match &node.get(key)?.data {
+        Data::Text(text) => Some(text.trim().to_owned()),
+        Data::Int(number) => Some(number.to_string()),
+        Data::Float(number) => Some(number.to_string()),
+        Data::Null | Data::Bool(_) | Data::List(_) | Data::Map(_) => None,
+    }
+}
+
+/// Texts where foreign rules are careless: one text counts as a list of one.
+fn loose_texts(node: &Node, key: &str) -> Vec<String> {
+    let Some(value) = node.get(key) else {
+        return Vec::new();
+    };
+    let one = std::slice::from_ref(value);
+    let items = value.as_list().unwrap_or(one);
+    items.iter().filter_map(Node::as_text).map(|text| text.trim().to_owned()).collect()
+}
