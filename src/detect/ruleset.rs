@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Event, EventKind, Fields, Sha256};
+use crate::event::{Event, EventKind, Fields, Sha256, digest};
 
 use super::diagnostic::Diagnostic;
 use super::frame::{FieldTable, Frame};
@@ -100,6 +100,27 @@ impl RuleSet {
         let frame = Frame::new(fields, &self.table, true);
         let pairs = self.rules.iter().zip(&self.expressions);
         pairs.filter(|(_, expression)| expression.holds(&frame)).map(|(rule, _)| rule).collect()
+    }
+
+    /// The set without the rules that are named by what outputs call them, or by their Sigma id.
+    #[must_use]
+    pub fn without(self, disabled: &[String]) -> Self {
+        if disabled.is_empty() {
+            return self;
+        }
+        let named = |rule: &Rule| {
+            disabled.iter().any(|id| id == rule.display_id() || Some(id.as_str()) == rule.uuid.as_deref())
+        };
+        let pairs = self.rules.into_iter().zip(self.expressions);
+        let kept: Vec<Loaded> = pairs
+            .filter(|(rule, _)| !named(rule))
+            .map(|(rule, expression)| Loaded { rule, expression })
+            .collect();
+        // Another set of rules is in force, so it has another digest.
+        let mut parts = vec![self.digest.to_string()];
+        parts.extend(kept.iter().map(|one| one.rule.display_id().to_owned()));
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        Self::new(kept, self.table, digest::of_parts(&parts), self.warnings)
     }
 
     /// Runs every rule's own tests.
