@@ -1,1 +1,8 @@
 //! All tests of the project in one binary: what is under test is the library and the program.
+
+mod end_to_end;
+mod packaging;
+mod peers;
+mod state;
+mod support;
+mod tidy;

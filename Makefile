@@ -1,0 +1,35 @@
+# Two commands for everybody: `make run` and `make test`.
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-all peers lint bench image clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Build the release binary and start the agent with its built-in configuration
+	exec target/release/lanner run
+
+build: ## Build the release binary, target/release/lanner
+	cargo build --release --locked --bin lanner
+
+test: peers ## Install what the tests need, then run all of them
+	cargo test --locked --test it
+
+test-all: test lint ## Everything that takes longer: all kill points, all cuts, lints
+	LANNER_TEST_ALL=1 cargo test --locked --release --test it
+
+peers: ## Install real servers and libraries to test against (apt and pip)
+	tests/peers/setup.sh
+
+lint: ## Format and lints
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+bench: build ## Scan speed as a ratio to sha2 itself on the same file
+	cargo bench --locked --bench scan
+
+image: ## Build the container image with buildah
+	deploy/build-image.sh
+
+clean: ## Remove what was built; `.peers` stays
+	cargo clean

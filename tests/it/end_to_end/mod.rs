@@ -1,0 +1,36 @@
+//! The program as a whole: real servers, real files, real signals.
+
+mod faults;
+mod kill;
+mod logs;
+mod outage;
+mod registry;
+mod servers;
+mod storm;
+mod verbs;
+
+use crate::support::receiver::{Delivery, Receiver};
+
+/// A pickle that would print a word if somebody loaded it, which nobody does.
+pub fn calls_os_system(word: &str) -> Vec<u8> {
+    format!("cos\nsystem\n(S'echo {word}'\ntR.").into_bytes()
+}
+
+/// Rule ids of what a webhook took.
+pub fn rules(receiver: &Receiver) -> Vec<String> {
+    receiver.taken().iter().map(rule).collect()
+}
+
+/// The rule that a delivery tells of.
+pub fn rule(delivery: &Delivery) -> String {
+    text(&delivery.json(), "/data/unmapped/rule_id")
+}
+
+/// What a delivery is about.
+pub fn subject(delivery: &Delivery) -> String {
+    text(&delivery.json(), "/subject")
+}
+
+fn text(json: &serde_json::Value, pointer: &str) -> String {
+    json.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+}

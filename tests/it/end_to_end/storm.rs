@@ -1,0 +1,58 @@
+//! Directories made and filled faster than any notification can follow.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::program::{Agent, lanner_in, stdout};
+use crate::support::wait_for;
+
+const ROUNDS: usize = 200;
+
+/// `mkdir -p run-N/checkpoint-1`, and a checkpoint in it.
+fn storm(root: &Path) {
+    for round in 0..ROUNDS {
+        let folder = root.join(format!("models/run-{round}/checkpoint-1"));
+        std::fs::create_dir_all(&folder).expect("there is space");
+        // A pickled number, another one each round, so that each is looked into.
+        std::fs::write(folder.join("model.pt"), format!("I{round}\n.")).expect("there is space");
+    }
+}
+
+fn inspected(root: &Path) -> usize {
+    let output = lanner_in(
+        root,
+        &["inventory", "--config", "lanner.yaml", "--format", "json", "list", "model.pt", "--most", "100000"],
+    );
+    stdout(&output).lines().filter(|line| line.contains("\"sha256\":\"")).count()
+}
+
+#[test]
+fn two_hundred_rounds_are_two_hundred_inspections() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    std::fs::create_dir(root.join("models")).expect("it is empty");
+    // The sweep is slower than the test waits: what is found is found by notifications and walks.
+    let config = "sources: {filesystem: [{name: models, paths: [models], sweep_interval_secs: 600}]}\n";
+    let agent = Agent::start(root, config).ready();
+    storm(root);
+    wait_for("200 of 200", Duration::from_secs(60), || (inspected(root) == ROUNDS).then_some(()));
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_queue_that_overflowed_is_seen_and_made_good() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    std::fs::create_dir_all(root.join("models/noise")).expect("it is empty");
+    let config = "sources: {filesystem: [{name: models, paths: [models], sweep_interval_secs: 600, exclude: [\"noise-*\"], \
+                  hint_stall_millis: 8000}]}\n";
+    let agent = Agent::start(root, config).ready();
+    // Each file is created and closed after writing: two notifications, and the queue holds 16,384.
+    for number in 0..12_000 {
+        std::fs::write(root.join(format!("models/noise/noise-{number}")), b"x").expect("there is space");
+    }
+    storm(root);
+    wait_for("200 of 200", Duration::from_secs(120), || (inspected(root) == ROUNDS).then_some(()));
+    assert!(agent.metric("lanner_watch_overflows_total", "source=\"models\"") >= 1.0, "the overflow is told");
+    assert_eq!(agent.stop(), Some(0));
+}

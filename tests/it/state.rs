@@ -1,0 +1,180 @@
+//! The embedded database: one transaction, cursors, repeats, corruption.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use lanner::artifact::Report;
+use lanner::event::alert::AlertRule;
+use lanner::event::subject::SubjectKind;
+use lanner::event::{Alert, Place, Severity, Sha256, Subject};
+use lanner::sources::{Checkpoint, RecordKind};
+use lanner::state::commit::{Raised, Seen};
+use lanner::state::{Blob, Commit, Mode, RecordChange, State, StateError};
+
+fn open(path: &Path) -> State {
+    State::open(path, Mode::Agent).expect("it can be opened").state
+}
+
+fn blob(bytes: &[u8]) -> Blob {
+    let report = Report { format: "pickle".into(), ..Report::default() };
+    Blob { sha256: Sha256::of(bytes), size: bytes.len() as u64, report, segments: Vec::new() }
+}
+
+fn seen(key: &str, bytes: &[u8]) -> RecordChange {
+    RecordChange::Put(Box::new(Seen {
+        key: key.to_owned(),
+        kind: RecordKind::Artifact,
+        signature: "s".to_owned(),
+        subject: key.to_owned(),
+        lineage: Some(key.to_owned()),
+        path: Some(key.to_owned()),
+        version: None,
+        blob: Some(blob(bytes)),
+        attributes: lanner::event::Fields::new(),
+    }))
+}
+
+fn raised(id: &str, key: &str) -> Raised {
+    let rule = AlertRule {
+        id: "SCN-002".to_owned(),
+        uuid: String::new(),
+        title: "title".to_owned(),
+        description: String::new(),
+        atlas: Vec::new(),
+        atlas_version: String::new(),
+        phase: String::new(),
+        mitigations: Vec::new(),
+    };
+    let alert = Alert {
+        schema_version: "1.0".to_owned(),
+        id: id.to_owned(),
+        fingerprint: key.to_owned(),
+        time: Timestamp::UNIX_EPOCH,
+        severity: Severity::High,
+        rule,
+        subject: Subject::new(SubjectKind::Artifact, key),
+        source: "models".to_owned(),
+        product: "filesystem".to_owned(),
+        artifact: None,
+        digest: None,
+        place: Place::default(),
+        evidence: serde_json::Map::new(),
+        event_id: String::new(),
+        ruleset: String::new(),
+    };
+    Raised { alert, repeat_key: key.to_owned(), repeat_after_millis: 1000 }
+}
+
+fn at(millis: i64) -> Commit {
+    let seen = Timestamp::from_millisecond(millis).expect("it is a time");
+    Commit { source: "models".to_owned(), seen, ..Commit::default() }
+}
+
+#[test]
+fn records_history_and_checkpoints_come_back() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    let position = serde_json::json!({"offset": 7});
+    let checkpoints = vec![Checkpoint { key: "log".to_owned(), position: position.clone() }];
+    state.commit(&[Commit { records: vec![seen("a", b"1")], checkpoints, ..at(1) }]).expect("it commits");
+    state.commit(&[Commit { records: vec![seen("a", b"2")], listed: true, ..at(2) }]).expect("it commits");
+    let record = state.record("models", "a").expect("it answers").expect("it is there");
+    assert_eq!((record.digest, record.first_digest), (Some(Sha256::of(b"2")), Some(Sha256::of(b"1"))));
+    assert_eq!(record.generation, 2);
+    assert_eq!(state.history("a", 10).expect("it answers").len(), 2);
+    assert_eq!(state.checkpoints("models").expect("it answers").get("log"), Some(&position));
+    assert!(state.is_listed("models").expect("it answers"));
+    assert_eq!(state.previous("models", "a", None).expect("it answers"), Some(Sha256::of(b"2")));
+    assert!(state.blob(&Sha256::of(b"1")).expect("it answers").is_some(), "bytes seen before are remembered");
+    state.commit(&[Commit { records: vec![RecordChange::Remove { key: "a".to_owned() }], ..at(3) }]).expect("it commits");
+    assert!(state.record("models", "a").expect("it answers").is_none());
+    assert_eq!(state.previous("models", "a", None).expect("it answers"), Some(Sha256::of(b"2")), "history stays");
+    let forget = vec![Checkpoint { key: "log".to_owned(), position: serde_json::Value::Null }];
+    state.commit(&[Commit { checkpoints: forget, ..at(4) }]).expect("it commits");
+    assert!(state.checkpoints("models").expect("it answers").is_empty());
+}
+
+#[test]
+fn the_same_finding_is_told_again_only_after_a_while() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    let told = |id: &str, millis| {
+        state.commit(&[Commit { alerts: vec![raised(id, "k")], ..at(millis) }]).expect("it commits").raised.len()
+    };
+    assert_eq!((told("1", 0), told("2", 500), told("3", 1400)), (1, 0, 0), "each repeat begins the wait anew");
+    assert_eq!(told("4", 3000), 1);
+    assert_eq!(told("4", 9000), 0, "one id is one alert");
+    let newest = state.alerts_newest(10).expect("it answers");
+    assert_eq!(newest.len(), 2);
+    assert_eq!(state.alert("1").expect("it answers").map(|stored| stored.alert.id), Some("1".to_owned()));
+}
+
+#[test]
+fn a_sink_has_its_own_cursor_and_a_new_one_begins_now() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    assert_eq!(state.sink_cursor("first").expect("it answers"), 0);
+    for number in 0..5 {
+        let alerts = vec![raised(&number.to_string(), &number.to_string())];
+        state.commit(&[Commit { alerts, ..at(number) }]).expect("it commits");
+    }
+    assert_eq!(state.sink_cursor("second").expect("it answers"), 5);
+    assert_eq!(state.alerts_after(0, 100).expect("it answers").len(), 5);
+    state.advance("first", 3).expect("it commits");
+    state.advance("first", 2).expect("it commits");
+    assert_eq!(state.sink_cursor("first").expect("it answers"), 3, "a cursor never goes back");
+    state.bury("first", 4, "400", Timestamp::UNIX_EPOCH).expect("it commits");
+    assert_eq!(state.sink_cursor("first").expect("it answers"), 4);
+    assert_eq!(state.dead_letters().expect("it answers").len(), 1);
+    assert!(state.alerts_to_retry("first", 10).expect("it answers").is_empty());
+    assert_eq!(state.retry(None).expect("it commits"), 1);
+    assert_eq!(state.alerts_to_retry("first", 10).expect("it answers").len(), 1);
+    state.unbury("first", 4).expect("it commits");
+    assert_eq!(state.prune(Timestamp::MAX).expect("it commits"), 4, "what a sink still waits for stays");
+}
+
+#[test]
+fn corruption_anywhere_is_set_aside_or_survived() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let path = directory.path().join("one");
+    let state = open(&path);
+    for number in 0..50 {
+        let alerts = vec![raised(&number.to_string(), &number.to_string())];
+        state.commit(&[Commit { records: vec![seen(&number.to_string(), &[7; 10])], alerts, ..at(number) }]).expect("it commits");
+    }
+    drop(state);
+    let good = std::fs::read(path.join("lanner.db")).expect("it is there");
+    for step in 0..64 {
+        let offset = step * good.len() / 64;
+        let damaged = directory.path().join(format!("damaged-{step}"));
+        std::fs::create_dir(&damaged).expect("it is empty");
+        let mut bytes = good.clone();
+        for byte in bytes.iter_mut().skip(offset).take(200) {
+            *byte = !*byte;
+        }
+        std::fs::write(damaged.join("lanner.db"), bytes).expect("there is space");
+        let opened = State::open(&damaged, Mode::Agent).unwrap_or_else(|error| panic!("at {offset}: {error}"));
+        if let Some(aside) = &opened.set_aside {
+            assert!(aside.exists(), "what was corrupt is kept for a person");
+        }
+        opened.state.commit(&[Commit { records: vec![seen("new", b"1")], ..at(1) }]).expect("it can be used");
+    }
+    let garbage = directory.path().join("garbage");
+    std::fs::create_dir(&garbage).expect("it is empty");
+    std::fs::write(garbage.join("lanner.db"), b"this is no database, whatever it says it is").expect("there is space");
+    assert!(State::open(&garbage, Mode::Agent).expect("a new one is begun").set_aside.is_some());
+}
+
+#[test]
+fn a_newer_state_and_a_second_agent_are_refused() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let opened = State::open(directory.path(), Mode::Agent).expect("it can be opened");
+    assert!(matches!(State::open(directory.path(), Mode::Agent), Err(StateError::Locked { .. })));
+    assert!(State::open(directory.path(), Mode::Visitor).is_ok(), "a visitor may look");
+    drop(opened);
+    let database = rusqlite::Connection::open(directory.path().join("lanner.db")).expect("it can be opened");
+    database.pragma_update(None, "user_version", 99).expect("it can be written");
+    drop(database);
+    assert!(matches!(State::open(directory.path(), Mode::Agent), Err(StateError::Newer { found: 99, .. })));
+    assert!(State::open(&directory.path().join("missing"), Mode::Visitor).is_err());
+}
