@@ -91,10 +91,11 @@ pub struct Hashed {
 }
 
 /// What one inspection found.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
-    pub format: String,
-    #[serde(skip)]
+    /// Name of the format, one of [`facts::FORMATS`].
+    pub format: &'static str,
+    /// Facts by declared field; see [`facts`].
     pub facts: Fields,
     pub issues: Vec<Issue>,
 }
