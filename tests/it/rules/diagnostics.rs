@@ -61,3 +61,11 @@ fn diagnostics_are_json_too() {
     assert_eq!(json["severity"], "error");
     assert_eq!(json["line"], 1);
 }
+
+#[test]
+fn the_manual_explains_every_code() {
+    let manual = read(&std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md"));
+    for (code, meaning) in CODES {
+        assert!(manual.contains(&format!("| {code} | {meaning} |")), "{code}");
+    }
+}

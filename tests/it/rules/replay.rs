@@ -18,9 +18,10 @@ struct Outcome {
 fn replay(set: &RuleSet, open: bool, lines: &[u8]) -> Outcome {
     let (mut out, mut errors) = (Vec::new(), Vec::new());
     let replay = Replay { set, open, format: Format::Json, name: Path::new("events.jsonl") };
-    let counts = replay.all(&mut Cursor::new(lines), &mut out, &mut errors).unwrap();
-    let alerts = String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    Outcome { counts, alerts, errors: String::from_utf8(errors).unwrap() }
+    let counts = replay.all(&mut Cursor::new(lines), &mut out, &mut errors).expect("memory takes all");
+    let alerts = String::from_utf8(out).expect("alerts are text");
+    let alerts = alerts.lines().map(|line| serde_json::from_str(line).expect("alerts are JSON")).collect();
+    Outcome { counts, alerts, errors: String::from_utf8(errors).expect("messages are text") }
 }
 
 fn foreign(rule: &str) -> RuleSet {
