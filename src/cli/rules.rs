@@ -254,12 +254,11 @@ fn check(options: &RuleOptions) -> anyhow::Result<ExitCode> {
             for diagnostic in &diagnostics {
                 writeln!(out, "{diagnostic}\n")?;
             }
-            match rules {
-                Some(rules) => {
-                    writeln!(out, "{rules} rules in {} files are sound; warnings: {warnings}", sources.len())?
-                }
-                None => writeln!(out, "errors: {errors}, warnings: {warnings}")?,
-            }
+            let summary = match rules {
+                Some(rules) => format!("{rules} rules in {} files are sound; warnings: {warnings}", sources.len()),
+                None => format!("errors: {errors}, warnings: {warnings}"),
+            };
+            writeln!(out, "{summary}")?;
         }
     }
     Ok(if errors > 0 { ExitCode::from(EXIT_UNUSABLE) } else { ExitCode::SUCCESS })

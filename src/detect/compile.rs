@@ -32,7 +32,7 @@ pub fn compile(
     let mut selections = BTreeMap::new();
     let mut sound = true;
     for selection in &detection.selections {
-        match search(&selection.search, &mut compiler) {
+        match selection.search.as_ref().and_then(|written| search(written, &mut compiler)) {
             Some(expression) => {
                 selections.insert(selection.name.as_str(), expression);
             }
@@ -42,7 +42,7 @@ pub fn compile(
     let mut referenced = std::mem::take(&mut compiler.referenced);
     referenced.sort_unstable();
     let names: Vec<&str> = detection.selections.iter().map(|selection| selection.name.as_str()).collect();
-    let mut linker = Linker { names, selections, used: BTreeSet::new(), parts: 0 };
+    let mut linker = Linker { names, selections, used: BTreeSet::new(), parts: 0, undefined: false };
     let mut conditions = Vec::new();
     for (condition, node) in &detection.conditions {
         match linker.link(condition, node, reporter) {
@@ -50,7 +50,10 @@ pub fn compile(
             None => sound = false,
         }
     }
-    unused(detection, &linker.used, reporter);
+    // A misspelt name leaves the selection that was meant unused.
+    if !linker.undefined {
+        unused(detection, &linker.used, reporter);
+    }
     let expression = if conditions.len() == 1 { conditions.pop()? } else { Expression::Any(conditions) };
     sound.then_some(Compiled { expression, referenced })
 }
@@ -58,8 +61,8 @@ pub fn compile(
 fn search(written: &Search, compiler: &mut Compiler<'_, '_>) -> Option<Expression> {
     let all = |searches: &[Search], compiler: &mut Compiler<'_, '_>| {
         // Every member is compiled even after a failure: all problems are reported.
-        let compiled: Vec<_> = searches.iter().map(|member| search(member, compiler)).collect();
-        compiled.into_iter().collect::<Option<Vec<_>>>()
+        let members: Vec<_> = searches.iter().map(|member| search(member, compiler)).collect();
+        members.into_iter().collect::<Option<Vec<_>>>()
     };
     match written {
         Search::Item(item) => compiler.item(item),
@@ -84,6 +87,8 @@ struct Linker<'d> {
     selections: BTreeMap<&'d str, Expression>,
     used: BTreeSet<String>,
     parts: usize,
+    /// A condition names what is not there.
+    undefined: bool,
 }
 
 impl Linker<'_> {
@@ -134,7 +139,8 @@ impl Linker<'_> {
         Some(expression.clone())
     }
 
-    fn undefined(&self, word: &Word, node: &Node, reporter: &mut Reporter<'_>) {
+    fn undefined(&mut self, word: &Word, node: &Node, reporter: &mut Reporter<'_>) {
+        self.undefined = true;
         let text = node.as_text().unwrap_or_default();
         let before = text.get(..word.start).map_or(0, |before| before.chars().count());
         let span = reporter.inside(node, text, before, word.text.chars().count());

@@ -151,6 +151,10 @@ impl<'s> Reporter<'s> {
         if self.found.len() >= PER_FILE_MAX {
             return;
         }
+        // A misspelt key is also a missing one: said once.
+        if code == "R003" {
+            self.found.retain(|found| (found.code, found.line, found.column) != ("R005", span.line, span.column));
+        }
         let line = span.line.checked_sub(1).and_then(|index| self.lines.get(index));
         let (column, line) = (span.column.max(1), line.map(|line| line.trim_end()));
         let fits = |line: &&str| column <= SNIPPET_CHARS_MAX && line.chars().count() >= column;
@@ -180,21 +184,23 @@ impl<'s> Reporter<'s> {
         self.found
     }
 
-    /// Where a part of a scalar is written: quotes shift it by one, a block scalar by lines.
+    /// Where `length` characters of a scalar are written, `start` characters in. Quotes shift them
+    /// by one; those of a block stand on lines of their own. The whole scalar when in doubt.
     pub fn inside(&self, node: &Node, text: &str, start: usize, length: usize) -> Span {
-        let whole = Span::of(node);
-        let written = node.line.checked_sub(1).and_then(|index| self.lines.get(index));
-        let rest: String =
-            written.map(|line| line.chars().skip(node.column.saturating_sub(1)).collect()).unwrap_or_default();
-        let offset = text.chars().take(start).count();
-        let quoted = rest.strip_prefix(['\'', '"']).is_some_and(|rest| rest.starts_with(text));
-        if quoted {
-            whole.part(offset + 1, length)
-        } else if rest.starts_with(text) {
-            whole.part(offset, length)
-        } else {
-            whole
-        }
+        let before: String = text.chars().take(start).collect();
+        let part: String = text.chars().skip(start).take(length).collect();
+        let row = before.matches('\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        let place = Span { line: node.line + row, column: node.column + column, length };
+        let candidates = [place, place.part(usize::from(row == 0), length)];
+        let written = |span: &Span| self.at(*span).is_some_and(|rest| rest.starts_with(&part));
+        candidates.into_iter().find(written).unwrap_or_else(|| Span::of(node))
+    }
+
+    /// The rest of the line from a place on.
+    fn at(&self, span: Span) -> Option<String> {
+        let line = self.lines.get(span.line.checked_sub(1)?)?;
+        Some(line.chars().skip(span.column.saturating_sub(1)).collect())
     }
 
     /// Quotes around a scalar are not part of its text but of what is shown.

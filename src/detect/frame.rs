@@ -165,7 +165,9 @@ fn gather<'e>(value: &'e Value, depth: usize, scalars: &mut Vec<Scalar<'e>>) {
         Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => scalars.push(Scalar::new(value)),
         Value::List(items) if depth < LIST_DEPTH_MAX => items.iter().for_each(|item| gather(item, depth + 1, scalars)),
         Value::Map(members) if depth < LIST_DEPTH_MAX => {
-            members.values().for_each(|member| gather(member, depth + 1, scalars));
+            for member in members.values() {
+                gather(member, depth + 1, scalars);
+            }
         }
         Value::Null | Value::List(_) | Value::Map(_) => {}
     }

@@ -4,7 +4,7 @@ use regex::RegexBuilder;
 
 use crate::base::yaml::{Data, Node};
 
-use super::diagnostic::{Reporter, Span};
+use super::diagnostic::{Level, Reporter, Span};
 use super::frame::FieldTable;
 use super::network::Network;
 use super::number::Number;
@@ -18,6 +18,7 @@ use super::types;
 
 /// The modifiers of one item, sorted by what they do.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a modifier that is there or not")]
 pub struct Asked {
     pub modifiers: Vec<Modifier>,
     pub every: bool,
@@ -117,7 +118,7 @@ impl Compiler<'_, '_> {
         let span =
             item.modifiers.iter().find(|(modifier, _)| *modifier == Modifier::All).map_or(item.span, |(_, span)| *span);
         let message = "`all` says nothing about a single value".to_owned();
-        self.reporter.report(super::Level::Warning, "R015", span, message, None);
+        self.reporter.report(Level::Warning, "R015", span, message, None);
     }
 
     fn keywords(&mut self, item: &Item, asked: &Asked) -> Option<Expression> {
@@ -239,13 +240,11 @@ impl Compiler<'_, '_> {
         };
         let mut matchers = Vec::new();
         for pattern in patterns {
-            match pattern.compile(cased) {
-                Ok(test) => matchers.push(Matcher::Text { test, cased }),
-                Err(_) => {
-                    self.reporter.error("R016", Span::of(value), "the pattern is too large");
-                    return None;
-                }
-            }
+            let Ok(compiled) = pattern.compile(cased) else {
+                self.reporter.error("R016", Span::of(value), "the pattern is too large");
+                return None;
+            };
+            matchers.push(Matcher::Text { test: compiled, cased });
         }
         Some(matchers)
     }
@@ -271,10 +270,14 @@ impl Compiler<'_, '_> {
             Ok(regex) => Some(vec![Matcher::Regex(regex)]),
             Err(error) => {
                 let hint = match &error {
-                    regex::Error::CompiledTooBig(_) => "use smaller repetitions",
-                    _ => "matching takes linear time: look-around and back-references do not exist",
+                    regex::Error::CompiledTooBig(_) => Some("use smaller repetitions"),
+                    error if error.to_string().contains("not supported") => {
+                        Some("expressions run in linear time, so look-around and back-references do not exist")
+                    }
+                    _ => None,
                 };
-                self.reporter.error_hint("R017", Span::of(value), regex_reason(&error), hint);
+                let (span, hint) = (Span::of(value), hint.map(str::to_owned));
+                self.reporter.report(Level::Error, "R017", span, regex_reason(&error), hint);
                 None
             }
         }

@@ -1,5 +1,6 @@
 //! Texts with wildcards, as Sigma writes them, and how they match.
 
+use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
 
 /// Bytes that one compiled expression may take; hostile or careless rules hit it at load.
@@ -133,7 +134,9 @@ impl Pattern {
             [Token::Text(text)] => TextTest::Exact(put(text)),
             [Token::Text(text), Token::Many] => TextTest::Prefix(put(text)),
             [Token::Many, Token::Text(text)] => TextTest::Suffix(put(text)),
-            [Token::Many, Token::Text(text), Token::Many] => TextTest::Contains(put(text)),
+            [Token::Many, Token::Text(text), Token::Many] => {
+                TextTest::Contains(Box::new(Finder::new(&put(text)).into_owned()))
+            }
             tokens => TextTest::Glob(glob(tokens, put)?),
         })
     }
@@ -174,7 +177,8 @@ pub enum TextTest {
     Exact(String),
     Prefix(String),
     Suffix(String),
-    Contains(String),
+    /// A search made ready.
+    Contains(Box<Finder<'static>>),
     Glob(Regex),
 }
 
@@ -185,7 +189,7 @@ impl TextTest {
             Self::Exact(whole) => text == whole,
             Self::Prefix(prefix) => text.starts_with(prefix),
             Self::Suffix(suffix) => text.ends_with(suffix),
-            Self::Contains(part) => memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some(),
+            Self::Contains(part) => part.find(text.as_bytes()).is_some(),
             Self::Glob(expression) => expression.is_match(text),
         }
     }

@@ -162,16 +162,16 @@ pub fn join(matchers: Vec<Matcher>) -> Vec<Matcher> {
             Matcher::Text { test: TextTest::Exact(text), cased: false } => {
                 exact.insert(text);
             }
-            Matcher::Text { test: TextTest::Contains(text), cased: false } => parts.push(text),
+            Matcher::Text { test: TextTest::Contains(part), cased: false } => parts.push(part),
             other => rest.push(other),
         }
     }
     if !exact.is_empty() {
         rest.push(Matcher::ExactAny(exact));
     }
-    let contains = |text| Matcher::Text { test: TextTest::Contains(text), cased: false };
+    let contains = |part| Matcher::Text { test: TextTest::Contains(part), cased: false };
     // Few parts are found faster one by one.
-    match (parts.len() > 3).then(|| AhoCorasick::new(&parts)) {
+    match (parts.len() > 3).then(|| AhoCorasick::new(parts.iter().map(|part| part.needle()))) {
         Some(Ok(automaton)) => rest.push(Matcher::ContainsAny(automaton)),
         Some(Err(_)) | None => rest.extend(parts.into_iter().map(contains)),
     }

@@ -3,6 +3,7 @@
 mod end_to_end;
 mod packaging;
 mod peers;
+mod rules;
 mod state;
 mod support;
 mod tidy;

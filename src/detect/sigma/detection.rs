@@ -25,7 +25,8 @@ pub struct Detection {
 pub struct Selection {
     pub name: String,
     pub span: Span,
-    pub search: Search,
+    /// `None` when it could not be read, which was reported.
+    pub search: Option<Search>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -74,14 +75,13 @@ pub fn read(rule: &Node, reporter: &mut Reporter<'_>) -> Detection {
                 reporter.error("R018", span, format!("a selection's name has 1 to {NAME_CHARS_MAX} characters"));
             }
             Some(text) => {
-                if let Some(search) = search(value, 0, reporter) {
-                    detection.selections.push(Selection { name: text.to_owned(), span, search });
-                }
+                let search = search(value, 0, reporter);
+                detection.selections.push(Selection { name: text.to_owned(), span, search });
             }
             None => keys::wrong(name, "a selection's name", "a text", reporter),
         }
     }
-    if detection.selections.is_empty() && members.iter().all(|(name, _)| name.as_text() == Some("condition")) {
+    if detection.selections.is_empty() {
         reporter.error("R018", Span::of(node), "there is no selection");
     }
     detection

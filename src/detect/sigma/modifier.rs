@@ -160,22 +160,26 @@ pub fn clash(modifiers: &[Modifier]) -> Option<(usize, String)> {
     None
 }
 
-/// Symmetric: whether two modifiers may stand at one field.
+/// Families of which modifiers may stand at one field, in any order.
+const TOGETHER: &[(Family, Family)] = &[
+    (Family::Text, Family::Text),
+    (Family::Text, Family::Anchor),
+    (Family::Regex, Family::Regex),
+    (Family::Regex, Family::Anchor),
+    (Family::FieldRef, Family::Anchor),
+    (Family::Any, Family::Any),
+    (Family::Any, Family::Text),
+    (Family::Any, Family::Anchor),
+    (Family::Any, Family::Regex),
+    (Family::Any, Family::Single),
+    (Family::Any, Family::FieldRef),
+];
+
 fn together(a: Modifier, b: Modifier) -> bool {
-    use Family::{Anchor, Any, FieldRef, Regex, Single, Text};
-    if matches!((a, b), (Modifier::Exists, _) | (_, Modifier::Exists)) {
-        return false;
-    }
-    let cased = |modifier| matches!(modifier, Modifier::Cased);
-    match (a.family(), b.family()) {
-        (Any, _) | (_, Any) | (Text | Anchor, Text) | (Text, Anchor) | (Regex, Regex) => true,
-        // `startswith|endswith` would ask for both ends at once; `contains` already has them.
-        (Anchor, Anchor) | (Single, _) | (_, Single) | (FieldRef, FieldRef) => false,
-        (Anchor, Regex) | (Regex, Anchor) | (Anchor, FieldRef) | (FieldRef, Anchor) => true,
-        (Text, Regex) | (Regex, Text | FieldRef) | (FieldRef, Regex) => false,
-        (Text, FieldRef) => cased(a),
-        (FieldRef, Text) => cased(b),
-    }
+    let exists = [a, b].contains(&Modifier::Exists);
+    let cased_reference = [a, b].contains(&Modifier::Cased) && [a, b].contains(&Modifier::FieldRef);
+    let (a, b) = (a.family(), b.family());
+    !exists && (cased_reference || TOGETHER.contains(&(a, b)) || TOGETHER.contains(&(b, a)))
 }
 
 fn list_of_names() -> String {

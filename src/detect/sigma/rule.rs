@@ -62,7 +62,13 @@ pub fn read(node: &Node, path: &str, schema: &Schema, reporter: &mut Reporter<'_
     let strict = !schema.is_open();
     keys::unknown(node, KEYS, false, strict, reporter);
     required(node, strict, reporter);
+    let mark = reporter.mark();
     let written_tags = keys::texts(node, "tags", reporter);
+    let atlas = tags::techniques(&written_tags, strict, reporter);
+    if strict && atlas.is_empty() && node.get("tags").is_some() && !reporter.errors_since(mark) {
+        let span = node.get("tags").map(Span::of).unwrap_or_default();
+        reporter.error("R030", span, "no tag names an ATLAS technique, as in `atlas.aml.t0018`");
+    }
     let Custom { short_id, atlas_version, phase, mitigations, tests } = custom::read(node, schema, reporter);
     let (short_id, short_id_span) = short_id.unzip();
     let fields = keys::texts(node, "fields", reporter);
@@ -78,7 +84,7 @@ pub fn read(node: &Node, path: &str, schema: &Schema, reporter: &mut Reporter<'_
         date: optional_text(node, "date"),
         modified: optional_text(node, "modified"),
         severity: level(node, reporter),
-        atlas: tags::techniques(&written_tags, strict, reporter),
+        atlas,
         tags: written_tags.into_iter().map(|(tag, _)| tag).collect(),
         atlas_version,
         phase,
@@ -92,10 +98,6 @@ pub fn read(node: &Node, path: &str, schema: &Schema, reporter: &mut Reporter<'_
         path: path.to_owned(),
         line: node.line,
     };
-    if strict && rule.atlas.is_empty() && node.get("tags").is_some() {
-        let span = node.get("tags").map(Span::of).unwrap_or_default();
-        reporter.error("R030", span, "no tag names an ATLAS technique, as in `atlas.aml.t0018`");
-    }
     let detection = detection::read(node, reporter);
     let id_span = node.get("id").map(Span::of).unwrap_or_default();
     Some(Written { rule, detection, id_span, short_id_span: short_id_span.unwrap_or_default() })

@@ -1,0 +1,196 @@
+//! Rules and events that were written to hurt: no panic, and an end in reasonable time.
+
+use std::fmt::Write as _;
+
+use lanner::detect::{self, RuleSet, Schema, Source, shipped};
+use lanner::event::{Fields, Value, value};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{declared, rule_of};
+
+/// Loads a text both ways; only that it comes back matters.
+fn try_text(text: &str) {
+    let sources = [Source::new("hostile.yml", text)];
+    for schema in [Schema::open(), declared()] {
+        match detect::load(&sources, &schema) {
+            Ok(set) => {
+                set.test();
+                set.matches_open(&Fields::new());
+            }
+            Err(found) => {
+                assert!(!found.is_empty());
+                assert!(found.iter().all(|diagnostic| !diagnostic.to_string().is_empty()));
+            }
+        }
+    }
+}
+
+fn load(detection: &serde_json::Value) -> RuleSet {
+    detect::load(&[rule_of("t", detection)], &Schema::open()).unwrap_or_else(|found| panic!("{}", found[0]))
+}
+
+#[test]
+fn shipped_rules_cut_anywhere() {
+    for source in shipped::sources().iter().step_by(7) {
+        let cuts = source.text.char_indices().map(|(at, _)| at).step_by(3);
+        for cut in cuts {
+            try_text(source.text.get(..cut).unwrap());
+        }
+    }
+}
+
+#[test]
+fn nesting_is_bounded() {
+    for (open, close) in [("[", "]"), ("{a: ", "}")] {
+        for depth in [10, 60, 70, 5_000] {
+            let nested = format!("{}x{}", open.repeat(depth), close.repeat(depth));
+            try_text(&nested);
+            try_text(&format!("title: t\nlogsource: {{category: a}}\ndetection:\n  s: {nested}\n  condition: s\n"));
+        }
+    }
+}
+
+#[test]
+fn conditions_are_bounded() {
+    for condition in [
+        format!("{}s{}", "(".repeat(5_000), ")".repeat(5_000)),
+        format!("{}s", "not ".repeat(5_000)),
+        vec!["s"; 5_000].join(" and "),
+        "s ".repeat(100_000),
+    ] {
+        let rule = rule_of("t", &json!({"s": {"f": "a"}, "condition": condition}));
+        let found = detect::load(&[rule], &Schema::open()).unwrap_err();
+        assert_eq!(found[0].code, "R020");
+    }
+}
+
+#[test]
+fn selections_named_again_and_again_are_bounded() {
+    let values: Vec<String> = (0..500).map(|number| format!("a*{number}")).collect();
+    let condition = vec!["1 of them"; 1_000].join(" and ");
+    let rule = rule_of("t", &json!({"s": {"f": values}, "condition": condition}));
+    let found = detect::load(&[rule], &Schema::open()).unwrap_err();
+    assert_eq!(found[0].code, "R020");
+}
+
+#[test]
+fn alias_bombs_are_refused() {
+    let mut text = String::from("a: &a [x, x, x, x, x, x, x, x, x]\n");
+    for (name, before) in [("b", "a"), ("c", "b"), ("d", "c"), ("e", "d"), ("f", "e"), ("g", "f"), ("h", "g")] {
+        let nine = vec![format!("*{before}"); 9].join(", ");
+        writeln!(text, "{name}: &{name} [{nine}]").unwrap();
+    }
+    let found = detect::load(&[Source::new("bomb.yml", text)], &Schema::open()).unwrap_err();
+    assert_eq!(found[0].code, "R001");
+}
+
+#[test]
+fn files_that_are_too_large_are_refused() {
+    let text = "#".repeat(5 << 20);
+    let found = detect::load(&[Source::new("large.yml", text)], &Schema::open()).unwrap_err();
+    assert_eq!(found[0].code, "R001");
+}
+
+#[test]
+fn a_thousand_problems_are_not_all_kept() {
+    let selections: serde_json::Map<_, _> =
+        (0..2_000).map(|number| (format!("s{number}"), json!({"f|x": "a"}))).collect();
+    let mut detection = json!({"condition": "1 of them"});
+    detection.as_object_mut().unwrap().extend(selections);
+    let found = detect::load(&[rule_of("t", &detection)], &Schema::open()).unwrap_err();
+    assert!((100..=200).contains(&found.len()), "{}", found.len());
+}
+
+#[test]
+fn long_values_and_bad_patterns_end() {
+    let set = load(&json!({"s": {"f": "*a*a*a*a*a*a*a*a*a*a*b"}, "t": {"f|re": "(a*)*b"}, "condition": "s or t"}));
+    let fields = Fields::from([("f".to_owned(), Value::from("a".repeat(1 << 20)))]);
+    assert!(set.matches_open(&fields).is_empty());
+}
+
+#[test]
+fn deep_events_end() {
+    let mut value = json!("x");
+    for _ in 0..100 {
+        value = json!({"a": [value, value_of(3)]});
+    }
+    let set =
+        load(&json!({"s": {vec!["a"; 100].join("."): "x"}, "k": ["nothing of the kind"], "condition": "1 of them"}));
+    assert!(set.matches_open(&value::from_json(value)).is_empty());
+}
+
+fn value_of(number: i64) -> serde_json::Value {
+    json!({"a": {"a": number}})
+}
+
+fn scalar() -> impl Strategy<Value = serde_json::Value> {
+    prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(|flag| json!(flag)),
+        any::<i64>().prop_map(|number| json!(number)),
+        any::<f64>().prop_map(|number| json!(number)),
+        "[ -~äΣ\\n\\\\*?%/]{0,12}".prop_map(|text| json!(text)),
+    ]
+}
+
+fn modifiers() -> impl Strategy<Value = String> {
+    let names = [
+        "contains",
+        "startswith",
+        "endswith",
+        "all",
+        "neq",
+        "cased",
+        "exists",
+        "windash",
+        "base64",
+        "base64offset",
+        "wide",
+        "utf16",
+        "re",
+        "i",
+        "cidr",
+        "lt",
+        "gte",
+        "fieldref",
+        "expand",
+        "what",
+    ];
+    proptest::collection::vec(proptest::sample::select(names.to_vec()), 0..4)
+        .prop_map(|names| [vec![""], names].concat().join("|"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_a_rule_or_a_diagnostic(text in "[ -~\\n:{}\\[\\]&*|>'\"-]{0,200}") {
+        try_text(&text);
+    }
+
+    #[test]
+    fn any_condition_is_read_or_refused(condition in "(s|t|x\\*|1 of |all of |not |and |or |\\(|\\)|them|é| ){0,20}") {
+        let rule = rule_of("t", &json!({"s": {"f": 1}, "t": {"g": 2}, "condition": condition}));
+        match detect::load(&[rule], &Schema::open()) {
+            Ok(set) => prop_assert_eq!(set.rules().len(), 1),
+            Err(found) => prop_assert!(found.iter().all(|found| matches!(found.code, "R020" | "R021" | "R022"))),
+        }
+    }
+
+    #[test]
+    fn any_item_meets_any_event(
+        modifiers in modifiers(),
+        values in proptest::collection::vec(scalar(), 0..4),
+        event in proptest::collection::vec(scalar(), 0..4),
+    ) {
+        let detection = json!({"s": {format!("f{modifiers}"): values}, "condition": "s"});
+        if let Ok(set) = detect::load(&[rule_of("t", &detection)], &Schema::open()) {
+            let fields = value::from_json(json!({"f": event}));
+            let hit = !set.matches_open(&fields).is_empty();
+            let negated = json!({"s": {format!("f{modifiers}"): values}, "condition": "not s"});
+            let negated = detect::load(&[rule_of("t", &negated)], &Schema::open()).unwrap();
+            prop_assert_eq!(negated.matches_open(&fields).is_empty(), hit);
+        }
+    }
+}

