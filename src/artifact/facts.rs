@@ -1,5 +1,7 @@
 //! The fields that inspections and comparisons produce.
 
+use std::sync::LazyLock;
+
 use crate::event::field::{Field, FieldType, field};
 
 /// Facts of one inspection. Each list fact `artifact.X` also has `artifact.diff.added.X` and
@@ -57,7 +59,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.pickle.anomalies",
         FieldType::TextList,
-        "Tricks against parsers: `frame_boundary`, `extension_registry`, `dotted_name`, `computed_name`, `misplaced_proto`, `expansion`.",
+        "Tricks against parsers: `frame_boundary`, `extension_registry`, `dotted_name`, `computed_name`, `misplaced_proto`, `expansion`, `attribute_write`.",
     ),
     // Containers
     field(
@@ -152,3 +154,66 @@ pub const DIFF_FIELDS: &[Field] = &[
         "Both versions have tensors, and their names, types, shapes and bytes agree.",
     ),
 ];
+
+/// Names that `artifact.format` can have.
+pub const FORMATS: &[&str] = &[
+    "pickle",
+    "joblib",
+    "pytorch",
+    "pytorch-legacy",
+    "pytorch-tar",
+    "torchscript",
+    "numpy",
+    "npz",
+    "safetensors",
+    "gguf",
+    "keras",
+    "hdf5",
+    "zip",
+    "tar",
+    "gzip",
+    "zlib",
+    "bzip2",
+    "xz",
+    "lzma",
+    "lz4",
+    "zstd",
+    "7z",
+    "rar",
+    "elf",
+    "pe",
+    "mach-o",
+    "json",
+    "yaml",
+    "python",
+    "notebook",
+    "jinja",
+    "requirements",
+    "script",
+    "text",
+    "empty",
+    "unknown",
+];
+
+/// All fields that this room produces: [`FIELDS`], [`DIFF_FIELDS`], and what derives from lists.
+pub fn fields() -> &'static [Field] {
+    static ALL: LazyLock<Vec<Field>> = LazyLock::new(|| {
+        let derived = FIELDS.iter().filter(|fact| fact.kind == FieldType::TextList).flat_map(|fact| {
+            [("added", "Items that the previous version did not have: "), ("removed", "Items that are gone: ")]
+                .into_iter()
+                .filter_map(|(way, prefix)| {
+                    let path: &'static str = Box::leak(diff_path(way, fact.path)?.into_boxed_str());
+                    let doc: &'static str = Box::leak(format!("{prefix}{}", fact.doc).into_boxed_str());
+                    Some(field(path, FieldType::TextList, doc))
+                })
+        });
+        FIELDS.iter().chain(DIFF_FIELDS).copied().chain(derived).collect()
+    });
+    &ALL
+}
+
+/// Path of what was `added` to or `removed` from the list fact `path`; `None` for other facts.
+pub fn diff_path(way: &str, path: &str) -> Option<String> {
+    let list = FIELDS.iter().any(|fact| fact.path == path && fact.kind == FieldType::TextList);
+    path.strip_prefix("artifact.").filter(|_| list).map(|rest| format!("artifact.diff.{way}.{rest}"))
+}

@@ -3,13 +3,25 @@
 //! Bytes come through [`Bytes`]; nothing here opens a file, reads a clock or spawns. Inspection
 //! never fails: it yields facts, and says where it had to stop.
 
+mod diff;
 pub mod facts;
+mod format;
+mod hash;
+mod inflate;
+mod input;
+mod inspection;
 
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Fields, Sha256};
+
+pub use diff::{Delta, Version, diff};
+pub use facts::fields;
+pub use hash::hash;
+pub use input::{FileBytes, Memory};
+pub use inspection::{inspect, segments};
 
 /// Random access to bytes that lie somewhere: a file, a remote object, memory.
 pub trait Bytes: Send + Sync {
@@ -91,11 +103,27 @@ pub struct Hashed {
 }
 
 /// What one inspection found.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Name of the format, one of [`facts::FORMATS`].
-    pub format: &'static str,
+    pub format: String,
     /// Facts by declared field; see [`facts`].
+    #[serde(with = "flat")]
     pub facts: Fields,
     pub issues: Vec<Issue>,
+}
+
+/// Facts as one flat JSON object.
+mod flat {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::event::{Fields, value};
+
+    pub fn serialize<S: Serializer>(facts: &Fields, serializer: S) -> Result<S::Ok, S::Error> {
+        value::to_json(facts).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fields, D::Error> {
+        serde_json::Value::deserialize(deserializer).map(value::from_json)
+    }
 }

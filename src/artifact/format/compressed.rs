@@ -1,0 +1,86 @@
+//! Compressed streams, and archives that are recognised only.
+
+use super::Head;
+use crate::artifact::inflate::{Codec, Fault, Unpacked, unpack};
+use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
+
+/// The compression that begins here.
+fn codec(head: &[u8]) -> Option<(Codec, &'static str)> {
+    match head {
+        [0x1f, 0x8b, 8, ..] => Some((Codec::Gzip, "gzip")),
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => Some((Codec::Bzip2, "bzip2")),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some((Codec::Xz, "xz")),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Some((Codec::Lz4, "lz4")),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some((Codec::Zstd, "zstd")),
+        // The old LZMA container: properties, a dictionary size, and an unknown or sane length.
+        [0x5d, 0, 0, _, _, length @ ..]
+            if length.get(..8).is_some_and(|length| length == [0xff; 8] || length.ends_with(&[0, 0])) =>
+        {
+            Some((Codec::Lzma, "lzma"))
+        }
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => Some((Codec::Zlib, "zlib")),
+        _ => None,
+    }
+}
+
+pub fn identify(head: &Head<'_>) -> bool {
+    codec(head.bytes).is_some()
+}
+
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    let head = input.read(0, 16);
+    let Some((codec, format)) = codec(&head) else { return "unknown" };
+    let unpacked = unpack(input, codec);
+    tell(inspection, &unpacked, input.len());
+    if unpacked.total == 0 {
+        return format;
+    }
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned();
+    let inner = Input::new(&*unpacked.bytes, input.budget);
+    inspection.member("content", |inspection| {
+        // The name of a compressed joblib file is that of the pickle in it.
+        let name = if super::claims_pickle(name) { name } else { &stem };
+        super::inspect_member(inspection, inner, name);
+    });
+    format
+}
+
+/// Says what was wrong with a compressed stream.
+pub fn tell(inspection: &mut Inspection<'_>, unpacked: &Unpacked<'_>, packed: u64) {
+    match unpacked.fault {
+        None => {}
+        Some(Fault::Corrupt) => inspection.issue("malformed", "a compressed stream is broken or cut off"),
+        Some(Fault::Ratio) => {
+            inspection.list("artifact.container.bomb", "ratio");
+            inspection.issue(
+                "budget_exceeded",
+                "a compressed stream unfolds out of all proportion; the rest was not looked at",
+            );
+        }
+        Some(Fault::Size) => {
+            if unpacked.total / 100 > packed {
+                inspection.list("artifact.container.bomb", "size");
+            }
+            inspection.issue(
+                "budget_exceeded",
+                "a compressed stream is longer than `inflate_bytes_max`; the rest was not looked at",
+            );
+        }
+    }
+}
+
+/// Archives whose content is not looked into.
+pub fn is_archive(head: &Head<'_>) -> bool {
+    head.bytes.starts_with(b"7z\xbc\xaf\x27\x1c") || head.bytes.starts_with(b"Rar!\x1a\x07")
+}
+
+pub fn inspect_archive(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    let format = if input.read(0, 1).starts_with(b"7") { "7z" } else { "rar" };
+    if super::claims_pickle(name) {
+        inspection.list("artifact.container.anomalies", "unexpected_container");
+    }
+    inspection.issue("not_inspected", &format!("{format} archives are recognised, but their content is not looked at"));
+    format
+}

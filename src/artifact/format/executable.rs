@@ -1,0 +1,56 @@
+//! Native and script programs, recognised where weights or data should be.
+
+use super::Head;
+use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
+
+/// True for a file that is a program.
+pub fn identify(head: &Head<'_>) -> bool {
+    matches!(kind(head.bytes), Some("elf" | "pe" | "mach-o"))
+}
+
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -> &'static str {
+    let head = input.read(0, 4096);
+    look(inspection, &head, 0);
+    kind(&head).unwrap_or("unknown")
+}
+
+/// Notes a program that begins at `position`, if there is one.
+pub fn look(inspection: &mut Inspection<'_>, head: &[u8], position: u64) {
+    if let Some(kind) = kind(head) {
+        inspection.list("artifact.embedded_executables", format!("{kind}@{position}"));
+    }
+}
+
+/// What kind of program begins here. Each magic is checked further, as four bytes are met by
+/// chance in weights.
+pub fn kind(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0x7f, b'E', b'L', b'F', 1 | 2, 1 | 2, 1, ..] => Some("elf"),
+        [b'M', b'Z', ..] if is_pe(head) => Some("pe"),
+        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..]
+            if head.get(12..16).is_some_and(|kind| matches!(kind, [1..=12, 0, 0, 0])) =>
+        {
+            Some("mach-o")
+        }
+        [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..]
+            if head.get(12..16).is_some_and(|kind| matches!(kind, [0, 0, 0, 1..=12])) =>
+        {
+            Some("mach-o")
+        }
+        // A fat binary has few architectures; a Java class has a version of 45 and more there.
+        [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 1..=20, ..] => Some("mach-o"),
+        [b'#', b'!', b'/' | b' ', ..] => Some("script"),
+        _ => None,
+    }
+}
+
+fn is_pe(head: &[u8]) -> bool {
+    let offset = head.get(60..64).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    let Some(offset) = offset.and_then(|offset| usize::try_from(offset).ok()) else { return false };
+    match head.get(offset..) {
+        Some(rest) if rest.len() >= 4 => rest.starts_with(b"PE\0\0"),
+        // Its header lies beyond what was read: the DOS header's own text tells.
+        Some(_) | None => memchr::memmem::find(head, b"DOS mode").is_some(),
+    }
+}

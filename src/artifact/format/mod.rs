@@ -1,0 +1,206 @@
+//! The formats: how each is recognised by its content, and looked into.
+//!
+//! To add one, write `format/<name>.rs` and a line in [`FORMATS`].
+
+mod compressed;
+mod executable;
+mod gguf;
+mod json;
+mod numpy;
+mod pickle;
+mod safetensors;
+mod shipped;
+mod tar;
+mod template;
+mod zip;
+
+use super::Segment;
+use super::input::Input;
+use super::inspection::Inspection;
+
+/// Bytes read to recognise a format.
+const HEAD_BYTES: usize = 4096;
+
+/// What is known before a format is chosen.
+pub struct Head<'a> {
+    /// The first [`HEAD_BYTES`], or fewer.
+    pub bytes: &'a [u8],
+    pub input: Input<'a>,
+    /// Path or file name; a hint.
+    pub name: &'a str,
+}
+
+/// A family of formats.
+pub struct Format {
+    pub identify: fn(&Head<'_>) -> bool,
+    /// Adds what is found; returns the name of the format, one of [`super::facts::FORMATS`].
+    pub inspect: fn(&mut Inspection<'_>, Input<'_>, &str) -> &'static str,
+}
+
+/// In the order in which they are tried: those with a magic first, then structure, then text.
+pub static FORMATS: &[Format] = &[
+    Format { identify: zip::identify, inspect: zip::inspect },
+    Format { identify: gguf::identify, inspect: gguf::inspect },
+    Format { identify: numpy::identify, inspect: numpy::inspect },
+    Format { identify: compressed::identify, inspect: compressed::inspect },
+    Format { identify: compressed::is_archive, inspect: compressed::inspect_archive },
+    Format { identify: executable::identify, inspect: executable::inspect },
+    Format { identify: tar::identify, inspect: tar::inspect },
+    Format { identify: safetensors::identify, inspect: safetensors::inspect },
+    Format { identify: shipped::identify, inspect: shipped::inspect },
+    Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
+    Format { identify: |_| true, inspect: inspect_unknown },
+];
+
+/// What names claim: extension, the format's family as told in `artifact.declared_format`, and
+/// the formats that such a file may well have.
+static CLAIMS: &[(&str, &str, &[&str])] = &[
+    ("safetensors", "safetensors", &["safetensors"]),
+    ("gguf", "gguf", &["gguf"]),
+    ("npy", "numpy", &["numpy"]),
+    ("npz", "npz", &["npz", "zip"]),
+    ("pt", "pytorch", PYTORCH),
+    ("pth", "pytorch", PYTORCH),
+    ("ckpt", "pytorch", PYTORCH),
+    ("bin", "pytorch", BINARY),
+    ("pkl", "pickle", PICKLE),
+    ("pickle", "pickle", PICKLE),
+    ("joblib", "joblib", PICKLE),
+    ("dill", "pickle", PICKLE),
+    ("keras", "keras", &["keras", "zip", "hdf5"]),
+    ("h5", "hdf5", &["hdf5"]),
+    ("hdf5", "hdf5", &["hdf5"]),
+    ("onnx", "onnx", BINARY_NO_PICKLE),
+    ("tflite", "tflite", BINARY_NO_PICKLE),
+    ("pb", "protobuf", BINARY_NO_PICKLE),
+    ("ubj", "ubjson", BINARY_NO_PICKLE),
+    ("json", "json", &["json", "text", "jinja"]),
+    ("txt", "text", TEXTS),
+    ("md", "text", TEXTS),
+    ("csv", "text", TEXTS),
+    ("yaml", "yaml", TEXTS),
+    ("yml", "yaml", TEXTS),
+    ("jinja", "jinja", TEXTS),
+    ("py", "python", TEXTS),
+    ("png", "image", &["unknown"]),
+    ("jpg", "image", &["unknown"]),
+    ("zip", "zip", &["zip", "npz", "keras", "pytorch", "torchscript"]),
+    ("tar", "tar", &["tar", "pytorch-tar"]),
+];
+const PYTORCH: &[&str] =
+    &["pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "pickle", "joblib", "zip", "unknown", "empty"];
+const PICKLE: &[&str] = &[
+    "pickle",
+    "joblib",
+    "pytorch",
+    "pytorch-legacy",
+    "pytorch-tar",
+    "zlib",
+    "gzip",
+    "bzip2",
+    "xz",
+    "lzma",
+    "lz4",
+    "zstd",
+    "unknown",
+    "empty",
+];
+const BINARY: &[&str] = &[
+    "pytorch",
+    "pytorch-legacy",
+    "pytorch-tar",
+    "torchscript",
+    "pickle",
+    "joblib",
+    "unknown",
+    "empty",
+    "json",
+    "text",
+    "gguf",
+    "safetensors",
+    "numpy",
+    "zip",
+    "gzip",
+    "zlib",
+    "zstd",
+    "lz4",
+];
+const BINARY_NO_PICKLE: &[&str] = &["unknown", "empty", "zip", "hdf5", "text", "json"];
+const TEXTS: &[&str] =
+    &["text", "json", "yaml", "python", "jinja", "requirements", "script", "notebook", "empty", "unknown"];
+
+/// Inspects a whole artifact.
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    let format = dispatch(inspection, input, name);
+    if let Some((_, declared, allowed)) = claim(name) {
+        inspection.set("artifact.declared_format", *declared);
+        if !allowed.contains(&format) && format != "empty" {
+            inspection.set("artifact.extension_mismatch", true);
+            if matches!(format, "7z" | "rar") {
+                inspection.list("artifact.container.anomalies", "unexpected_container");
+            }
+        }
+    }
+    format
+}
+
+/// Inspects what lies in a container.
+pub fn inspect_member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    dispatch(inspection, input, name)
+}
+
+/// Tensors with their places, for formats that declare them in a header.
+pub fn segments(input: Input<'_>) -> Vec<Segment> {
+    let bytes = input.read(0, HEAD_BYTES);
+    let head = Head { bytes: &bytes, input, name: "" };
+    if gguf::identify(&head) {
+        gguf::segments(input)
+    } else if safetensors::identify(&head) {
+        safetensors::segments(input)
+    } else {
+        Vec::new()
+    }
+}
+
+fn dispatch(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    if input.len() == 0 {
+        return "empty";
+    }
+    let bytes = input.read(0, HEAD_BYTES);
+    let head = Head { bytes: &bytes, input, name };
+    match FORMATS.iter().find(|format| (format.identify)(&head)) {
+        Some(format) => (format.inspect)(inspection, input, name),
+        None => "unknown",
+    }
+}
+
+fn claim(name: &str) -> Option<&'static (&'static str, &'static str, &'static [&'static str])> {
+    let file = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let extension = file.rsplit_once('.').map(|(_, extension)| extension)?;
+    CLAIMS.iter().find(|(known, _, _)| *known == extension)
+}
+
+/// True when the name says that a pickle is what the file should be.
+pub fn claims_pickle(name: &str) -> bool {
+    claim(name).is_some_and(|(_, declared, _)| matches!(*declared, "pickle" | "joblib" | "pytorch"))
+}
+
+/// Nothing recognised: a pickle by name is run all the same, and an executable may lie at the start.
+fn inspect_unknown(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    let head = input.read(0, HEAD_BYTES);
+    if head.starts_with(b"\x89HDF\r\n\x1a\n") {
+        inspection.issue("not_inspected", "HDF5 is recognised but not looked into yet");
+        return "hdf5";
+    }
+    executable::look(inspection, &head, 0);
+    if claims_pickle(name) {
+        pickle::inspect(inspection, input);
+        inspection.issue("malformed", "the name claims a pickle, but the content is none that can be followed");
+        return "unknown";
+    }
+    if zip::has_members(input) {
+        return zip::inspect(inspection, input, name);
+    }
+    inspection.issue("not_inspected", "the format is not recognised; only its digest is known");
+    "unknown"
+}

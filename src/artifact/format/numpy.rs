@@ -1,0 +1,107 @@
+//! NumPy's `.npy`: a header in Python's literal syntax, then raw data or a pickle of objects.
+
+use super::{Head, executable, pickle};
+use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
+
+/// Longest header looked at; NumPy itself refuses more than 10,000 characters by default.
+const HEADER_MAX: usize = 1 << 20;
+
+pub fn identify(head: &Head<'_>) -> bool {
+    head.bytes.starts_with(b"\x93NUMPY")
+}
+
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -> &'static str {
+    let start = input.read(0, 12);
+    let (length, data) = match start.as_slice() {
+        [_, _, _, _, _, _, 1, _, low, high, ..] => (u32::from(u16::from_le_bytes([*low, *high])), 10),
+        [_, _, _, _, _, _, 2 | 3, _, a, b, c, d] => (u32::from_le_bytes([*a, *b, *c, *d]), 12),
+        _ => {
+            inspection.issue("malformed", "the NumPy header has an unknown version or is cut off");
+            return "numpy";
+        }
+    };
+    let wanted = usize::try_from(length).unwrap_or(usize::MAX);
+    let header = input.read(data, wanted.min(HEADER_MAX));
+    if header.len() < wanted {
+        inspection.issue("truncated", "the NumPy header reaches beyond the end or is far too long");
+    }
+    let text = String::from_utf8_lossy(&header);
+    let body = input.from(data.saturating_add(length.into()));
+    match literal(&text, "descr") {
+        Some(descr) if descr.contains('O') => {
+            if body.len() == 0 {
+                inspection.issue("truncated", "an array of objects without its pickle");
+            } else {
+                pickle::inspect(inspection, body);
+            }
+        }
+        Some(descr) => raw(inspection, body, &descr, &text),
+        None => inspection.issue("malformed", "the NumPy header names no type"),
+    }
+    "numpy"
+}
+
+/// Raw data: as long as type and shape say, and no program.
+fn raw(inspection: &mut Inspection<'_>, body: Input<'_>, descr: &str, header: &str) {
+    let head = body.read(0, 4096);
+    if executable::kind(&head).is_some_and(|kind| kind != "script") {
+        executable::look(inspection, &head, 0);
+    }
+    let size = item_size(descr);
+    let count = literal(header, "shape").and_then(|shape| {
+        let lengths = shape.trim_matches(['(', ')']).split(',').map(str::trim).filter(|length| !length.is_empty());
+        lengths
+            .map(|length| length.trim_end_matches('L').parse::<u64>().ok())
+            .try_fold(1_u64, |product, length| product.checked_mul(length?))
+    });
+    let (Some(size), Some(count)) = (size, count) else { return };
+    inspection.set("artifact.tensors.count", 1_u64);
+    let Some(bytes) = size.checked_mul(count) else {
+        inspection.list("artifact.tensors.anomalies", "out_of_bounds");
+        return;
+    };
+    inspection.set("artifact.tensors.bytes", bytes);
+    if bytes > body.len() {
+        inspection.list("artifact.tensors.anomalies", "out_of_bounds");
+        inspection.issue("truncated", "the array is shorter than its header says");
+    } else if bytes < body.len() {
+        inspection.list("artifact.tensors.anomalies", "trailing_data");
+        let rest = body.from(bytes);
+        let head = rest.read(0, 4096);
+        executable::look(inspection, &head, bytes);
+        if pickle::may_be_pickle(&head, rest.len()) && pickle::attempt(inspection, rest) {
+            inspection.add("artifact.pickle.nested", 1);
+        }
+    }
+}
+
+/// Bytes of one element of a plain type such as `<f4`; `None` for structures.
+fn item_size(descr: &str) -> Option<u64> {
+    let code = descr.trim_matches('\'').trim_matches('"').trim_start_matches(['<', '>', '|', '=']);
+    let kind = code.chars().next()?;
+    let digits: String = code.get(kind.len_utf8()..)?.chars().take_while(char::is_ascii_digit).collect();
+    let size: u64 = digits.parse().ok()?;
+    if kind == 'U' { size.checked_mul(4) } else { Some(size) }
+}
+
+/// The value of a key of the header's dictionary, as written.
+fn literal(text: &str, key: &str) -> Option<String> {
+    let at = text.find(&format!("'{key}'")).or_else(|| text.find(&format!("\"{key}\"")))?;
+    let rest = text.get(at..)?.split_once(':')?.1.trim_start();
+    let mut depth = 0_i32;
+    let mut quote = None;
+    let end = rest.char_indices().find(|(_, c)| {
+        match (quote, c) {
+            (Some(open), c) if open == *c => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(*c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth -= 1,
+            (None, ',') => return depth == 0,
+            (None, _) => {}
+        }
+        depth < 0
+    });
+    rest.get(..end.map_or(rest.len(), |(at, _)| at)).map(|value| value.trim().to_owned())
+}

@@ -1,0 +1,592 @@
+//! The abstract machine: executes the opcodes of one stream on symbols, with the semantics of C's
+//! unpickler, and calls nothing.
+
+use std::collections::HashSet;
+
+use super::findings::{Findings, Nested};
+use super::literal;
+use super::opcodes::{Argument, Op, decode};
+use super::reader::Reader;
+use super::value::{Arena, Collection, Node, Slot};
+use super::{arrays, nested};
+use crate::artifact::input::Input;
+
+/// Bytes of a text that are kept; longer ones are kept by their beginning.
+const TEXT_KEPT: usize = 64 << 10;
+/// Bytes of a byte string that are kept: enough to know what it is, and for names.
+const HEAD_KEPT: usize = 256;
+/// Longest line of protocol 0.
+const LINE_MAX: usize = 4 << 20;
+/// Streams within streams: object arrays of joblib.
+const INLINE_DEPTH_MAX: u32 = 16;
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Stop,
+    Broken,
+    Budget,
+}
+
+/// What one run of the machine says about its stream.
+#[derive(Debug)]
+pub struct Run {
+    pub ending: Ending,
+    /// Position after the last opcode read.
+    pub end: u64,
+    pub opcodes: u64,
+    /// Starts of what a frame hides from a linear reader.
+    pub detours: Vec<u64>,
+    pub result: Outcome,
+}
+
+/// The value that a stream yields, as far as containers ask.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Nothing,
+    Int(i64),
+    /// An integer of more than 63 bits: its little-endian bytes.
+    Long(Vec<u8>),
+    Texts(Vec<String>),
+    Call,
+    Other,
+}
+
+pub struct Machine<'a, 'f> {
+    pub(super) reader: Reader<'a>,
+    pub(super) arena: Arena,
+    pub(super) stack: Vec<Slot>,
+    marks: Vec<usize>,
+    pub(super) findings: &'f mut Findings,
+    pub(super) protocol: u8,
+    frame_end: Option<u64>,
+    detours: Vec<u64>,
+    opcodes: u64,
+    depth: u32,
+    /// The last two texts: operands of STACK_GLOBAL beyond the bounds of the arena.
+    pub(super) recent: [String; 2],
+    /// Texts that were made while loading.
+    pub(super) computed: HashSet<String>,
+    long: Vec<u8>,
+    pushed: u64,
+}
+
+/// Why the current opcode ends the stream.
+pub(super) enum Halt {
+    Stop,
+    Broken(&'static str),
+    Budget,
+}
+
+type Step = Result<(), Halt>;
+
+impl<'a, 'f> Machine<'a, 'f> {
+    pub fn new(input: Input<'a>, position: u64, findings: &'f mut Findings) -> Self {
+        Self {
+            reader: Reader::new(input, position),
+            arena: Arena::default(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            findings,
+            protocol: 0,
+            frame_end: None,
+            detours: Vec::new(),
+            opcodes: 0,
+            depth: 0,
+            recent: [String::new(), String::new()],
+            computed: HashSet::new(),
+            long: Vec::new(),
+            pushed: 0,
+        }
+    }
+
+    /// Runs to the end of the stream.
+    pub fn run(mut self) -> Run {
+        self.findings.streams = self.findings.streams.saturating_add(1);
+        let ending = loop {
+            let start = self.reader.position();
+            match self.step(start) {
+                Ok(()) => {}
+                Err(Halt::Stop) => break Ending::Stop,
+                Err(Halt::Broken(why)) => {
+                    self.findings.fail(start, why);
+                    break Ending::Broken;
+                }
+                Err(Halt::Budget) => {
+                    self.findings.cut = true;
+                    break Ending::Budget;
+                }
+            }
+        };
+        self.findings.cut |= self.arena.full;
+        let result = self.outcome();
+        Run { ending, end: self.reader.position(), opcodes: self.opcodes, detours: self.detours, result }
+    }
+
+    fn step(&mut self, start: u64) -> Step {
+        let budget = self.reader.input().budget;
+        if !budget.spend(&budget.opcodes, budget.limits.opcodes_max, 1, "opcodes_max") {
+            return Err(Halt::Budget);
+        }
+        let Some(byte) = self.reader.byte() else {
+            let budget_is_out = budget.exhausted.get() == Some("read_bytes_max");
+            return Err(if budget_is_out { Halt::Budget } else { Halt::Broken("the stream ends without STOP") });
+        };
+        let Some((op, argument)) = decode(byte) else {
+            return Err(Halt::Broken("a byte that is no opcode"));
+        };
+        self.opcodes = self.opcodes.saturating_add(1);
+        let done = self.execute(op, argument, byte);
+        self.check_frame(start, op);
+        done
+    }
+
+    /// An opcode or argument across the end of its frame is read otherwise by C's unpickler, which
+    /// takes the argument from behind the frame; what follows there is looked at as well.
+    fn check_frame(&mut self, start: u64, op: Op) {
+        let Some(end) = self.frame_end else { return };
+        let now = self.reader.position();
+        let nested = op == Op::Frame && start < end && self.opcodes > 1;
+        if start < end && now > end && op != Op::Frame {
+            self.findings.anomalies.insert("frame_boundary");
+            if self.detours.len() < 16 {
+                self.detours.extend([end, end.saturating_add(now.saturating_sub(start).saturating_sub(1))]);
+                self.detours.extend(
+                    [2, 3, 5, 9].map(|header| end.saturating_add(now.saturating_sub(start).saturating_sub(header))),
+                );
+            }
+        }
+        if !nested && now >= end {
+            self.frame_end = None;
+        }
+    }
+
+    fn execute(&mut self, op: Op, argument: Argument, byte: u8) -> Step {
+        match argument {
+            Argument::None => self.plain(op),
+            Argument::Fixed(width) => {
+                let number = self.reader.number(width).ok_or(Halt::Broken("an argument is cut off"))?;
+                self.fixed(op, number, byte)
+            }
+            Argument::Line => {
+                let line = self.reader.line(LINE_MAX).ok_or(Halt::Broken("a line is cut off"))?;
+                self.line(op, &line)
+            }
+            Argument::TwoLines => {
+                let module = self.reader.line(LINE_MAX).ok_or(Halt::Broken("a line is cut off"))?;
+                let name = self.reader.line(LINE_MAX).ok_or(Halt::Broken("a line is cut off"))?;
+                self.two_lines(op, &module, &name)
+            }
+            Argument::Counted(width) => {
+                let count = self.reader.number(width).ok_or(Halt::Broken("a length is cut off"))?;
+                self.counted(op, count)
+            }
+        }
+    }
+
+    fn fixed(&mut self, op: Op, number: u64, byte: u8) -> Step {
+        match op {
+            Op::Number => {
+                let value = i64::try_from(number).unwrap_or_default();
+                // Only the four-byte form has a sign.
+                let signed = if byte == b'J' { value.wrapping_shl(32) >> 32 } else { value };
+                self.push(Slot::Int(signed));
+            }
+            Op::Float => self.push(Slot::Unknown),
+            Op::Extension => {
+                self.findings.anomalies.insert("extension_registry");
+                self.push(Slot::Unknown);
+            }
+            Op::Get => self.recall(number)?,
+            Op::Put => self.store(number),
+            Op::Proto => self.proto(number)?,
+            Op::Frame => self.frame(number)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn proto(&mut self, number: u64) -> Step {
+        let first = self.opcodes == 1;
+        if !first {
+            self.findings.anomalies.insert("misplaced_proto");
+        }
+        let version = u8::try_from(number).unwrap_or(u8::MAX);
+        if version > 5 {
+            return Err(Halt::Broken("a protocol that does not exist"));
+        }
+        self.protocol = version;
+        self.findings.protocol = self.findings.protocol.max(version);
+        Ok(())
+    }
+
+    fn frame(&mut self, length: u64) -> Step {
+        let end = self.reader.position().saturating_add(length);
+        if self.frame_end.is_some_and(|open| self.reader.position().saturating_sub(9) < open) {
+            self.findings.anomalies.insert("frame_boundary");
+        }
+        if length > self.reader.remaining() {
+            self.findings.anomalies.insert("frame_boundary");
+            // Loading would end here; what follows is still looked at.
+            self.findings.fail(self.reader.position(), "a frame reaches beyond the end");
+            self.frame_end = None;
+            return Ok(());
+        }
+        self.frame_end = Some(end);
+        Ok(())
+    }
+
+    fn line(&mut self, op: Op, line: &[u8]) -> Step {
+        match op {
+            Op::Int | Op::Long => match (line, literal::integer(line)) {
+                (b"00", _) => self.push(Slot::Bool(false)),
+                (b"01", _) => self.push(Slot::Bool(true)),
+                (_, Some(number)) => self.push(Slot::Int(number)),
+                (_, None) if literal::is_integer(line) => self.push(Slot::Unknown),
+                (_, None) => return Err(Halt::Broken("a number that is none")),
+            },
+            Op::UnicodeLine => self.push_text(&literal::raw_unicode(line)),
+            Op::StringLine => match literal::quoted(line) {
+                Some(text) => self.push_text(&text),
+                None => return Err(Halt::Broken("a string without its quotes")),
+            },
+            Op::PersistentLine => self.push(Slot::Unknown),
+            Op::GetLine => {
+                let index = literal::integer(line).and_then(|index| u64::try_from(index).ok());
+                self.recall(index.ok_or(Halt::Broken("a memo index that is none"))?)?;
+            }
+            Op::PutLine => {
+                let index = literal::integer(line).and_then(|index| u64::try_from(index).ok());
+                self.store(index.ok_or(Halt::Broken("a memo index that is none"))?);
+            }
+            // Floats, and nothing else.
+            _ => self.push(Slot::Unknown),
+        }
+        Ok(())
+    }
+
+    fn two_lines(&mut self, op: Op, module: &[u8], name: &[u8]) -> Step {
+        let (Ok(module), Ok(name)) = (std::str::from_utf8(module), std::str::from_utf8(name)) else {
+            return Err(Halt::Broken("a global's name is no text"));
+        };
+        let (module, name) = (module.to_owned(), name.to_owned());
+        if op == Op::Inst {
+            let arguments = self.pop_mark()?;
+            let arguments = self.arena.add(Node::Items(Collection::Tuple, arguments));
+            let class = self.import(&module, &name);
+            let object = self.call(class, arguments);
+            self.push(object);
+        } else {
+            let global = self.import(&module, &name);
+            self.push(global);
+        }
+        Ok(())
+    }
+
+    fn counted(&mut self, op: Op, count: u64) -> Step {
+        let at = self.reader.position();
+        if self.reader.remaining() < count {
+            return Err(Halt::Broken("an argument reaches beyond the end"));
+        }
+        match op {
+            Op::Text => {
+                let kept = usize::try_from(count).unwrap_or(usize::MAX).min(TEXT_KEPT);
+                let bytes = self.reader.take(kept).ok_or(Halt::Budget)?;
+                self.reader.skip(count.saturating_sub(kept as u64));
+                if kept as u64 == count && std::str::from_utf8(&bytes).is_err() && !surrogates(&bytes) {
+                    self.push(Slot::Unknown);
+                    return Err(Halt::Broken("a text that is no UTF-8"));
+                }
+                let text = String::from_utf8_lossy(&bytes);
+                self.push_text(&text);
+            }
+            Op::Long => {
+                let kept = usize::try_from(count).unwrap_or(usize::MAX).min(64);
+                self.long = self.reader.take(kept).ok_or(Halt::Budget)?;
+                self.reader.skip(count.saturating_sub(kept as u64));
+                let small = if kept <= 7 { little_endian(&self.long) } else { None };
+                self.push(small.map_or(Slot::Unknown, Slot::Int));
+            }
+            _ => {
+                let kept = usize::try_from(count).unwrap_or(usize::MAX).min(HEAD_KEPT);
+                let head = self.reader.take(kept).ok_or(Halt::Budget)?;
+                self.reader.skip(count.saturating_sub(kept as u64));
+                if nested::may_be_pickle(&head, count) {
+                    self.findings.nest(Nested::Range(at, count), false);
+                }
+                // Python 2 wrote its texts as byte strings, so they are texts here where they can be.
+                let text = (kept as u64 == count).then(|| std::str::from_utf8(&head).ok()).flatten();
+                match text.filter(|text| text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && !text.is_empty()) {
+                    Some(text) => self.push_text(text),
+                    None => {
+                        let slot = self.arena.add(Node::Bytes { at: Some((at, count)), head: head.into() });
+                        self.push(slot);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn plain(&mut self, op: Op) -> Step {
+        match op {
+            Op::Mark => self.marks.push(self.stack.len()),
+            Op::Stop => {
+                if self.stack.is_empty() {
+                    return Err(Halt::Broken("STOP without a value"));
+                }
+                return Err(Halt::Stop);
+            }
+            Op::Pop => {
+                // With nothing above it, POP takes the mark.
+                if self.marks.last() == Some(&self.stack.len()) {
+                    self.marks.pop();
+                } else {
+                    self.pop()?;
+                }
+            }
+            Op::PopMark => drop(self.pop_mark()?),
+            Op::Dup => {
+                let top = *self.stack.last().ok_or(Halt::Broken("DUP without a value"))?;
+                self.push(top);
+            }
+            Op::None => self.push(Slot::None),
+            Op::Bool(flag) => self.push(Slot::Bool(flag)),
+            Op::EmptyDict => self.collection(Collection::Dict, Vec::new()),
+            Op::EmptyList => self.collection(Collection::List, Vec::new()),
+            Op::EmptyTuple => self.collection(Collection::Tuple, Vec::new()),
+            Op::EmptySet => self.collection(Collection::Set, Vec::new()),
+            Op::List => self.collect(Collection::List)?,
+            Op::Dict => self.collect(Collection::Dict)?,
+            Op::Tuple => self.collect(Collection::Tuple)?,
+            Op::FrozenSet => self.collect(Collection::Set)?,
+            Op::TupleOf(count) => {
+                let from = self.stack.len().checked_sub(count).ok_or(Halt::Broken("a tuple without its items"))?;
+                let items = self.stack.split_off(from);
+                self.collection(Collection::Tuple, items);
+            }
+            Op::Append => {
+                let item = self.pop()?;
+                self.grow(&[item])?;
+            }
+            Op::SetItem => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                self.grow(&[key, value])?;
+            }
+            Op::Appends | Op::AddItems | Op::SetItems => {
+                let items = self.pop_mark()?;
+                self.grow(&items)?;
+            }
+            Op::Memoize => self.store(self.arena.memo_len()),
+            Op::NextBuffer => self.push(Slot::Unknown),
+            Op::ReadonlyBuffer => {}
+            Op::Persistent => self.persistent()?,
+            _ => self.calling(op)?,
+        }
+        Ok(())
+    }
+
+    /// Opcodes that import or call.
+    fn calling(&mut self, op: Op) -> Step {
+        match op {
+            Op::StackGlobal => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let global = self.stack_global(module, name);
+                self.push(global);
+            }
+            Op::Reduce | Op::NewObj => {
+                let (arguments, callable) = (self.pop()?, self.pop()?);
+                let object = self.call(callable, arguments);
+                self.push(object);
+            }
+            Op::NewObjEx => {
+                let (keywords, arguments, class) = (self.pop()?, self.pop()?, self.pop()?);
+                let both = self.arena.add(Node::Items(Collection::Tuple, vec![arguments, keywords]));
+                let object = self.call(class, both);
+                self.push(object);
+            }
+            Op::Obj => {
+                let mut items = self.pop_mark()?;
+                if items.is_empty() {
+                    return Err(Halt::Broken("OBJ without a class"));
+                }
+                let class = items.remove(0);
+                let arguments = self.arena.add(Node::Items(Collection::Tuple, items));
+                let object = self.call(class, arguments);
+                self.push(object);
+            }
+            Op::Build => {
+                let state = self.pop()?;
+                let object = *self.stack.last().ok_or(Halt::Broken("BUILD without an object"))?;
+                self.build(object, state);
+                if let Some(skip) = arrays::inline(self, object, state) {
+                    self.inline(skip)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Goes over an array that joblib wrote between the opcodes.
+    fn inline(&mut self, array: arrays::Inline) -> Step {
+        self.findings.joblib = true;
+        match array {
+            arrays::Inline::Raw { bytes, padded } => {
+                let padding =
+                    if padded { self.reader.number(1).ok_or(Halt::Broken("an array is cut off"))? } else { 0 };
+                let whole = self.reader.skip(padding) && self.reader.skip(bytes);
+                if whole { Ok(()) } else { Err(Halt::Broken("an array reaches beyond the end")) }
+            }
+            arrays::Inline::Objects if self.depth >= INLINE_DEPTH_MAX => Err(Halt::Budget),
+            arrays::Inline::Objects => {
+                let mut inner = Machine::new(self.reader.input(), self.reader.position(), self.findings);
+                inner.depth = self.depth.saturating_add(1);
+                let run = inner.run();
+                self.reader.jump(run.end);
+                match run.ending {
+                    Ending::Stop => Ok(()),
+                    Ending::Broken => Err(Halt::Broken("a stream inside the stream is broken")),
+                    Ending::Budget => Err(Halt::Budget),
+                }
+            }
+        }
+    }
+
+    /// A persistent id: PyTorch names a storage by it.
+    fn persistent(&mut self) -> Step {
+        let id = self.pop()?;
+        let parts: Vec<Slot> = self.arena.as_items(id).unwrap_or_default().iter().take(8).copied().collect();
+        let name = parts.get(1).and_then(|kind| self.arena.as_global(*kind)).and_then(|index| self.findings.get(index));
+        let size = name.map(|import| arrays::storage_size(&import.name));
+        let key = parts.get(2).and_then(|key| self.arena.as_text(*key)).map(str::to_owned);
+        if let (Some(size), Some(key)) = (size, key)
+            && self.findings.storages.len() < 100_000
+        {
+            self.findings.storages.insert(key, size);
+        }
+        self.push(Slot::Unknown);
+        Ok(())
+    }
+
+    pub(super) fn push_text(&mut self, text: &str) {
+        if let Some(decoded) = nested::decode_text(text) {
+            self.findings.nest(Nested::Decoded(decoded), false);
+        }
+        self.recent.swap(0, 1);
+        let [_, last] = &mut self.recent;
+        last.clear();
+        last.push_str(text.get(..text.len().min(256)).unwrap_or_default());
+        let slot = self.arena.text(text);
+        self.push(slot);
+    }
+
+    fn push(&mut self, slot: Slot) {
+        self.pushed = self.pushed.saturating_add(1);
+        self.stack.push(slot);
+    }
+
+    fn pop(&mut self) -> Result<Slot, Halt> {
+        // The items below a mark are out of reach.
+        if self.marks.last().is_some_and(|mark| *mark >= self.stack.len()) {
+            return Err(Halt::Broken("a value is taken from below a mark"));
+        }
+        self.stack.pop().ok_or(Halt::Broken("a value is taken from an empty stack"))
+    }
+
+    fn pop_mark(&mut self) -> Result<Vec<Slot>, Halt> {
+        let mark = self.marks.pop().ok_or(Halt::Broken("a mark is missing"))?;
+        Ok(self.stack.split_off(mark.min(self.stack.len())))
+    }
+
+    fn collection(&mut self, kind: Collection, items: Vec<Slot>) {
+        let slot = self.arena.add(Node::Items(kind, items));
+        self.push(slot);
+    }
+
+    fn collect(&mut self, kind: Collection) -> Step {
+        let items = self.pop_mark()?;
+        self.collection(kind, items);
+        Ok(())
+    }
+
+    fn grow(&mut self, items: &[Slot]) -> Step {
+        let target = *self.stack.last().ok_or(Halt::Broken("items without a collection"))?;
+        self.arena.extend(target, items);
+        Ok(())
+    }
+
+    fn recall(&mut self, index: u64) -> Step {
+        match self.arena.memo(index) {
+            Some(slot) => {
+                self.push(slot);
+                self.expansion();
+                Ok(())
+            }
+            None => Err(Halt::Broken("a memo entry that was never made")),
+        }
+    }
+
+    fn store(&mut self, index: u64) {
+        if let Some(top) = self.stack.last().copied() {
+            self.arena.memoize(index, top);
+        }
+    }
+
+    /// Collections that hold one another twice, again and again, unfold without bound when they
+    /// are walked: a short stream that mostly duplicates is one.
+    fn expansion(&mut self) {
+        let doubled = self.stack.len().checked_sub(2).and_then(|from| self.stack.get(from..));
+        if let Some([Slot::Node(a), Slot::Node(b)]) = doubled
+            && a == b
+            && matches!(self.arena.get(Slot::Node(*a)), Some(Node::Items(_, items)) if doubling(items, &self.arena, 0))
+        {
+            self.findings.anomalies.insert("expansion");
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let Some(top) = self.stack.last().copied() else { return Outcome::Nothing };
+        match (top, self.arena.get(top)) {
+            (Slot::Int(number), _) => Outcome::Int(number),
+            (Slot::Unknown, _) if !self.long.is_empty() && self.pushed == 1 => Outcome::Long(self.long.clone()),
+            (_, Some(Node::Object { .. } | Node::Global(_))) => Outcome::Call,
+            (_, Some(Node::Items(_, items))) => {
+                let texts = items.iter().map(|item| self.arena.as_text(*item).map(str::to_owned));
+                texts.collect::<Option<Vec<_>>>().map_or(Outcome::Other, Outcome::Texts)
+            }
+            (_, Some(Node::Text(_) | Node::Bytes { .. }) | None) => Outcome::Other,
+        }
+    }
+}
+
+/// Ten levels of pairs of the same collection.
+fn doubling(items: &[Slot], arena: &Arena, level: u32) -> bool {
+    match items {
+        [first @ Slot::Node(_), second, ..] if first == second => {
+            level >= 10 || arena.as_items(*first).is_some_and(|inner| doubling(inner, arena, level.saturating_add(1)))
+        }
+        _ => false,
+    }
+}
+
+/// Python's `surrogatepass`: lone surrogates are legal in a pickle's text.
+fn surrogates(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Err(error) = std::str::from_utf8(rest) {
+        rest = rest.get(error.valid_up_to()..).unwrap_or_default();
+        match rest {
+            [0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..] => rest = after,
+            _ => return false,
+        }
+    }
+    true
+}
+
+fn little_endian(bytes: &[u8]) -> Option<i64> {
+    let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
+    let fill = if negative { 0xff } else { 0 };
+    let mut whole = [fill; 8];
+    whole.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(i64::from_le_bytes(whole))
+}

@@ -1,0 +1,99 @@
+//! Text files that are shipped with a model: configuration, code, requirements, templates.
+
+mod config;
+mod packaging;
+mod python;
+mod secrets;
+
+use super::json::Json;
+use super::{Head, template};
+use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
+
+pub use python::holds_code;
+
+/// Files that are text by their first bytes: no control characters, and UTF-8 as far as seen.
+pub fn identify(head: &Head<'_>) -> bool {
+    let valid = match std::str::from_utf8(head.bytes) {
+        Ok(_) => true,
+        // The last character may be cut.
+        Err(error) => error.error_len().is_none() && error.valid_up_to() > 0,
+    };
+    let control = |byte: &u8| *byte < 9 || (14..32).contains(byte) && *byte != 27;
+    let texts = valid && !head.bytes.iter().any(control);
+    texts && !(super::pickle::identify(head) && !is_known_text(head))
+}
+
+/// Names and beginnings that are no pickle of protocol 0, whatever the first letter would mean.
+fn is_known_text(head: &Head<'_>) -> bool {
+    let file = file_name(head.name);
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let named =
+        matches!(extension, "py" | "json" | "md" | "yaml" | "yml" | "jinja" | "jinja2" | "ipynb" | "toml" | "sh");
+    named || matches!(head.bytes.trim_ascii_start().first(), Some(b'{' | b'#' | b'<' | b'"'))
+}
+
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    let Some(bytes) = input.whole() else {
+        inspection.issue("budget_exceeded", "the text is larger than one item may be");
+        return "text";
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let file = file_name(name);
+    secrets::inspect(inspection, &text);
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let trimmed = text.trim_start();
+    match (file.as_str(), extension) {
+        (_, "py" | "pyi" | "pth") => {
+            inspection.list("artifact.code_files", name);
+            python::inspect(inspection, &text);
+            "python"
+        }
+        (_, "jinja" | "jinja2" | "j2") => {
+            template::inspect(inspection, &text);
+            "jinja"
+        }
+        ("mlmodel", _) => packaging::mlmodel(inspection, &text),
+        (_, "yaml" | "yml") => packaging::yaml(inspection, &text, &file),
+        (_, "txt" | "in") if file.contains("requirements") || file.contains("constraints") => {
+            packaging::requirements(inspection, &text)
+        }
+        _ if trimmed.starts_with('{') || trimmed.starts_with('[') => json(inspection, &bytes, &file, name),
+        _ if text.starts_with("#!") => {
+            super::executable::look(inspection, &bytes, 0);
+            if text.lines().next().is_some_and(|line| line.contains("python")) {
+                python::inspect(inspection, &text);
+            }
+            "script"
+        }
+        _ if python::looks_like(&text) => {
+            python::inspect(inspection, &text);
+            "python"
+        }
+        _ => "text",
+    }
+}
+
+fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {
+    let Some(json) = Json::parse(bytes) else {
+        if file.ends_with(".json") || file.ends_with(".ipynb") {
+            inspection.issue("malformed", "the file is no valid JSON, or nested too deeply");
+        }
+        return "text";
+    };
+    if file.ends_with(".ipynb") {
+        inspection.list("artifact.code_files", name);
+        for cell in json.get("cells").map(Json::items).unwrap_or_default() {
+            let lines = cell.get("source").map(Json::items).unwrap_or_default();
+            let source: String = lines.iter().filter_map(Json::as_text).collect();
+            python::inspect(inspection, &source);
+        }
+        return "notebook";
+    }
+    config::inspect(inspection, &json, file);
+    "json"
+}
+
+fn file_name(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase()
+}

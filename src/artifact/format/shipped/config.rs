@@ -1,0 +1,125 @@
+//! JSON that loaders read: `config.json`, tokenizers, chat templates, Keras' layers.
+
+use crate::artifact::format::json::Json;
+use crate::artifact::format::template;
+use crate::artifact::inspection::Inspection;
+use crate::event::Sha256;
+
+/// Deepest object looked at.
+const DEPTH_MAX: u32 = 64;
+
+pub fn inspect(inspection: &mut Inspection<'_>, json: &Json, file: &str) {
+    walk(inspection, json, 0);
+    if let Some(labels) = json.get("id2label") {
+        for (id, label) in labels.members() {
+            inspection.list("artifact.config.label_map", format!("{id}={}", label.as_text().unwrap_or_default()));
+        }
+    }
+    for architecture in json.get("architectures").map(Json::items).unwrap_or_default() {
+        inspection.list("artifact.config.architectures", architecture.as_text().unwrap_or_default());
+    }
+    templates(inspection, json);
+    if file.starts_with("tokenizer") && json.get("model").is_some() {
+        tokenizer(inspection, json);
+    }
+}
+
+/// References to code and duplicate keys, wherever they are.
+fn walk(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    for (key, value) in json.members() {
+        match key.as_str() {
+            "auto_map" | "custom_pipelines" => auto_map(inspection, key, value),
+            "_target_" => {
+                let target = value.as_text().unwrap_or_default();
+                inspection.list("artifact.remote_code", format!("_target_:{target}"));
+            }
+            "trust_remote_code" if *value == Json::Bool(true) => {
+                inspection.list("artifact.remote_code", "trust_remote_code")
+            }
+            "class_name" if value.as_text() == Some("Lambda") => {
+                inspection.list("artifact.remote_code", "keras_lambda")
+            }
+            "module" => keras_module(inspection, value),
+            _ => walk(inspection, value, depth.saturating_add(1)),
+        }
+    }
+    if let Some((key, _)) = duplicate(json) {
+        inspection.issue("duplicate_key", &format!("`{key}` is written twice: readers may take different ones"));
+    }
+    json.items().iter().for_each(|item| walk(inspection, item, depth.saturating_add(1)));
+}
+
+fn duplicate(json: &Json) -> Option<&(String, Json)> {
+    let mut seen = std::collections::HashSet::new();
+    json.members().iter().find(|(key, _)| !seen.insert(key))
+}
+
+fn auto_map(inspection: &mut Inspection<'_>, key: &str, value: &Json) {
+    for (class, target) in value.members() {
+        let targets: Vec<&str> = match target {
+            Json::Text(text) => vec![text.as_str()],
+            Json::List(items) => items.iter().filter_map(Json::as_text).collect(),
+            Json::Map(members) => members.iter().filter_map(|(_, value)| value.as_text()).collect(),
+            Json::Null | Json::Bool(_) | Json::Whole(_) | Json::Float(_) => Vec::new(),
+        };
+        for target in targets {
+            inspection.list("artifact.remote_code", format!("{key}:{class}={target}"));
+        }
+    }
+}
+
+/// Keras rebuilds an object from the module that its configuration names.
+fn keras_module(inspection: &mut Inspection<'_>, value: &Json) {
+    let Some(module) = value.as_text() else { return };
+    let root = module.split('.').next().unwrap_or(module);
+    if matches!(
+        root,
+        "os" | "sys" | "subprocess" | "builtins" | "importlib" | "shutil" | "socket" | "pickle" | "posix" | "runpy"
+    ) {
+        inspection.list("artifact.remote_code", format!("module:{module}"));
+    }
+}
+
+fn templates(inspection: &mut Inspection<'_>, json: &Json) {
+    match json.get("chat_template") {
+        Some(Json::Text(text)) => template::inspect(inspection, text),
+        Some(Json::List(items)) => {
+            for item in items {
+                if let Some(text) = item.get("template").and_then(Json::as_text) {
+                    template::inspect(inspection, text);
+                }
+            }
+        }
+        Some(Json::Null | Json::Bool(_) | Json::Whole(_) | Json::Float(_) | Json::Map(_)) | None => {}
+    }
+}
+
+fn tokenizer(inspection: &mut Inspection<'_>, json: &Json) {
+    let vocabulary = json.get("model").and_then(|model| model.get("vocab"));
+    let mut tokens: Vec<(u64, &str)> = match vocabulary {
+        Some(Json::Map(members)) => {
+            members.iter().map(|(token, id)| (id.as_u64().unwrap_or(u64::MAX), token.as_str())).collect()
+        }
+        Some(Json::List(items)) => {
+            let texts = items.iter().map(|item| item.items().first().unwrap_or(item).as_text().unwrap_or_default());
+            texts.enumerate().map(|(id, token)| (id as u64, token)).collect()
+        }
+        Some(Json::Null | Json::Bool(_) | Json::Whole(_) | Json::Float(_) | Json::Text(_)) | None => Vec::new(),
+    };
+    tokens.sort_unstable();
+    inspection.set("artifact.tokenizer.tokens", tokens.len());
+    let mut text = String::new();
+    for (id, token) in &tokens {
+        text.push_str(&format!("{id}\t{token}\n"));
+    }
+    inspection.set("artifact.tokenizer.digest", Sha256::of(text.as_bytes()).to_string());
+    let mut pipeline = String::new();
+    for part in ["normalizer", "pre_tokenizer", "decoder"] {
+        json.get(part).unwrap_or(&Json::Null).write(&mut pipeline);
+        pipeline.push('\n');
+    }
+    inspection.set("artifact.tokenizer.pipeline", Sha256::of(pipeline.as_bytes()).to_string());
+}

@@ -1,0 +1,125 @@
+//! `MLmodel`, conda and Python environments, requirements: what loading or serving would install.
+
+use crate::artifact::inspection::Inspection;
+use crate::base::yaml::{self, Data, Node};
+
+/// Packages and their options as one line each; deeper YAML is not walked.
+const DEPTH_MAX: u32 = 16;
+
+/// MLflow's description of a model.
+pub fn mlmodel(inspection: &mut Inspection<'_>, text: &str) -> &'static str {
+    let Some(documents) = parse(inspection, text) else { return "yaml" };
+    for document in &documents {
+        let flavor = document.get("flavors").and_then(|flavors| flavors.get("python_function"));
+        if let Some(module) = flavor.and_then(|flavor| flavor.get("loader_module")).and_then(Node::as_text) {
+            let standard = module.starts_with("mlflow.")
+                && module.split('.').all(|part| part.chars().all(|c| c.is_alphanumeric() || c == '_'));
+            if !standard {
+                inspection.list("artifact.remote_code", format!("loader_module:{module}"));
+                inspection.list("artifact.packaging.dangers", "loader_module");
+            }
+        }
+        each(document, 0, &mut |key, value| {
+            let holds = matches!(key, "code" | "code_paths" | "code_path" | "model_code_path");
+            if let (true, Some(path)) = (holds, value.as_text()) {
+                inspection.list("artifact.remote_code", format!("code_paths:{path}"));
+            }
+        });
+    }
+    "yaml"
+}
+
+/// Any YAML; environments are looked at for what they install.
+pub fn yaml(inspection: &mut Inspection<'_>, text: &str, file: &str) -> &'static str {
+    let Some(documents) = parse(inspection, text) else { return "yaml" };
+    for document in &documents {
+        each(document, 0, &mut |key, value| {
+            if key == "_target_" {
+                inspection.list("artifact.remote_code", format!("_target_:{}", value.as_text().unwrap_or_default()));
+            }
+        });
+        if matches!(file, "conda.yaml" | "conda.yml" | "python_env.yaml" | "environment.yml" | "environment.yaml") {
+            environment(inspection, document, 0);
+        }
+    }
+    "yaml"
+}
+
+fn parse(inspection: &mut Inspection<'_>, text: &str) -> Option<Vec<Node>> {
+    if text.contains("!!python/") || text.contains("tag:yaml.org,2002:python/") {
+        inspection.list("artifact.packaging.dangers", "yaml_tag");
+    }
+    match yaml::parse(text) {
+        Ok(documents) => Some(documents),
+        Err(error) => {
+            inspection.issue("malformed", &format!("the YAML cannot be read: {error}"));
+            None
+        }
+    }
+}
+
+fn each(node: &Node, depth: u32, visit: &mut impl FnMut(&str, &Node)) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    for (key, value) in node.as_map().unwrap_or_default() {
+        visit(key.as_text().unwrap_or_default(), value);
+        each(value, depth.saturating_add(1), visit);
+    }
+    node.as_list().unwrap_or_default().iter().for_each(|item| each(item, depth.saturating_add(1), visit));
+}
+
+/// Every text in an environment is a requirement or a channel.
+fn environment(inspection: &mut Inspection<'_>, node: &Node, depth: u32) {
+    match &node.data {
+        Data::Text(line) => requirement(inspection, line),
+        Data::List(items) if depth < DEPTH_MAX => {
+            items.iter().for_each(|item| environment(inspection, item, depth.saturating_add(1)))
+        }
+        Data::Map(members) if depth < DEPTH_MAX => {
+            for (key, value) in members {
+                if matches!(key.as_text(), Some("dependencies" | "pip" | "build_dependencies")) {
+                    environment(inspection, value, depth.saturating_add(1));
+                }
+            }
+        }
+        Data::Null | Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::List(_) | Data::Map(_) => {}
+    }
+}
+
+/// A requirements file of pip.
+pub fn requirements(inspection: &mut Inspection<'_>, text: &str) -> &'static str {
+    for line in text.replace("\\\n", " ").lines() {
+        let line = line.split(" #").next().unwrap_or(line).trim();
+        if !line.is_empty() && !line.starts_with('#') {
+            requirement(inspection, line);
+        }
+    }
+    "requirements"
+}
+
+fn requirement(inspection: &mut Inspection<'_>, line: &str) {
+    let lower = line.to_ascii_lowercase();
+    let mut danger = |code: &str| inspection.list("artifact.packaging.dangers", code);
+    if lower.starts_with("--extra-index-url") {
+        danger("extra_index");
+    } else if lower.starts_with("--index-url")
+        || lower.starts_with("-i ")
+        || lower.starts_with("--find-links")
+        || lower.starts_with("--trusted-host")
+    {
+        danger("index");
+    }
+    let option = lower.starts_with('-') && !lower.starts_with("-e");
+    if ["git+", "hg+", "svn+", "bzr+"].iter().any(|scheme| lower.contains(scheme)) {
+        danger("git_url");
+    } else if !option && (lower.contains("://") || lower.starts_with("file:")) {
+        danger("direct_url");
+    }
+    if lower.contains("${") || lower.contains("$(") || lower.contains('`') {
+        danger("interpolation");
+    }
+    if !option {
+        inspection.list("artifact.requirements", line);
+    }
+}

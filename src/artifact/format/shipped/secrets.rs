@@ -1,0 +1,65 @@
+//! Secrets in text, by prefix and shape; their text is never told.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::artifact::inspection::Inspection;
+
+/// Secrets told of one file.
+const FOUND_MAX: usize = 64;
+
+static KINDS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
+    [
+        ("aws_access_key", r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b"),
+        ("github_token", r"\bgh[pousr]_[A-Za-z0-9]{36}\b|\bgithub_pat_[A-Za-z0-9_]{82}\b"),
+        ("gitlab_token", r"\bglpat-[A-Za-z0-9_-]{20}\b"),
+        ("huggingface_token", r"\bhf_[A-Za-z]{34}\b"),
+        ("openai_key", r"\bsk-(?:proj-)?[A-Za-z0-9_-]{20,}T3BlbkFJ[A-Za-z0-9_-]{20,}\b"),
+        ("anthropic_key", r"\bsk-ant-[a-z0-9]{3,8}-[A-Za-z0-9_-]{80,}"),
+        ("slack_token", r"\bxox[abprs]-[0-9]{8,}-[A-Za-z0-9-]{10,}\b"),
+        ("google_api_key", r"\bAIza[A-Za-z0-9_-]{35}\b"),
+        ("stripe_key", r"\b[rs]k_live_[A-Za-z0-9]{24,}\b"),
+        ("npm_token", r"\bnpm_[A-Za-z0-9]{36}\b"),
+        ("private_key", r"-----BEGIN (?:RSA |EC |OPENSSH |DSA |PGP |ENCRYPTED )?PRIVATE KEY(?: BLOCK)?-----"),
+        ("url_password", r"\b[a-z][a-z0-9+.-]{2,12}://[^\s:/@]{1,64}:[^\s:/@{}$<>]{6,128}@[A-Za-z0-9.-]+"),
+    ]
+    .into_iter()
+    .filter_map(|(kind, pattern)| Some((kind, Regex::new(pattern).ok()?)))
+    .collect()
+});
+
+/// Notes kinds and lines of secrets.
+pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
+    for (kind, pattern) in KINDS.iter() {
+        for found in pattern.find_iter(text).take(FOUND_MAX) {
+            if is_example(found.as_str()) || (*kind != "private_key" && entropy(found.as_str()) < 3.0) {
+                continue;
+            }
+            let line = text
+                .get(..found.start())
+                .map_or(0, |before| memchr::memchr_iter(b'\n', before.as_bytes()).count())
+                .saturating_add(1);
+            inspection.list("artifact.secrets", format!("{kind}@line {line}"));
+        }
+    }
+}
+
+/// Documentation uses keys that say what they are.
+fn is_example(text: &str) -> bool {
+    let upper = text.to_ascii_uppercase();
+    ["EXAMPLE", "XXXX", "YOUR", "PLACEHOLDER", "PASSWORD@", "1234567890"].iter().any(|word| upper.contains(word))
+}
+
+/// Shannon entropy in bits for each character.
+fn entropy(text: &str) -> f64 {
+    let mut counts = [0_u32; 256];
+    text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
+    let total: u32 = counts.iter().sum();
+    counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / f64::from(total))
+        .map(|share| -share * share.log2())
+        .sum()
+}

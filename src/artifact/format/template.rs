@@ -1,0 +1,378 @@
+//! Chat templates, judged by their syntax tree: what could leave the sandbox in which model
+//! loaders render them.
+
+use std::borrow::Cow;
+
+use minijinja::machinery::ast::{CallArg, Expr, Stmt};
+use minijinja::machinery::parse;
+
+use crate::artifact::inspection::Inspection;
+use crate::event::Sha256;
+
+/// Longest template that is parsed.
+const TEXT_MAX: usize = 1 << 20;
+
+/// Functions that the common loaders give to a template, and Jinja's own.
+const FUNCTIONS: &[&str] = &[
+    "raise_exception",
+    "strftime_now",
+    "range",
+    "namespace",
+    "dict",
+    "loop",
+    "cycler",
+    "joiner",
+    "lipsum",
+    "super",
+    "caller",
+    "debug",
+    "tojson",
+];
+/// Methods of texts, lists and dictionaries that read.
+const METHODS: &[&str] = &[
+    "items",
+    "keys",
+    "values",
+    "get",
+    "split",
+    "rsplit",
+    "strip",
+    "lstrip",
+    "rstrip",
+    "startswith",
+    "endswith",
+    "replace",
+    "upper",
+    "lower",
+    "title",
+    "capitalize",
+    "join",
+    "append",
+    "pop",
+    "insert",
+    "extend",
+    "update",
+    "index",
+    "count",
+    "find",
+    "rfind",
+    "splitlines",
+    "isdigit",
+    "isalpha",
+    "isnumeric",
+    "isspace",
+    "setdefault",
+    "copy",
+    "removeprefix",
+    "removesuffix",
+    "partition",
+    "rpartition",
+    "zfill",
+    "cycle",
+    "strftime",
+    "isupper",
+    "islower",
+    "isalnum",
+    "isdecimal",
+    "center",
+    "ljust",
+    "rjust",
+    "swapcase",
+    "remove",
+    "sort",
+    "reverse",
+    "clear",
+    "add",
+    "union",
+    "casefold",
+];
+/// Attributes that lead from an object to the interpreter, with or without underscores.
+const WAYS_OUT: &[&str] = &[
+    "mro",
+    "func_globals",
+    "gi_frame",
+    "gi_code",
+    "cr_frame",
+    "ag_frame",
+    "f_globals",
+    "f_builtins",
+    "f_back",
+    "tb_frame",
+    "func_code",
+    "f_locals",
+    "f_code",
+];
+/// Texts that belong to no conversation, for templates that cannot be parsed.
+const TELLING: &[&str] = &[
+    "__class__",
+    "__globals__",
+    "__subclasses__",
+    "__import__",
+    "__builtins__",
+    "__mro__",
+    "__base__",
+    "__init__",
+    "__getattribute__",
+    "|attr",
+    "| attr",
+    "os.system",
+    "popen",
+];
+
+/// Notes the digest of a template and what in it could run code.
+pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
+    inspection.set("artifact.chat_template.digest", Sha256::of(text.as_bytes()).to_string());
+    if text.len() > TEXT_MAX {
+        inspection.issue("budget_exceeded", "the chat template is too long to be parsed");
+        fallback(inspection, text);
+        return;
+    }
+    let plain = without_generation(text);
+    match parse(&plain, "chat_template", Default::default()) {
+        Ok(tree) => {
+            let mut walk = Walk { inspection, macros: Vec::new() };
+            walk.declare(&tree);
+            walk.statement(&tree);
+        }
+        Err(error) => {
+            inspection.set("artifact.chat_template.unparsed", true);
+            inspection.issue("malformed", &format!("the chat template is no valid Jinja: {error}"));
+            fallback(inspection, text);
+        }
+    }
+}
+
+/// `{% generation %}` marks what an assistant wrote; it is the loaders' own extension.
+fn without_generation(text: &str) -> Cow<'_, str> {
+    if !text.contains("generation") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = text.to_owned();
+    for word in ["generation", "endgeneration"] {
+        for (open, close) in
+            [("{% ", " %}"), ("{%- ", " -%}"), ("{%- ", " %}"), ("{% ", " -%}"), ("{%", "%}"), ("{%-", "-%}")]
+        {
+            out = out.replace(&format!("{open}{word}{close}"), "");
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn fallback(inspection: &mut Inspection<'_>, text: &str) {
+    for needle in TELLING {
+        if memchr::memmem::find(text.as_bytes(), needle.as_bytes()).is_some() {
+            inspection.list("artifact.chat_template.unsafe", format!("text:{needle}"));
+        }
+    }
+}
+
+struct Walk<'i, 'b> {
+    inspection: &'i mut Inspection<'b>,
+    /// Macros that the template defines: calling them is fine.
+    macros: Vec<String>,
+}
+
+impl Walk<'_, '_> {
+    fn note(&mut self, what: impl AsRef<str>) {
+        self.inspection.list("artifact.chat_template.unsafe", what);
+    }
+
+    /// Macros may be called before they are seen.
+    fn declare(&mut self, statement: &Stmt<'_>) {
+        match statement {
+            Stmt::Macro(node) => self.macros.push(node.name.to_owned()),
+            Stmt::Template(node) => node.children.iter().for_each(|child| self.declare(child)),
+            Stmt::ForLoop(node) => node.body.iter().chain(&node.else_body).for_each(|child| self.declare(child)),
+            Stmt::IfCond(node) => node.true_body.iter().chain(&node.false_body).for_each(|child| self.declare(child)),
+            Stmt::WithBlock(node) => node.body.iter().for_each(|child| self.declare(child)),
+            Stmt::Block(node) => node.body.iter().for_each(|child| self.declare(child)),
+            _ => {}
+        }
+    }
+
+    fn statements(&mut self, statements: &[Stmt<'_>]) {
+        statements.iter().for_each(|statement| self.statement(statement));
+    }
+
+    fn statement(&mut self, statement: &Stmt<'_>) {
+        match statement {
+            Stmt::Template(node) => self.statements(&node.children),
+            Stmt::EmitExpr(node) => self.expression(&node.expr),
+            Stmt::EmitRaw(_) | Stmt::Continue(_) | Stmt::Break(_) => {}
+            Stmt::ForLoop(node) => {
+                self.expression(&node.iter);
+                node.filter_expr.iter().for_each(|filter| self.expression(filter));
+                self.statements(&node.body);
+                self.statements(&node.else_body);
+            }
+            Stmt::IfCond(node) => {
+                self.expression(&node.expr);
+                self.statements(&node.true_body);
+                self.statements(&node.false_body);
+            }
+            Stmt::WithBlock(node) => {
+                node.assignments.iter().for_each(|(_, value)| self.expression(value));
+                self.statements(&node.body);
+            }
+            Stmt::Set(node) => self.expression(&node.expr),
+            Stmt::SetBlock(node) => {
+                node.filter.iter().for_each(|filter| self.expression(filter));
+                self.statements(&node.body);
+            }
+            Stmt::AutoEscape(node) => self.statements(&node.body),
+            Stmt::FilterBlock(node) => {
+                self.expression(&node.filter);
+                self.statements(&node.body);
+            }
+            Stmt::Block(node) => self.statements(&node.body),
+            Stmt::Import(_) | Stmt::FromImport(_) => self.note("import"),
+            Stmt::Extends(_) => self.note("extends"),
+            Stmt::Include(_) => self.note("include"),
+            Stmt::Macro(node) => {
+                node.defaults.iter().for_each(|value| self.expression(value));
+                self.statements(&node.body);
+            }
+            Stmt::CallBlock(node) => {
+                self.call(&node.call.expr, &node.call.args);
+                self.statements(&node.macro_decl.body);
+            }
+            Stmt::Do(node) => self.call(&node.call.expr, &node.call.args),
+        }
+    }
+
+    fn expression(&mut self, expression: &Expr<'_>) {
+        match expression {
+            Expr::Var(node) => self.name(node.id),
+            Expr::Const(node) => {
+                if let Some(text) = node.value.as_str() {
+                    self.text(text);
+                }
+            }
+            Expr::Slice(node) => {
+                self.expression(&node.expr);
+                [&node.start, &node.stop, &node.step].into_iter().flatten().for_each(|bound| self.expression(bound));
+            }
+            Expr::UnaryOp(node) => self.expression(&node.expr),
+            Expr::BinOp(node) => {
+                if let Some(text) = concatenated(expression) {
+                    self.text(&text);
+                }
+                self.expression(&node.left);
+                self.expression(&node.right);
+            }
+            Expr::Compare(node) => {
+                self.expression(&node.expr);
+                node.ops.iter().for_each(|op| self.expression(&op.expr));
+            }
+            Expr::IfExpr(node) => {
+                self.expression(&node.test_expr);
+                self.expression(&node.true_expr);
+                node.false_expr.iter().for_each(|value| self.expression(value));
+            }
+            Expr::Filter(node) => {
+                if node.name == "attr" || node.name == "format" && node.expr.as_ref().is_some_and(|text| braces(text)) {
+                    self.note(if node.name == "attr" { "attr" } else { "format" });
+                }
+                node.expr.iter().for_each(|value| self.expression(value));
+                self.arguments(&node.args);
+            }
+            Expr::Test(node) => {
+                self.expression(&node.expr);
+                self.arguments(&node.args);
+            }
+            Expr::GetAttr(node) => {
+                self.name(node.name);
+                self.expression(&node.expr);
+            }
+            Expr::GetItem(node) => {
+                self.subscript(&node.subscript_expr);
+                self.expression(&node.expr);
+            }
+            Expr::Call(node) => self.call(&node.expr, &node.args),
+            Expr::List(node) => node.items.iter().for_each(|item| self.expression(item)),
+            Expr::Tuple(node) => node.items.iter().for_each(|item| self.expression(item)),
+            Expr::Map(node) => node.keys.iter().chain(&node.values).for_each(|item| self.expression(item)),
+        }
+    }
+
+    fn arguments(&mut self, arguments: &[CallArg<'_>]) {
+        for argument in arguments {
+            match argument {
+                CallArg::Pos(value)
+                | CallArg::Kwarg(_, value)
+                | CallArg::PosSplat(value)
+                | CallArg::KwargSplat(value) => self.expression(value),
+            }
+        }
+    }
+
+    fn call(&mut self, callee: &Expr<'_>, arguments: &[CallArg<'_>]) {
+        match callee {
+            Expr::Var(node) => {
+                if !FUNCTIONS.contains(&node.id) && !self.macros.iter().any(|name| name == node.id) {
+                    self.note(format!("call:{}", node.id));
+                }
+            }
+            Expr::GetAttr(node) => {
+                if matches!(node.name, "format" | "format_map") {
+                    self.note("format");
+                } else if !METHODS.contains(&node.name) {
+                    self.note(format!("call:{}", node.name));
+                }
+            }
+            _ => self.note("call:computed"),
+        }
+        self.expression(callee);
+        self.arguments(arguments);
+    }
+
+    fn name(&mut self, name: &str) {
+        if is_dunder(name) || WAYS_OUT.contains(&name) {
+            self.note(format!("dunder:{name}"));
+        }
+    }
+
+    /// A subscript may be an attribute by another name; one put together from parts hides it.
+    fn subscript(&mut self, subscript: &Expr<'_>) {
+        if let Expr::Const(node) = subscript
+            && let Some(text) = node.value.as_str()
+        {
+            self.name(text);
+        }
+        self.expression(subscript);
+    }
+
+    /// Texts may name an attribute for a filter or a subscript later.
+    fn text(&mut self, text: &str) {
+        let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for part in parts.filter(|part| is_dunder(part)) {
+            self.note(format!("dunder:{part}"));
+        }
+    }
+}
+
+/// Python's special names; words between doubled underscores that are part of prompts are not.
+fn is_dunder(name: &str) -> bool {
+    let inner = name.strip_prefix("__").and_then(|rest| rest.strip_suffix("__"));
+    inner.is_some_and(|inner| {
+        !inner.is_empty()
+            && inner.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
+    })
+}
+
+/// The text that constants put together with `+` or `~` make.
+fn concatenated(expression: &Expr<'_>) -> Option<String> {
+    match expression {
+        Expr::Const(node) => node.value.as_str().map(str::to_owned),
+        Expr::BinOp(node) => {
+            let (left, right) = (concatenated(&node.left)?, concatenated(&node.right)?);
+            (left.len().saturating_add(right.len()) < 4096).then(|| left + &right)
+        }
+        _ => None,
+    }
+}
+
+/// `str.format` walks attributes inside braces.
+fn braces(expression: &Expr<'_>) -> bool {
+    matches!(expression, Expr::Const(node) if node.value.as_str().is_some_and(|text| text.contains("{0.") || text.contains("._")))
+}

@@ -1,0 +1,178 @@
+//! ZIP archives: what the directory says, what lies in the file, and every difference between the
+//! two. Members are looked at whatever their flags, sizes and checksums say.
+
+mod entries;
+mod model;
+
+use std::collections::{BTreeMap, HashSet};
+
+use entries::{Archive, Entry, Source};
+
+use super::Head;
+use crate::artifact::inflate::{Codec, Fault, unpack};
+use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
+
+pub fn identify(head: &Head<'_>) -> bool {
+    head.bytes.starts_with(b"PK\x03\x04") || head.bytes.starts_with(b"PK\x05\x06")
+}
+
+/// True when a directory ends the file: data may lie in front of an archive.
+pub fn has_members(input: Input<'_>) -> bool {
+    let tail = input.len().saturating_sub(66_000);
+    let bytes = input.read(tail, 66_000);
+    let Some(at) = memchr::memmem::rfind(&bytes, b"PK\x05\x06") else { return false };
+    bytes.get(at..).is_some_and(|end| end.len() >= 22 && end.get(10..12) != Some(&[0, 0]))
+}
+
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    let archive = entries::read(inspection, input);
+    compare(inspection, &archive);
+    let format = model::format(&archive.entries);
+    let mut seen: HashSet<(u64, bool)> = HashSet::new();
+    for entry in &archive.entries {
+        escapes(inspection, &entry.name);
+        inspection.list("artifact.members", &entry.name);
+        if !input.budget.member() {
+            inspection.issue("budget_exceeded", "the archive has more members than `members_max`");
+            break;
+        }
+        // The same bytes named twice are looked at once, unless the two headers see them otherwise.
+        if entry.is_directory() || !seen.insert((entry.data, entry.stored)) {
+            continue;
+        }
+        inspection.member(&entry.name, |inspection| member(inspection, input, entry, format));
+    }
+    overlaps(inspection, &archive.entries);
+    model::finish(inspection, &archive.entries, format, name);
+    format
+}
+
+/// Disagreements between the directory and the local headers, told once each.
+fn compare(inspection: &mut Inspection<'_>, archive: &Archive) {
+    let mut anomaly = |code: &str| inspection.list("artifact.container.anomalies", code);
+    let mut directory: BTreeMap<&str, u32> = BTreeMap::new();
+    for entry in &archive.entries {
+        if entry.source == Source::Local {
+            if archive.directories > 0 {
+                anomaly("hidden_entry");
+            }
+        } else {
+            let count = directory.entry(entry.name.as_str()).or_default();
+            *count = count.saturating_add(1);
+        }
+        if entry.name_differs {
+            anomaly("name_mismatch");
+        }
+        if entry.size_differs {
+            anomaly("size_mismatch");
+        }
+        // Bit 0 encrypts, 5 patches, 6 and 13 encrypt more: no writer of models sets them.
+        if entry.flags & 0x2061 != 0 {
+            anomaly("flag_bits");
+        }
+    }
+    if directory.values().any(|count| *count > 1) {
+        anomaly("duplicate_entry");
+    }
+    for (present, code) in [
+        (archive.directories == 0, "no_directory"),
+        (archive.directories > 1, "several_directories"),
+        (archive.prefix, "prefix_data"),
+        (archive.trailing, "trailing_data"),
+    ] {
+        if present {
+            anomaly(code);
+        }
+    }
+}
+
+fn member(inspection: &mut Inspection<'_>, input: Input<'_>, entry: &Entry, format: &'static str) {
+    let packed = input.window(entry.data, entry.packed);
+    if packed.len() < entry.packed {
+        inspection.issue("truncated", "a member reaches beyond the end of the archive");
+    }
+    let codec = match entry.method {
+        0 => {
+            stored_checksum(inspection, packed, entry);
+            model::member(inspection, packed, &entry.name, format);
+            return;
+        }
+        8 => Codec::Deflate,
+        12 => Codec::Bzip2,
+        93 => Codec::Zstd,
+        95 => Codec::Xz,
+        method => {
+            inspection.issue(
+                "not_inspected",
+                &format!("the member uses compression method {method}, which is not supported"),
+            );
+            // A lie about the method must not hide a pickle that was stored.
+            model::member(inspection, packed, &entry.name, format);
+            return;
+        }
+    };
+    let unpacked = unpack(packed, codec);
+    if unpacked.fault == Some(Fault::Corrupt) && unpacked.total == 0 {
+        model::member(inspection, packed, &entry.name, format);
+    }
+    super::compressed::tell(inspection, &unpacked, packed.len());
+    if unpacked.fault.is_none() {
+        if unpacked.crc != entry.crc {
+            inspection.list("artifact.container.anomalies", "crc_mismatch");
+        }
+        if entry.size != u64::from(u32::MAX) && unpacked.total != entry.size {
+            inspection.list("artifact.container.anomalies", "size_mismatch");
+        }
+    }
+    model::member(inspection, Input::new(&*unpacked.bytes, input.budget), &entry.name, format);
+}
+
+/// The checksum of what is stored, where it is small; that of weights would cost a second pass.
+fn stored_checksum(inspection: &mut Inspection<'_>, data: Input<'_>, entry: &Entry) {
+    if data.len() > (1 << 20) || entry.crc == 0 {
+        return;
+    }
+    let Some(bytes) = data.whole() else { return };
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes);
+    if crc.sum() != entry.crc {
+        inspection.list("artifact.container.anomalies", "crc_mismatch");
+    }
+}
+
+/// Several members over the same bytes multiply what an archive unfolds to.
+fn overlaps(inspection: &mut Inspection<'_>, entries: &[Entry]) {
+    let mut spans: Vec<(u64, u64)> = entries
+        .iter()
+        .filter(|entry| entry.packed > 0)
+        .map(|entry| (entry.header, entry.data.saturating_add(entry.packed)))
+        .collect();
+    spans.sort_unstable();
+    spans.dedup();
+    let mut end = 0;
+    let mut overlapping = 0_u32;
+    for (start, stop) in spans {
+        if start < end {
+            overlapping = overlapping.saturating_add(1);
+        }
+        end = end.max(stop);
+    }
+    if overlapping > 0 {
+        inspection.list("artifact.container.bomb", "overlap");
+    }
+}
+
+/// A name that would leave the directory into which it is unpacked.
+pub fn escapes(inspection: &mut Inspection<'_>, name: &str) {
+    let slashes = name.replace('\\', "/");
+    let drive = matches!(slashes.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+    if slashes.starts_with('/') || drive || slashes.split('/').any(|part| part == "..") || name.contains('\0') {
+        inspection.list("artifact.container.escapes", name);
+    }
+}
+
+/// Looks at a member of an archive that is no ZIP the way a plain ZIP's would be.
+pub fn member_of(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) {
+    model::member(inspection, input, name, "zip");
+}

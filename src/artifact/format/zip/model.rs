@@ -1,0 +1,71 @@
+//! What an archive is for: PyTorch, NumPy, Keras, or no model at all.
+
+use super::entries::{Entry, Source};
+use crate::artifact::format;
+use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
+
+/// The format by the names of the members.
+pub fn format(entries: &[Entry]) -> &'static str {
+    let file = |wanted: &str| entries.iter().any(|entry| entry.name.rsplit('/').next() == Some(wanted));
+    let npy = |entry: &&Entry| entry.name.ends_with(".npy");
+    if file("constants.pkl") && entries.iter().any(|entry| entry.name.contains("/code/")) {
+        "torchscript"
+    } else if file("data.pkl") {
+        "pytorch"
+    } else if file("config.json")
+        && file("metadata.json")
+        && entries.iter().any(|entry| entry.name.ends_with(".weights.h5"))
+    {
+        "keras"
+    } else if !entries.is_empty() && entries.iter().all(|entry| npy(&entry)) {
+        "npz"
+    } else {
+        "zip"
+    }
+}
+
+/// Looks at one member. The raw storages of a PyTorch file are weights, and only their beginning
+/// is of interest.
+pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, format: &'static str) {
+    let torch = matches!(format, "pytorch" | "torchscript");
+    let mut parts = name.rsplit('/');
+    let (file, folder) = (parts.next().unwrap_or(name), parts.next().unwrap_or_default());
+    let storage = torch && folder == "data" && file.bytes().all(|byte| byte.is_ascii_digit());
+    let small = torch
+        && matches!(file, "version" | "byteorder" | ".format_version" | ".storage_alignment" | "serialization_id");
+    if small && input.len() < 64 {
+        return;
+    }
+    if storage || small {
+        let head = input.read(0, 4096);
+        format::executable::look(inspection, &head, 0);
+        if format::pickle::may_be_pickle(&head, input.len()) && format::pickle::attempt(inspection, input) {
+            inspection.add("artifact.pickle.nested", 1);
+        }
+        return;
+    }
+    let head = input.read(0, 16);
+    if format::executable::kind(&head).is_some_and(|kind| kind == "script") {
+        format::executable::look(inspection, &head, 0);
+    }
+    let found = format::inspect_member(inspection, input, name);
+    let source = name.ends_with(".py") || found == "python";
+    if source && format != "torchscript" {
+        inspection.list("artifact.code_files", name);
+    }
+}
+
+/// What can only be said of the archive as a whole.
+pub fn finish(inspection: &mut Inspection<'_>, entries: &[Entry], format: &'static str, _name: &str) {
+    let pickles = entries
+        .iter()
+        .filter(|entry| entry.source == Source::Directory && entry.name.rsplit('/').next() == Some("data.pkl"))
+        .count();
+    if format == "pytorch" && pickles > 1 {
+        inspection.list("artifact.container.anomalies", "several_data_pickles");
+    }
+    if entries.is_empty() {
+        inspection.issue("malformed", "the archive has no readable member");
+    }
+}

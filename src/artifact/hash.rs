@@ -1,0 +1,87 @@
+//! One pass over all bytes: the digest of the whole, and of each segment.
+
+use std::io;
+
+use sha2::Digest as _;
+
+use super::{Bytes, Hashed, Segment};
+use crate::event::Sha256;
+
+/// Bytes read at once: large enough for full speed, small enough to stay in the cache.
+const CHUNK: usize = 256 << 10;
+
+/// Reads everything once, in order: SHA-256 of the whole, BLAKE3 of each segment. `None` when
+/// `stop` said so in between. Segments may overlap; one that lies outside gets no digest.
+pub fn hash(bytes: &dyn Bytes, segments: Vec<Segment>, stop: &dyn Fn() -> bool) -> io::Result<Option<Hashed>> {
+    let mut sha256 = sha2::Sha256::new();
+    let mut parts = Parts::new(segments);
+    let mut buffer = vec![0; CHUNK];
+    let mut position = 0_u64;
+    loop {
+        if stop() {
+            return Ok(None);
+        }
+        let count = match bytes.read_at(position, &mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let chunk = buffer.get(..count).unwrap_or_default();
+        if chunk.is_empty() {
+            break;
+        }
+        sha256.update(chunk);
+        parts.update(position, chunk);
+        position = position.saturating_add(count as u64);
+    }
+    let segments = parts.finish(position);
+    Ok(Some(Hashed { sha256: Sha256::from_bytes(sha256.finalize().into()), size: position, segments }))
+}
+
+/// The segments with those of their hashers that are under way.
+struct Parts {
+    segments: Vec<Segment>,
+    /// Indices in order of start, not begun yet, the next one last.
+    waiting: Vec<usize>,
+    open: Vec<(usize, blake3::Hasher)>,
+}
+
+impl Parts {
+    fn new(segments: Vec<Segment>) -> Self {
+        let mut waiting: Vec<usize> = (0..segments.len()).collect();
+        waiting.sort_by_key(|index| segments.get(*index).map(|segment| std::cmp::Reverse(segment.start)));
+        Self { segments, waiting, open: Vec::new() }
+    }
+
+    fn update(&mut self, position: u64, chunk: &[u8]) {
+        let end = position.saturating_add(chunk.len() as u64);
+        while let Some(next) = self.waiting.last().copied() {
+            if self.segments.get(next).is_none_or(|segment| segment.start >= end) {
+                break;
+            }
+            self.waiting.pop();
+            self.open.push((next, blake3::Hasher::new()));
+        }
+        let segments = &mut self.segments;
+        self.open.retain_mut(|(index, hasher)| {
+            let Some(segment) = segments.get_mut(*index) else { return false };
+            let from = usize::try_from(segment.start.saturating_sub(position)).unwrap_or(usize::MAX);
+            let to = usize::try_from(segment.end.saturating_sub(position)).unwrap_or(usize::MAX).min(chunk.len());
+            hasher.update(chunk.get(from..to).unwrap_or_default());
+            if segment.end <= end {
+                segment.digest = Some(hasher.finalize().to_hex().to_string());
+            }
+            segment.end > end
+        });
+    }
+
+    /// Empty segments need no bytes, so they are digested here.
+    fn finish(mut self, size: u64) -> Vec<Segment> {
+        for segment in &mut self.segments {
+            if segment.digest.is_none() && segment.start == segment.end && segment.end <= size {
+                segment.digest = Some(blake3::hash(b"").to_hex().to_string());
+            }
+        }
+        self.segments
+    }
+}

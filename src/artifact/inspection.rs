@@ -1,0 +1,144 @@
+//! One inspection: what was found so far, and the way from an artifact into its members.
+
+use std::collections::BTreeMap;
+
+use super::format;
+use super::input::{Budget, Input};
+use super::{Bytes, Issue, Limits, Report, Segment};
+use crate::base::text::shorten;
+use crate::event::{Fields, Value};
+
+/// Issues kept of one inspection.
+const ISSUES_MAX: usize = 64;
+/// Characters of one item of a list.
+const ITEM_CHARS_MAX: usize = 200;
+
+/// Inspects an artifact without loading it. `name` is a path or file name; it is a hint only.
+///
+/// Memory is bounded by `limits`: at most `depth_max` items of `item_bytes_max`, the lists, and
+/// for a pickle its symbolic stack and memo, which have bounds of their own.
+pub fn inspect(bytes: &dyn Bytes, name: &str, limits: &Limits) -> Report {
+    let budget = Budget::new(limits);
+    let input = Input::new(bytes, &budget);
+    let mut inspection = Inspection::new(&budget);
+    let format = format::inspect(&mut inspection, input, name);
+    inspection.finish(format, bytes.len())
+}
+
+/// Tensors of a format that declares them in a header; only the header is read.
+pub fn segments(bytes: &dyn Bytes, limits: &Limits) -> Vec<Segment> {
+    let budget = Budget::new(limits);
+    format::segments(Input::new(bytes, &budget))
+}
+
+/// What one inspection found so far.
+pub struct Inspection<'b> {
+    pub budget: &'b Budget,
+    lists: BTreeMap<&'static str, Vec<String>>,
+    values: BTreeMap<&'static str, Value>,
+    issues: Vec<Issue>,
+    path: Vec<String>,
+}
+
+impl<'b> Inspection<'b> {
+    pub fn new(budget: &'b Budget) -> Self {
+        Self { budget, lists: BTreeMap::new(), values: BTreeMap::new(), issues: Vec::new(), path: Vec::new() }
+    }
+
+    /// Adds an item to a list fact, once, within the bound.
+    pub fn list(&mut self, path: &'static str, item: impl AsRef<str>) {
+        let item = shorten(&clean(item.as_ref()), ITEM_CHARS_MAX);
+        let items = self.lists.entry(path).or_default();
+        if items.contains(&item) {
+            return;
+        }
+        if items.len() < self.budget.limits.list_items_max {
+            items.push(item);
+        } else {
+            self.issue("budget_exceeded", &format!("`{path}` has more items than are kept"));
+        }
+    }
+
+    /// Sets a fact; a later value replaces an earlier one.
+    pub fn set(&mut self, path: &'static str, value: impl Into<Value>) {
+        self.values.insert(path, value.into());
+    }
+
+    /// Adds to a fact that is a number.
+    pub fn add(&mut self, path: &'static str, count: u64) {
+        let before = match self.values.get(path) {
+            Some(Value::Int(number)) => *number,
+            _ => 0,
+        };
+        self.values.insert(path, Value::Int(before.saturating_add(count.into())));
+    }
+
+    /// Raises a fact that is a number.
+    pub fn raise(&mut self, path: &'static str, number: u64) {
+        let known = matches!(self.values.get(path), Some(Value::Int(before)) if *before >= i128::from(number));
+        if !known {
+            self.set(path, number);
+        }
+    }
+
+    /// Says what is broken or was not looked at, with the member it is about.
+    pub fn issue(&mut self, code: &str, detail: &str) {
+        let member = self.path.join("/");
+        let known =
+            self.issues.iter().any(|issue| issue.code == code && issue.detail == detail && issue.member == member);
+        if known || self.issues.len() >= ISSUES_MAX {
+            return;
+        }
+        self.issues.push(Issue {
+            code: code.to_owned(),
+            detail: shorten(&clean(detail), 400),
+            member: shorten(&member, 400),
+        });
+    }
+
+    /// Looks at a member of a container, unless the containers are nested too deeply.
+    pub fn member(&mut self, name: &str, look: impl FnOnce(&mut Self)) {
+        if self.path.len() >= self.budget.limits.depth_max as usize {
+            self.list("artifact.container.bomb", "depth");
+            self.issue(
+                "budget_exceeded",
+                "containers are nested deeper than `depth_max`; the inner ones were not looked at",
+            );
+            return;
+        }
+        self.path.push(shorten(&clean(name), ITEM_CHARS_MAX));
+        look(self);
+        self.path.pop();
+    }
+
+    fn finish(mut self, format: &'static str, size: u64) -> Report {
+        if let Some(limit) = self.budget.exhausted.get() {
+            self.issue("budget_exceeded", &format!("`{limit}` was reached; what lies beyond was not looked at"));
+        }
+        if self.budget.unreadable.get() {
+            self.issue("unreadable", "some bytes could not be read; look at the store's own errors");
+        }
+        let mut codes: Vec<String> = self.issues.iter().map(|issue| issue.code.clone()).collect();
+        codes.sort();
+        codes.dedup();
+        let mut facts: Fields = self.values.into_iter().map(|(path, value)| (path.to_owned(), value)).collect();
+        facts.extend(self.lists.into_iter().map(|(path, items)| (path.to_owned(), Value::from(items))));
+        facts.insert("artifact.format".to_owned(), Value::from(format));
+        facts.insert("artifact.size".to_owned(), Value::from(size));
+        if !codes.is_empty() {
+            facts.insert("artifact.issues".to_owned(), Value::from(codes));
+        }
+        Report { format: format.to_owned(), facts, issues: self.issues }
+    }
+}
+
+/// Text from a hostile file, fit for a terminal: control characters are written as escapes.
+fn clean(text: &str) -> String {
+    if text.chars().any(char::is_control) {
+        text.chars()
+            .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+            .collect()
+    } else {
+        text.to_owned()
+    }
+}
