@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod clock;
 pub mod files;
+pub mod http;
 pub mod metrics;
 pub mod secret;
 pub mod text;

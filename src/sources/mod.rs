@@ -5,6 +5,7 @@
 
 pub mod fields;
 pub mod filesystem;
+pub mod mlflow;
 
 mod emit;
 mod open;
@@ -33,7 +34,8 @@ pub struct SourceKind {
 pub type Built = Result<Arc<dyn Source>, Vec<String>>;
 
 /// Every kind of source.
-pub static KINDS: &[SourceKind] = &[SourceKind::of::<filesystem::Config>("filesystem")];
+pub static KINDS: &[SourceKind] =
+    &[SourceKind::of::<filesystem::Config>("filesystem"), SourceKind::of::<mlflow::Config>("mlflow")];
 
 /// What a person writes to have a source of one kind.
 pub trait Settings: serde::de::DeserializeOwned + schemars::JsonSchema {

@@ -1,3 +1,4 @@
 //! All tests of the project in one binary: what is under test is the library and the program.
 
+mod peers;
 mod sources;

@@ -312,7 +312,9 @@ async fn a_growing_file_is_told_once_it_stands_still_or_after_the_longest_wait()
     }
     let told_at = told_at.expect("one that never stands still is told too");
     assert!(told_at >= Duration::from_millis(1900), "but late: {told_at:?}");
+    running.during(Duration::from_millis(600)).await;
     running.log.clear();
+    fs::write(&path, "the end").unwrap();
     let told = format!("+{}", key(&folder, "grows.pt"));
     running.until("its rest", |running| running.log.contains(&told)).await;
     running.stop().await;

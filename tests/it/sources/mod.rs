@@ -4,3 +4,5 @@
 mod filesystem;
 mod filesystem_hints;
 mod harness;
+mod mlflow;
+mod mlflow_faults;
