@@ -41,7 +41,7 @@ impl Telemetry {
         let Some(endpoint) = &settings.endpoint else { return Ok(None) };
         let base = endpoint.trim_end_matches('/');
         let told = |what: &str, error: &dyn std::fmt::Display| format!("telemetry cannot export {what}: {error}");
-        let client = http::client(Duration::from_secs(10)).map_err(|error| told("anything", &error))?;
+        let client = http::client(&http::Options::default()).map_err(|error| told("anything", &error))?;
         let spans = SpanExporter::builder()
             .with_http()
             .with_http_client(client.clone())
@@ -72,7 +72,7 @@ impl Telemetry {
     /// # Errors
     /// When the exporter cannot be made.
     pub fn export(&mut self, registry: &Registry) -> Result<(), String> {
-        let client = http::client(Duration::from_secs(10)).map_err(|error| error.to_string())?;
+        let client = http::client(&http::Options::default()).map_err(|error| error.to_string())?;
         let exporter = MetricExporter::builder()
             .with_http()
             .with_http_client(client)

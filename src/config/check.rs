@@ -185,7 +185,8 @@ impl Checker<'_> {
     }
 
     fn client(&mut self, setting: &str, timeout_secs: u64) -> Option<reqwest::Client> {
-        match http::client(Duration::from_secs(timeout_secs.max(1))) {
+        let timeout = Some(Duration::from_secs(timeout_secs.max(1)));
+        match http::client(&http::Options { timeout, ..http::Options::default() }) {
             Ok(client) => Some(client),
             Err(error) => {
                 self.fail(setting, format!("no HTTP client can be made: {error}"), None);

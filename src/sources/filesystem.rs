@@ -24,7 +24,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BoxFuture, Context, Settings, Source, SourceError, Store, emit};
+use super::{BoxFuture, Built, Context, Settings, Source, SourceError, Store, emit};
 use engine::Engine;
 use filter::Filter;
 
@@ -102,7 +102,7 @@ impl Default for Config {
 }
 
 impl Settings for Config {
-    fn build(mut self) -> Result<Arc<dyn Source>, Vec<String>> {
+    fn build(mut self) -> Built {
         let mut problems = Vec::new();
         if self.paths.is_empty() {
             problems.push("`paths` is empty; name at least one directory to watch".to_owned());

@@ -5,6 +5,7 @@
 
 pub mod fields;
 pub mod filesystem;
+pub mod mlflow;
 
 mod emit;
 mod open;
@@ -26,16 +27,20 @@ use crate::event::{ArtifactRef, Fields, Place, Subject};
 pub struct SourceKind {
     pub name: &'static str,
     schema: fn() -> schemars::Schema,
-    build: fn(serde_json::Value) -> Result<Arc<dyn Source>, Vec<String>>,
+    build: fn(serde_json::Value) -> Built,
 }
 
+/// A source, or every problem with its settings: a sentence each, with a hint.
+pub type Built = Result<Arc<dyn Source>, Vec<String>>;
+
 /// Every kind of source.
-pub static KINDS: &[SourceKind] = &[SourceKind::of::<filesystem::Config>("filesystem")];
+pub static KINDS: &[SourceKind] =
+    &[SourceKind::of::<filesystem::Config>("filesystem"), SourceKind::of::<mlflow::Config>("mlflow")];
 
 /// What a person writes to have a source of one kind.
 pub trait Settings: serde::de::DeserializeOwned + schemars::JsonSchema {
-    /// Checks the settings; each problem is a sentence with a hint.
-    fn build(self) -> Result<Arc<dyn Source>, Vec<String>>;
+    /// Checks the settings.
+    fn build(self) -> Built;
 }
 
 impl SourceKind {
@@ -49,12 +54,12 @@ impl SourceKind {
     }
 
     /// Makes a source from settings as written.
-    pub fn build(&self, settings: serde_json::Value) -> Result<Arc<dyn Source>, Vec<String>> {
+    pub fn build(&self, settings: serde_json::Value) -> Built {
         (self.build)(settings)
     }
 }
 
-fn build<S: Settings>(settings: serde_json::Value) -> Result<Arc<dyn Source>, Vec<String>> {
+fn build<S: Settings>(settings: serde_json::Value) -> Built {
     serde_path_to_error::deserialize::<_, S>(settings).map_err(|error| vec![error.to_string()])?.build()
 }
 
@@ -87,7 +92,7 @@ pub struct Record {
     pub key: String,
     pub kind: RecordKind,
     /// Changes whenever the record may have changed, for example size, times and inode of a file,
-    /// or an ETag. Equal signatures are taken as equal bytes until the next full verification.
+    /// or an entity tag. Equal signatures are taken as equal bytes until the next full verification.
     pub signature: String,
     pub subject: Subject,
     /// The bytes, where the record has any; they are fetched, hashed and inspected.
@@ -239,7 +244,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Bytes opened for reading, and a way to tell whether they changed meanwhile.
 pub trait Opened: Bytes {
-    /// True when the bytes are still those that were opened: same inode, size and times, or ETag.
+    /// True when the bytes are still those that were opened: same inode, size and times, or entity tag.
     fn unchanged(&self) -> bool;
 }
 

@@ -4,6 +4,7 @@ mod end_to_end;
 mod packaging;
 mod peers;
 mod rules;
+mod sources;
 mod state;
 mod support;
 mod tidy;

@@ -102,10 +102,9 @@ impl<'a> Engine<'a> {
                 self.emitter.send(Observation::InitKeep(paths::escape(&path)))?;
             }
         }
-        self.emitter.send(Observation::InitDone)?;
-        self.emitter.status.change(|state| state.synced = true);
         self.report();
-        Ok(())
+        self.emitter.status.change(|state| state.synced = true);
+        self.emitter.send(Observation::InitDone)
     }
 
     fn start_watcher(&mut self) {

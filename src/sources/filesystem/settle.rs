@@ -38,7 +38,8 @@ impl Settle {
         let due = now + self.quiet;
         let wait = self.entries.entry(path).or_insert(Wait { first: now, due, look, hint });
         if wait.look != look {
-            (wait.look, wait.due) = (look, due);
+            // One that never stands still has its turn all the same.
+            (wait.look, wait.due) = (look, due.min(wait.first + self.most));
         }
         // What a notification told of was not found by a sweep, even if that came first.
         if hint == Hint::Inotify {
@@ -55,7 +56,7 @@ impl Settle {
     pub fn ready(&mut self, path: &Path, look: Look, now: Instant) -> Option<Wait> {
         let wait = self.entries.get_mut(path)?;
         if wait.look != look && now.duration_since(wait.first) < self.most {
-            (wait.look, wait.due) = (look, now + self.quiet);
+            (wait.look, wait.due) = (look, (now + self.quiet).min(wait.first + self.most));
             return None;
         }
         self.entries.remove(path)

@@ -9,10 +9,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 
 use super::servers::{alertmanager, prometheus};
 use super::{calls_os_system, rules};
-use crate::peers::mlflow::Server as Mlflow;
+use crate::peers::mlflow::Mlflow;
 use crate::support::program::Agent;
 use crate::support::receiver::{Delivery, Receiver};
-use crate::support::{client, get, runtime, wait_for};
+use crate::support::{client, get, run_python, runtime, wait_for};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SWEEP_SECS: u64 = 5;
@@ -39,13 +39,13 @@ print(client.get_model_version_download_uri("fraud-clf", version.version))
 
 /// The version's address below `mlflow-artifacts:/`.
 fn register(server: &Mlflow, seed: u32) -> String {
-    let output = server.python(REGISTER, &[&server.url(""), &seed.to_string()]);
+    let output = run_python(REGISTER, &[&server.url, &seed.to_string()]);
     let uri = output.lines().last().unwrap_or_default().to_owned();
     uri.strip_prefix("mlflow-artifacts:/").unwrap_or_else(|| panic!("the server serves its artifacts: {output}")).to_owned()
 }
 
 fn timestamps(server: &Mlflow) -> String {
-    let (_, text) = get(&server.url("/api/2.0/mlflow/model-versions/search")).expect("the registry answers");
+    let (_, text) = get(&format!("{}/api/2.0/mlflow/model-versions/search", server.url)).expect("the registry answers");
     let json: serde_json::Value = serde_json::from_str(&text).expect("it answers JSON");
     let versions = json["model_versions"].as_array().cloned().unwrap_or_default();
     versions.iter().map(|version| version["last_updated_timestamp"].to_string()).collect::<Vec<_>>().join(" ")
@@ -65,7 +65,7 @@ fn verify(delivery: &Delivery) {
 fn an_overwritten_champion_reaches_people_and_its_benign_twin_does_not() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let root = directory.path();
-    let server = Mlflow::start();
+    let server = runtime().block_on(Mlflow::start());
     let first = register(&server, 1);
     let manager = alertmanager(root);
     let receiver = Receiver::start();
@@ -74,7 +74,7 @@ fn an_overwritten_champion_reaches_people_and_its_benign_twin_does_not() {
         "sources:\n  mlflow: [{{name: registry, url: \"{}\", sweep_interval_secs: {SWEEP_SECS}, hot_interval_secs: 1}}]\n\
          sinks:\n  webhook: [{{name: hook, url: \"{}\", secret_file: secret}}]\n\
          \x20 alertmanager: [{{name: manager, url: \"{}\", resend_secs: 5}}]\n",
-        server.url(""),
+        server.url,
         receiver.url(),
         manager.url("")
     );
@@ -96,7 +96,7 @@ fn an_overwritten_champion_reaches_people_and_its_benign_twin_does_not() {
 
     // The attack: one PUT, and the registry notices nothing.
     let stamps = timestamps(&server);
-    let url = server.url(&format!("/api/2.0/mlflow-artifacts/artifacts/{second}/model.pkl"));
+    let url = format!("{}/api/2.0/mlflow-artifacts/artifacts/{second}/model.pkl", server.url);
     let status = runtime().block_on(async { client().put(url).body(calls_os_system("owned")).send().await });
     assert_eq!(status.expect("the proxy answers").status().as_u16(), 200, "the proxy takes it");
     let attacked = std::time::Instant::now();

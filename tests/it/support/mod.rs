@@ -46,6 +46,20 @@ pub fn python() -> PathBuf {
     python
 }
 
+/// Runs a Python program with the real libraries; its standard output.
+pub fn run_python(program: &str, arguments: &[&str]) -> String {
+    let output = std::process::Command::new(python())
+        .arg("-c")
+        .arg(program)
+        .args(arguments)
+        .env("MLFLOW_DISABLE_TELEMETRY", "true")
+        .env("DO_NOT_TRACK", "1")
+        .output()
+        .expect("Python can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// `GET` over HTTP/1.1: status and body.
 pub fn get(url: &str) -> Option<(u16, String)> {
     runtime().block_on(async {
@@ -57,7 +71,7 @@ pub fn get(url: &str) -> Option<(u16, String)> {
 
 /// A client without surprises.
 pub fn client() -> reqwest::Client {
-    lanner::base::http::client(Duration::from_secs(10)).expect("a client can be made")
+    lanner::base::http::client(&lanner::base::http::Options::default()).expect("a client can be made")
 }
 
 /// A runtime for a test that needs one.

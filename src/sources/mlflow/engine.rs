@@ -1,0 +1,367 @@
+//! The loop of the source: a small look often, a full one sometimes, artifacts in between.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use super::api::{Model, Version};
+use super::artifacts::Budget;
+use super::changes::Deletions;
+use super::health::{self, Failing};
+use super::records::{Maker, artifact_prefix, model_key, version_key};
+use super::registry::{Registry, VersionId};
+use crate::base::backoff::Backoff;
+use crate::base::clock;
+use crate::base::http::Failure;
+use crate::sources::{Context, Hint, Observation, Record};
+
+/// A run is asked about again after so many sweeps.
+const RUN_SWEEPS: u64 = 10;
+
+pub struct Engine<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    deletions: &'a Mutex<Deletions>,
+    pub(super) context: Context,
+    pub(super) registry: Registry,
+    failing: Failing,
+    /// Versions whose artifacts are to be looked at before the next sweep.
+    pub(super) queue: VecDeque<VersionId>,
+    pub(super) budget: Budget,
+    pub(super) sweeps: u64,
+    listed: bool,
+    pub(super) notes: BTreeMap<String, String>,
+}
+
+/// Why a step ended early.
+pub(super) enum Stop {
+    /// Nobody listens any more.
+    Unheard,
+    Failed(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl<'a> Engine<'a> {
+    pub fn new(shared: &'a Arc<Shared>, deletions: &'a Mutex<Deletions>, context: Context) -> Self {
+        Self {
+            shared,
+            deletions,
+            context,
+            registry: Registry::default(),
+            failing: Failing::default(),
+            queue: VecDeque::new(),
+            budget: Budget::new(0),
+            sweeps: 0,
+            listed: false,
+            notes: BTreeMap::new(),
+        }
+    }
+
+    /// Ends when nobody listens any more; failures are told and survived.
+    pub async fn run(mut self) {
+        let hot = Duration::from_secs(self.shared.config.hot_poll_interval_secs);
+        let sweep = Duration::from_secs(self.shared.config.sweep_interval_secs);
+        let seed = u64::from(std::process::id());
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1), seed);
+        let (mut next_hot, mut next_sweep) = (Instant::now(), Instant::now());
+        loop {
+            let now = Instant::now();
+            let (what, result) = if now >= next_sweep {
+                next_sweep = now + sweep;
+                next_hot = now + hot;
+                ("sweep", self.sweep().await)
+            } else if now >= next_hot && self.listed {
+                next_hot = now + hot;
+                ("hot", self.hot_poll().await)
+            } else if let Some(id) = self.queue.pop_front() {
+                ("artifacts", self.look(&id, Hint::Sweep).await)
+            } else {
+                tokio::time::sleep_until(if self.listed { next_hot.min(next_sweep) } else { next_sweep }).await;
+                continue;
+            };
+            match result {
+                Ok(()) => {
+                    self.failing.worked(what);
+                    backoff.reset();
+                    self.context.status.change(|state| state.last_success = Some(clock::now()));
+                }
+                Err(Stop::Unheard) => return,
+                Err(Stop::Failed(failure)) => {
+                    self.fail(what, &failure);
+                    let wait = backoff.next_wait();
+                    self.report();
+                    tokio::time::sleep(wait).await;
+                    if !self.listed {
+                        next_sweep = Instant::now();
+                    }
+                    continue;
+                }
+            }
+            self.report();
+        }
+    }
+
+    fn fail(&mut self, what: &'static str, failure: &Failure) {
+        self.failing.failed(what, failure, self.shared.api.registry());
+        self.context.metrics.error(if health::denied(failure) { "denied" } else { "transient" });
+        tracing::warn!(source = %self.shared.config.name, error = %failure, "{what} failed");
+    }
+
+    fn report(&self) {
+        self.context.status.change(|state| {
+            state.blind = self.failing.blindness();
+            state.notes.clone_from(&self.notes);
+            state.watched = self.registry.len() as u64;
+        });
+    }
+
+    pub(super) async fn send(&self, observation: Observation) -> Result<(), Stop> {
+        self.context.out.send(observation).await.map_err(|_| Stop::Unheard)
+    }
+
+    async fn sweep(&mut self) -> Result<(), Stop> {
+        self.context.metrics.rescan(if self.listed { "sweep" } else { "start" });
+        let (models, versions) = self.list_all().await?;
+        self.sweeps += 1;
+        let seen_models: BTreeSet<String> = models.keys().cloned().collect();
+        let seen_versions: BTreeSet<VersionId> = versions.keys().cloned().collect();
+        self.registry.models.extend(models);
+        self.registry.versions.extend(versions);
+        self.look_at_runs().await?;
+        self.plan_artifacts();
+        if !self.listed {
+            self.send(Observation::Init).await?;
+        }
+        let maker = Hint::Sweep;
+        for name in &seen_models {
+            self.tell_model(name, maker).await?;
+        }
+        for id in &seen_versions {
+            self.tell_version(id, maker).await?;
+        }
+        if self.listed {
+            return self.tell_missing(&seen_models, &seen_versions).await;
+        }
+        while let Some(id) = self.queue.pop_front() {
+            self.look(&id, Hint::Sweep).await?;
+        }
+        for (name, version) in seen_versions.iter().filter(|id| !self.is_listed(id)) {
+            self.send(Observation::InitKeep(artifact_prefix(name, version))).await?;
+        }
+        self.listed = true;
+        self.report();
+        self.context.status.change(|state| state.synced = true);
+        self.send(Observation::InitDone).await
+    }
+
+    fn is_listed(&self, id: &VersionId) -> bool {
+        self.registry.holdings.get(id).is_some_and(|holding| holding.listed > 0)
+    }
+
+    /// Everything that the registry lists. What the first listing does not name is taken as gone,
+    /// so it is made twice where it has more than one page.
+    async fn list_all(&self) -> Result<(BTreeMap<String, Model>, BTreeMap<VersionId, Version>), Stop> {
+        let (mut all_models, mut all_versions) = (BTreeMap::new(), BTreeMap::new());
+        for round in 0..2 {
+            // Models first: the tags of a version are then no older than the alias that asks for
+            // them.
+            let (models, more_models) = self.shared.api.models().await?;
+            let (versions, more_versions) = self.shared.api.versions().await?;
+            all_models.extend(models.into_iter().map(|model| (model.name.clone(), model)));
+            all_versions
+                .extend(versions.into_iter().map(|version| ((version.name.clone(), version.version.clone()), version)));
+            if self.listed || round == 0 && !more_models && !more_versions {
+                break;
+            }
+        }
+        Ok((all_models, all_versions))
+    }
+
+    /// Asks for the state of runs, new ones first.
+    async fn look_at_runs(&mut self) -> Result<(), Stop> {
+        let mut left = self.shared.config.run_requests_max;
+        let due = self.sweeps.saturating_sub(RUN_SWEEPS);
+        let runs: BTreeSet<(u64, String)> = self
+            .registry
+            .versions
+            .values()
+            .filter_map(|version| version.run_id.clone().filter(|run| !run.is_empty()))
+            .map(|run| (self.registry.runs.get(&run).map_or(0, |(_, sweep)| *sweep), run))
+            .filter(|(sweep, _)| *sweep == 0 || *sweep <= due)
+            .collect();
+        let known: BTreeSet<&String> =
+            self.registry.versions.values().filter_map(|version| version.run_id.as_ref()).collect();
+        self.registry.runs.retain(|run, _| known.contains(run));
+        for (_, run) in runs {
+            if left == 0 {
+                break;
+            }
+            left -= 1;
+            let state = match self.shared.api.run_state(&run).await {
+                Ok(state) => state,
+                Err(Failure::Gone) => "missing".to_owned(),
+                // Runs are a small matter: without permission the field is absent.
+                Err(Failure::Denied { .. } | Failure::Rejected { .. } | Failure::Server { .. }) => continue,
+                Err(failure) => return Err(failure.into()),
+            };
+            self.registry.runs.insert(run, (state, self.sweeps));
+        }
+        Ok(())
+    }
+
+    /// Half of the requests go to versions with an alias, the rest to whoever waited longest.
+    fn plan_artifacts(&mut self) {
+        self.budget = Budget::new(self.shared.config.artifact_requests_max);
+        let age = |id: &VersionId| self.registry.holdings.get(id).map_or(0, |holding| holding.listed);
+        let mut ids: Vec<(bool, u64, VersionId)> = self
+            .registry
+            .versions
+            .keys()
+            .map(|id| (self.registry.aliases(id).is_empty(), age(id), id.clone()))
+            .collect();
+        ids.sort();
+        let (named, others): (Vec<_>, Vec<_>) = ids.into_iter().partition(|(nameless, ..)| !nameless);
+        let (mut named, mut others) = (named.into_iter(), others.into_iter());
+        self.queue.clear();
+        loop {
+            let (one, other) = (named.next(), others.next());
+            if one.is_none() && other.is_none() {
+                break;
+            }
+            self.queue.extend([one, other].into_iter().flatten().map(|(.., id)| id));
+        }
+    }
+
+    async fn hot_poll(&mut self) -> Result<(), Stop> {
+        let models = self.shared.api.hot_models().await?;
+        let versions = self.shared.api.hot_versions().await?;
+        let mut news = Vec::new();
+        for version in versions {
+            let id = (version.name.clone(), version.version.clone());
+            let before = self.registry.versions.insert(id.clone(), version);
+            if before.as_ref() != self.registry.versions.get(&id) {
+                news.push(id);
+            }
+        }
+        for model in models {
+            let name = model.name.clone();
+            let before = self.registry.models.insert(name.clone(), model);
+            let moved = self.moved(&name, before.as_ref());
+            for version in &moved {
+                // Tags do not move the time by which versions are sorted: ask for them.
+                match self.shared.api.version(&name, version).await {
+                    Ok(found) => drop(self.registry.versions.insert((name.clone(), version.clone()), found)),
+                    Err(Failure::Gone) => {}
+                    Err(failure) => {
+                        // Next time the alias is still to be told.
+                        match before {
+                            Some(before) => drop(self.registry.models.insert(name, before)),
+                            None => drop(self.registry.models.remove(&name)),
+                        }
+                        return Err(failure.into());
+                    }
+                }
+            }
+            self.tell_model(&name, Hint::Poll).await?;
+            news.extend(moved.into_iter().map(|version| (name.clone(), version)));
+            let left = before.iter().flat_map(|model| &model.aliases);
+            let left: BTreeSet<VersionId> = left.map(|alias| (name.clone(), alias.version.clone())).collect();
+            for id in left {
+                self.tell_version(&id, Hint::Poll).await?;
+            }
+        }
+        news.sort();
+        news.dedup();
+        for id in news {
+            self.tell_version(&id, Hint::Poll).await?;
+            self.look(&id, Hint::Poll).await?;
+        }
+        Ok(())
+    }
+
+    /// Versions to which an alias of the model points that did not before.
+    fn moved(&self, name: &str, before: Option<&Model>) -> BTreeSet<String> {
+        let old = before.map(|model| &*model.aliases).unwrap_or_default();
+        let new = self.registry.models.get(name).map(|model| &*model.aliases).unwrap_or_default();
+        new.iter().filter(|alias| !old.contains(alias)).map(|alias| alias.version.clone()).collect()
+    }
+
+    async fn tell_model(&mut self, name: &str, hint: Hint) -> Result<(), Stop> {
+        let Some(model) = self.registry.models.get(name) else { return Ok(()) };
+        let gate = &self.shared.config.gate;
+        let record = self.maker(hint).model(model, |alias, version| {
+            if gate.aliases.iter().any(|gated| gated == alias) {
+                self.registry.lacking(name, version, &gate.required_tags)
+            } else {
+                Vec::new()
+            }
+        });
+        self.tell(record).await
+    }
+
+    pub(super) async fn tell_version(&mut self, id: &VersionId, hint: Hint) -> Result<(), Stop> {
+        let Some(version) = self.registry.versions.get(id) else { return Ok(()) };
+        let run = version.run_id.as_ref().and_then(|run| self.registry.runs.get(run)).map(|(state, _)| &**state);
+        let place = self.registry.holdings.get(id).map(|holding| &*holding.uri);
+        let record = self.maker(hint).version(version, &self.registry.aliases(id), run, place);
+        self.tell(record).await
+    }
+
+    pub(super) fn maker(&self, hint: Hint) -> Maker<'_> {
+        Maker { config: &self.shared.config, registry: self.shared.api.registry(), hint }
+    }
+
+    pub(super) async fn tell(&mut self, record: Record) -> Result<(), Stop> {
+        let news = self.registry.tell(&record);
+        if !self.listed {
+            return self.send(Observation::InitApply(record)).await;
+        }
+        if !news {
+            return Ok(());
+        }
+        if record.hint == Hint::Sweep {
+            self.context.metrics.reconcile_found(1);
+        }
+        self.send(Observation::Apply(record)).await
+    }
+
+    async fn tell_missing(&mut self, models: &BTreeSet<String>, versions: &BTreeSet<VersionId>) -> Result<(), Stop> {
+        let lost: Vec<VersionId> =
+            self.registry.versions.keys().filter(|id| !versions.contains(*id)).cloned().collect();
+        let gone: Vec<VersionId> =
+            lost.into_iter().filter(|id| self.registry.miss(&version_key(&id.0, &id.1))).collect();
+        let keys: Vec<String> = gone.iter().map(|(name, version)| version_key(name, version)).collect();
+        self.deletions.lock().unwrap_or_else(PoisonError::into_inner).note(&keys);
+        for (id, key) in gone.iter().zip(keys) {
+            // The version before its artifacts: they go because it goes.
+            self.delete(key).await?;
+            for key in self.registry.told_below(&artifact_prefix(&id.0, &id.1)) {
+                self.delete(key).await?;
+            }
+            self.registry.versions.remove(id);
+            self.registry.holdings.remove(id);
+        }
+        let lost: Vec<String> = self.registry.models.keys().filter(|name| !models.contains(*name)).cloned().collect();
+        for name in lost {
+            let key = model_key(&name);
+            if self.registry.miss(&key) {
+                self.delete(key).await?;
+                self.registry.models.remove(&name);
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(&mut self, key: String) -> Result<(), Stop> {
+        self.registry.forget(&key);
+        self.context.metrics.reconcile_found(1);
+        self.send(Observation::Delete(key)).await
+    }
+}

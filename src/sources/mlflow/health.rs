@@ -1,0 +1,72 @@
+//! What a failure means for a person, and how long to wait.
+
+use std::collections::BTreeMap;
+
+use crate::base::http::Failure;
+
+/// Why a thing is not seen: a reason from a closed set, and a sentence with a remedy.
+pub fn explain(failure: &Failure, server: &str) -> (&'static str, String) {
+    match failure {
+        Failure::Denied { status: 401 } => (
+            "unauthorized",
+            format!(
+                "`{server}` answers 401; set MLFLOW_TRACKING_USERNAME and _PASSWORD, or MLFLOW_TRACKING_TOKEN, or write them in the configuration"
+            ),
+        ),
+        Failure::Denied { status: status @ 300..=399 } => (
+            "redirected",
+            format!("`{server}` answers {status}; write the address to which it redirects, without a login page"),
+        ),
+        Failure::Denied { status } => {
+            ("forbidden", format!("`{server}` answers {status}; give the agent's user permission to read the registry"))
+        }
+        Failure::Gone | Failure::Rejected { .. } => (
+            "not_mlflow",
+            format!(
+                "`{server}` does not know the call ({failure}); is it an MLflow 3 server, and its prefix in the address?"
+            ),
+        ),
+        Failure::Server { .. } => ("server_error", format!("`{server}`: {failure}; look into its log")),
+        Failure::Unreachable(cause) => {
+            let why = std::iter::successors(std::error::Error::source(cause), |error| error.source()).last();
+            let why = why.map_or_else(|| cause.to_string(), ToString::to_string);
+            ("unreachable", format!("`{server}` cannot be reached ({why}); is it running, and the address right?"))
+        }
+        Failure::Timeout => (
+            "timeout",
+            format!(
+                "`{server}` takes too long; raise `request_timeout_secs`, or set `auth_cache_ttl_seconds` on a server with basic authentication"
+            ),
+        ),
+        Failure::TooLarge { bytes_max } => (
+            "too_large",
+            format!(
+                "`{server}` sent more than {bytes_max} bytes in one answer; raise `page_bytes_max` if that is right"
+            ),
+        ),
+        Failure::Garbage(what) => ("garbage", format!("`{server}` sent an answer that is not MLflow's: {what}")),
+    }
+}
+
+/// Whether a person must act.
+pub const fn denied(failure: &Failure) -> bool {
+    matches!(failure, Failure::Denied { .. } | Failure::Gone | Failure::Rejected { .. })
+}
+
+/// What fails at the moment, by what was tried.
+#[derive(Debug, Default)]
+pub struct Failing(BTreeMap<&'static str, (&'static str, String)>);
+
+impl Failing {
+    pub fn worked(&mut self, what: &'static str) {
+        self.0.remove(what);
+    }
+
+    pub fn failed(&mut self, what: &'static str, failure: &Failure, server: &str) {
+        self.0.insert(what, explain(failure, server));
+    }
+
+    pub fn blindness(&self) -> BTreeMap<String, String> {
+        self.0.values().map(|(reason, sentence)| ((*reason).to_owned(), sentence.clone())).collect()
+    }
+}

@@ -1,0 +1,196 @@
+//! Records of models, versions and their artifacts, in declared fields.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::api::{Model, Tag, Version, encode, encode_path};
+use super::registry::Held;
+use super::{Config, source_uri};
+use crate::base::text::shorten;
+use crate::event::subject::SubjectKind;
+use crate::event::value::to_json;
+use crate::event::{ArtifactRef, Fields, Place, Subject, Value, digest};
+use crate::sources::{Hint, Record, RecordKind};
+
+/// Longer descriptions and tags are cut.
+const TEXT_CHARS_MAX: usize = 2_000;
+/// More tags on one thing are left out.
+const TAGS_MAX: usize = 200;
+
+pub fn model_key(name: &str) -> String {
+    format!("model/{}", encode(name))
+}
+
+pub fn version_key(name: &str, version: &str) -> String {
+    format!("version/{}/{}", encode(name), encode(version))
+}
+
+/// What the keys of all artifacts of a version begin with.
+pub fn artifact_prefix(name: &str, version: &str) -> String {
+    format!("artifact/{}/{}/", encode(name), encode(version))
+}
+
+pub fn artifact_key(name: &str, version: &str, path: &str) -> String {
+    format!("{}{}", artifact_prefix(name, version), encode_path(path))
+}
+
+/// What all records have in common.
+pub struct Maker<'a> {
+    pub config: &'a Config,
+    pub registry: &'a str,
+    pub hint: Hint,
+}
+
+impl Maker<'_> {
+    /// `lacking` gives the approval tags that the version behind an alias lacks.
+    pub fn model(&self, model: &Model, lacking: impl Fn(&str, &str) -> Vec<String>) -> Record {
+        let mut fields = self.fields(&model.name);
+        let mut aliases: Vec<_> = model.aliases.iter().collect();
+        aliases.sort_by(|one, other| one.alias.cmp(&other.alias));
+        let names: Vec<&str> = aliases.iter().map(|alias| &*alias.alias).collect();
+        let pairs: Vec<String> = aliases.iter().map(|alias| format!("{}={}", alias.alias, alias.version)).collect();
+        let open: Vec<String> = aliases
+            .iter()
+            .flat_map(|alias| {
+                lacking(&alias.alias, &alias.version).into_iter().map(|tag| format!("{}={tag}", alias.alias))
+            })
+            .collect();
+        put(&mut fields, "ml.model.aliases", names);
+        put(&mut fields, "ml.model.alias_versions", pairs);
+        put(&mut fields, "ml.model.gate.open", open);
+        describe(&mut fields, model.description.as_deref());
+        tags(&mut fields, "ml.model.tags.", &model.tags);
+        self.record(
+            model_key(&model.name),
+            RecordKind::Model,
+            Subject::new(SubjectKind::Model, &*model.name),
+            model.last_updated_timestamp,
+            fields,
+        )
+    }
+
+    pub fn version(
+        &self,
+        version: &Version,
+        aliases: &BTreeSet<String>,
+        run_state: Option<&str>,
+        location: Option<&str>,
+    ) -> Record {
+        let mut fields = self.fields(&version.name);
+        let source = version.source.as_deref().unwrap_or_default();
+        let run = version.run_id.as_deref().unwrap_or_default();
+        put(&mut fields, "ml.model.version", &*version.version);
+        put(&mut fields, "ml.model.stage", version.current_stage.as_deref().unwrap_or("None"));
+        put(&mut fields, "ml.model.source", shorten(source, TEXT_CHARS_MAX));
+        put(&mut fields, "ml.model.source.scheme", source_uri::scheme(source));
+        let list = &self.config.allowed_sources;
+        // What the server resolves the source to counts as well, unless it is the server's own disk.
+        let location = location.filter(|place| !place.is_empty());
+        let remote = location.filter(|place| !matches!(&*source_uri::scheme(place), "" | "file"));
+        let places = [Some(source), remote].into_iter().flatten();
+        put(&mut fields, "ml.model.source.allowed", places.clone().all(|place| source_uri::allowed(place, run, list)));
+        put(&mut fields, "ml.model.source.traversal", places.clone().any(source_uri::traversal));
+        if let Some(pinned) = source_uri::pinned(source) {
+            put(&mut fields, "ml.model.source.pinned", pinned);
+        }
+        if let Some(location) = location {
+            put(&mut fields, "ml.model.artifact.location", shorten(location, TEXT_CHARS_MAX));
+        }
+        put(&mut fields, "ml.run.id", run);
+        if let Some(state) = if run.is_empty() { Some("none") } else { run_state } {
+            put(&mut fields, "ml.run.state", state);
+        }
+        put(&mut fields, "ml.model.aliases", aliases.iter().map(String::as_str).collect::<Vec<_>>());
+        describe(&mut fields, version.description.as_deref());
+        tags(&mut fields, "ml.model.version.tags.", &version.tags);
+        self.record(
+            version_key(&version.name, &version.version),
+            RecordKind::ModelVersion,
+            subject(version),
+            version.last_updated_timestamp,
+            fields,
+        )
+    }
+
+    /// One file of a version; `uri` is the address of its bytes.
+    pub fn artifact(
+        &self,
+        version: &Version,
+        aliases: &BTreeSet<String>,
+        path: &str,
+        uri: &str,
+        held: &Held,
+    ) -> Record {
+        let mut fields = self.fields(&version.name);
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default();
+        put(&mut fields, "ml.model.version", &*version.version);
+        put(&mut fields, "ml.model.aliases", aliases.iter().map(String::as_str).collect::<Vec<_>>());
+        put(&mut fields, "file.path", path);
+        put(&mut fields, "file.name", name);
+        put(&mut fields, "file.extension", extension);
+        if let Some(size) = held.size {
+            put(&mut fields, "file.size", size);
+        }
+        let names: Vec<&str> = aliases.iter().map(String::as_str).collect();
+        Record {
+            key: artifact_key(&version.name, &version.version, path),
+            kind: RecordKind::VersionArtifact,
+            // A new alias is a good moment to read the bytes again.
+            signature: format!("{} {}", held.signature, names.join(",")),
+            subject: subject(version),
+            artifact: Some(ArtifactRef {
+                store: self.config.name.clone(),
+                path: uri.replace('\\', "\\\\"),
+                version: Some(version.version.clone()),
+                lineage: format!("{}/{path}", version.name),
+            }),
+            time: None,
+            place: Place::default(),
+            attributes: fields,
+            hint: self.hint,
+        }
+    }
+
+    fn fields(&self, name: &str) -> Fields {
+        let mut fields = Fields::new();
+        put(&mut fields, "ml.model.registry", self.registry);
+        put(&mut fields, "ml.model.name", name);
+        fields
+    }
+
+    fn record(&self, key: String, kind: RecordKind, subject: Subject, millis: i64, attributes: Fields) -> Record {
+        Record {
+            key,
+            kind,
+            signature: digest::of_parts(&[&to_json(&attributes).to_string()]).short(),
+            subject,
+            artifact: None,
+            time: Timestamp::from_millisecond(millis).ok().filter(|_| millis > 0),
+            place: Place::default(),
+            attributes,
+            hint: self.hint,
+        }
+    }
+}
+
+fn subject(version: &Version) -> Subject {
+    Subject::new(SubjectKind::ModelVersion, format!("{}/{}", version.name, version.version))
+}
+
+fn put(fields: &mut Fields, path: &str, value: impl Into<Value>) {
+    fields.insert(path.to_owned(), value.into());
+}
+
+fn describe(fields: &mut Fields, description: Option<&str>) {
+    if let Some(text) = description.filter(|text| !text.is_empty()) {
+        put(fields, "ml.model.description", shorten(text, TEXT_CHARS_MAX));
+    }
+}
+
+fn tags(fields: &mut Fields, prefix: &str, tags: &[Tag]) {
+    for tag in tags.iter().take(TAGS_MAX) {
+        put(fields, &format!("{prefix}{}", shorten(&tag.key, 250)), shorten(&tag.value, TEXT_CHARS_MAX));
+    }
+}

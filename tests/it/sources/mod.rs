@@ -1,0 +1,8 @@
+//! Sources against real files and real servers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
+
+mod filesystem;
+mod filesystem_hints;
+mod harness;
+mod mlflow;
+mod mlflow_faults;
