@@ -41,7 +41,7 @@ impl RulesError {
 pub fn declared_fields() -> Vec<Field> {
     let mut fields = field::COMMON.to_vec();
     fields.extend(artifact::fields());
-    fields.extend(sources::fields());
+    fields.extend(sources::fields::fields());
     fields.extend_from_slice(super::tell::HEALTH_FIELDS);
     fields.sort_by_key(|field| field.path);
     fields.dedup_by_key(|field| field.path);

@@ -1,6 +1,6 @@
 //! From what was seen to events: what changed, what is in it, what differs.
 
-use crate::artifact::{self, Report, Segment};
+use crate::artifact;
 use crate::event::subject::SubjectKind;
 use crate::event::{ArtifactRef, Event, EventKind, Fields, Place, Sha256, Subject, Value, digest};
 use crate::sources::{Change, Line, Record, RecordKind};
@@ -56,10 +56,13 @@ pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
     events
 }
 
-fn version(blob: &Blob) -> artifact::Version<'_> {
-    let Blob { sha256, size: _, report: Report { format, facts, .. }, segments } = blob;
-    let segments: &[Segment] = segments;
-    artifact::Version { hash: *sha256, format, facts, segments }
+fn version(blob: &Blob) -> artifact::Version {
+    artifact::Version {
+        hash: blob.sha256,
+        format: blob.report.format.clone(),
+        facts: blob.report.facts.clone(),
+        segments: blob.segments.clone(),
+    }
 }
 
 fn change_fields(look: &Look<'_>, old: Option<Sha256>) -> Fields {

@@ -88,8 +88,13 @@ fn look(path: &Path) -> anyhow::Result<(Hashed, Report)> {
     Ok((hashed, report))
 }
 
-fn version<'a>(hashed: &'a Hashed, report: &'a Report) -> Version<'a> {
-    Version { hash: hashed.sha256, format: &report.format, facts: &report.facts, segments: &hashed.segments }
+fn version(hashed: &Hashed, report: &Report) -> Version {
+    Version {
+        hash: hashed.sha256,
+        format: report.format.clone(),
+        facts: report.facts.clone(),
+        segments: hashed.segments.clone(),
+    }
 }
 
 fn print(name: &str, difference: &Difference, format: Format) -> anyhow::Result<()> {

@@ -6,8 +6,8 @@ mod config;
 mod demo;
 mod diff;
 mod inventory;
-mod replay;
-mod rules;
+pub mod replay;
+pub mod rules;
 mod run;
 mod scan;
 mod setup;
@@ -47,7 +47,7 @@ enum Command {
     /// Tell what differs between two artifacts or two directories.
     Diff(diff::Args),
     /// List, show, check and test detection rules.
-    Rules(rules::Args),
+    Rules(rules::RulesArgs),
     /// What the agent has seen, and what it was before.
     Inventory(inventory::Args),
     /// Alerts that were raised, and those that a sink refused.
@@ -55,7 +55,7 @@ enum Command {
     /// Write, check and describe configuration.
     Config(config::Args),
     /// Match recorded events against rules.
-    Replay(replay::Args),
+    Replay(replay::ReplayArgs),
     /// Stage harmless attacks in a temporary directory and show the alerts.
     Demo(demo::Args),
     /// Print a completion script for a shell.
@@ -80,11 +80,11 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Scan(args) => scan::run(&args),
         Command::Diff(args) => diff::run(&args),
-        Command::Rules(args) => rules::run(args),
+        Command::Rules(args) => rules::run(&args),
         Command::Inventory(args) => inventory::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Config(args) => config::run(&args),
-        Command::Replay(args) => replay::run(args),
+        Command::Replay(args) => replay::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Version(args) => version::run(&args),

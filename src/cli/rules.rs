@@ -3,19 +3,15 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::LazyLock;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use crate::artifact::facts;
+pub use crate::agent::rules::declared_fields;
 use crate::base::files;
 use crate::detect::{self, Diagnostic, Level, Rule, RuleSet, Schema, Source, shipped};
-use crate::event::field::COMMON;
-use crate::event::{Field, FieldType};
 
-use super::source_fields::SOURCE_FIELDS;
 
 /// Exit code for a configuration or a rule that cannot be used.
 pub const EXIT_UNUSABLE: u8 = 3;
@@ -80,14 +76,6 @@ pub fn run(args: &RulesArgs) -> anyhow::Result<ExitCode> {
         RulesVerb::Test(options) => with_rules(options, |set| test(&set, options.format)),
         RulesVerb::Fields { format } => fields(*format),
     }
-}
-
-/// Every field that an event of ours may have.
-pub fn declared_fields() -> Vec<Field> {
-    // Names of derived fields are made once and live as long as the program.
-    static DERIVED: LazyLock<Vec<Field>> = LazyLock::new(derived_fields);
-    let tables = [COMMON, facts::FIELDS, facts::DIFF_FIELDS, SOURCE_FIELDS];
-    tables.into_iter().flatten().chain(DERIVED.iter()).copied().collect()
 }
 
 /// Rule files as sources: a file as it is, a folder with every `.yml` and `.yaml` below it.
@@ -298,21 +286,4 @@ fn fields(format: Format) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Each list fact `artifact.X` of an inspection as what a comparison found added and removed.
-fn derived_fields() -> Vec<Field> {
-    let lists = facts::FIELDS.iter().filter(|field| field.kind == FieldType::TextList);
-    let kinds =
-        [("added", "Members that are new in this list: "), ("removed", "Members that are gone from this list: ")];
-    lists
-        .flat_map(|fact| {
-            let name = fact.path.strip_prefix("artifact.").unwrap_or(fact.path);
-            kinds.map(|(kind, doc)| Field {
-                path: format!("artifact.diff.{kind}.{name}").leak(),
-                kind: FieldType::TextList,
-                doc: format!("{doc}{}", fact.doc).leak(),
-            })
-        })
-        .collect()
 }

@@ -92,7 +92,7 @@ fn greeting(checked: &Checked, file: Option<&std::path::Path>) -> Vec<String> {
         lines.push(format!("  files    {}", paths.join(", ")));
     }
     for mlflow in &checked.config.sources.mlflow {
-        lines.push(format!("  MLflow   {}", mlflow.place()));
+        lines.push(format!("  MLflow   {}", mlflow.tracking_uri.as_deref().unwrap_or("by MLFLOW_TRACKING_URI")));
     }
     for logs in &checked.config.sources.logs {
         lines.push(format!("  logs     {}", logs.paths.join(", ")));

@@ -105,7 +105,7 @@ fn an_unreachable_registry_blinds_one_source_and_nothing_else() {
     let receiver = Receiver::start();
     let config = format!(
         "sources:\n  filesystem: [{{name: models, paths: [models], settle_millis: 50}}]\n\
-         \x20 mlflow: [{{name: registry, url: \"http://127.0.0.1:{}\"}}]\n\
+         \x20 mlflow: [{{name: registry, tracking_uri: \"http://127.0.0.1:{}\"}}]\n\
          sinks: {{webhook: [{{name: hook, url: \"{}\"}}]}}\n",
         free_port(),
         receiver.url()

@@ -71,7 +71,7 @@ fn an_overwritten_champion_reaches_people_and_its_benign_twin_does_not() {
     let receiver = Receiver::start();
     std::fs::write(root.join("secret"), SECRET).expect("there is space");
     let config = format!(
-        "sources:\n  mlflow: [{{name: registry, url: \"{}\", sweep_interval_secs: {SWEEP_SECS}, hot_interval_secs: 1}}]\n\
+        "sources:\n  mlflow: [{{name: registry, tracking_uri: \"{}\", sweep_interval_secs: {SWEEP_SECS}, hot_poll_interval_secs: 1}}]\n\
          sinks:\n  webhook: [{{name: hook, url: \"{}\", secret_file: secret}}]\n\
          \x20 alertmanager: [{{name: manager, url: \"{}\", resend_secs: 5}}]\n",
         server.url,
