@@ -50,7 +50,9 @@ pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
     if let Some(previous) = look.previous.filter(|previous| previous.sha256 != digest && !look.first_listing) {
         let delta = artifact::diff(&version(previous), &version(look.blob));
         if !delta.is_empty() {
-            events.push(event(origin, look, EventKind::ArtifactDiff, "compared", delta.fields()));
+            let mut fields = delta.fields();
+            fields.insert("artifact.format".to_owned(), Value::from(look.blob.report.format.as_str()));
+            events.push(event(origin, look, EventKind::ArtifactDiff, "compared", fields));
         }
     }
     events

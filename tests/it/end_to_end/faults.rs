@@ -19,6 +19,7 @@ detection:
   calls: {artifact.pickle.dangerus_calls|contains: os.system}
   condition: calls
 level: high
+falsepositives: [none]
 lanner:
   short_id: TST-002
   atlas_version: \"2026.09\"

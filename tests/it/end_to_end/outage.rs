@@ -35,7 +35,9 @@ fn what_was_found_while_receivers_were_down_arrives_in_order() {
     let scans = |text: &str| text.lines().filter(|line| line.contains("\"SCN-002\"")).count();
     wait_for("the file to hold every finding", Duration::from_secs(60), || (scans(&lines()) >= FINDINGS).then_some(()));
     assert_eq!(agent.metric("lanner_sink_up", "sink=\"hook\""), 0.0);
-    assert!(agent.metric("lanner_sink_queue_length", "sink=\"hook\"") >= 1.0);
+    wait_for("the queue in a metric", Duration::from_secs(20), || {
+        (agent.metric("lanner_sink_queue_length", "sink=\"hook\"") >= 1.0).then_some(())
+    });
     // Down for the whole run, restart included.
     let port = agent.port;
     assert_eq!(agent.stop(), Some(0));
