@@ -21,8 +21,8 @@ const LINE_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Rule files or folders instead of the rules that come with the program
-    #[arg(long, num_args = 1.., value_name = "FILE|DIR")]
+    /// Rule file or folder instead of the rules that come with the program; may be given again
+    #[arg(long, value_name = "FILE|DIR")]
     pub rules: Vec<PathBuf>,
     /// Take fields from the JSON as they are, allow unknown ones, and try every rule whatever its
     /// logsource: for rules and events of others

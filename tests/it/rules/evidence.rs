@@ -117,3 +117,9 @@ fn failing_tests_name_the_rule_and_the_line() {
     assert_eq!(failures.len(), 1);
     assert_eq!(failures[0].to_string(), "rule.yml:7: TST-001: the test `wrong` must match and does not");
 }
+
+#[test]
+fn rule_sets_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>(_: &T) {}
+    shared(&load("title: t\nlogsource: {category: artifact_scan}\ndetection: {s: {f|re: a}, condition: s}\n"));
+}

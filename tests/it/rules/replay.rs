@@ -113,3 +113,18 @@ fn the_verb_ends_with_3_for_a_rule_that_does_not_load() {
     let args = ReplayArgs { rules: vec![rule], open_schema: true, format: Format::Json, events };
     assert!(lanner::cli::replay::run(&args).is_err());
 }
+
+#[derive(clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    args: ReplayArgs,
+}
+
+#[test]
+fn the_events_are_not_taken_for_rules() {
+    let line = ["replay", "--rules", "a", "--rules", "b", "events.jsonl"];
+    let args = <Line as clap::Parser>::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).args;
+    assert_eq!(args.rules, [Path::new("a"), Path::new("b")]);
+    assert_eq!(args.events, Path::new("events.jsonl"));
+    assert!(!args.open_schema && args.format == Format::Text);
+}
