@@ -36,9 +36,8 @@ pub struct Print {
 
 impl Print {
     pub fn of(bytes: &[u8]) -> Self {
-        let digest = *blake3::hash(bytes).as_bytes();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
-        Self { length: bytes.len() as u64, digest: u64::from_le_bytes([a, b, c, d, e, f, g, h]) }
+        let digest = blake3::hash(bytes).as_bytes().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        Self { length: bytes.len() as u64, digest }
     }
 
     /// Whether these are the bytes.

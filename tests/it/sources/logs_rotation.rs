@@ -2,6 +2,7 @@
 //! shows as a gap or a repeat.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ async fn session(
 fn write_lines(log: &Path, next: &mut usize, count: u64) {
     let mut text = String::new();
     for _ in 0..count {
-        text.push_str(&format!("line {next}\n"));
+        writeln!(text, "line {next}").unwrap();
         *next += 1;
     }
     append(log, text);
@@ -120,7 +121,7 @@ async fn many_lines_go_through_quickly() {
     let log = folder.path().join("jobs_train-0_0b1c/pytorch/0.log");
     let mut text = String::new();
     for line in 0..LINES {
-        text.push_str(&format!("2026-11-22T18:31:17.863238165Z stdout F step {line} loss 0.5 and some more words\n"));
+        writeln!(text, "2026-11-22T18:31:17.863238165Z stdout F step {line} loss 0.5 and some more words").unwrap();
     }
     append(&log, text);
     let mut running = start_with(config(folder.path()).build().unwrap(), BTreeMap::new(), 1024);

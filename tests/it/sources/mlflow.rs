@@ -1,4 +1,4 @@
-//! The registry source against a real MLflow server.
+//! The registry source against a real `MLflow` server.
 
 use lanner::event::{ArtifactRef, Fields, Value};
 use lanner::sources::mlflow::{Config, Gate};
