@@ -5,6 +5,7 @@
 
 pub mod fields;
 pub mod filesystem;
+pub mod logs;
 pub mod mlflow;
 
 mod emit;

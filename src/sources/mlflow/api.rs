@@ -49,6 +49,7 @@ pub struct Tag {
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the REST interface")]
 pub struct Version {
     pub name: String,
     pub version: String,

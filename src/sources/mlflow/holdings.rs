@@ -28,7 +28,10 @@ impl Engine<'_> {
                 Ok(holding) => drop(self.registry.holdings.insert(id.clone(), holding)),
                 Err(Failure::Gone) => return Ok(()),
                 Err(failure @ (Failure::Unreachable(_) | Failure::Timeout)) => return Err(failure.into()),
-                Err(failure) => return self.refuse(id, &failure),
+                Err(failure) => {
+                    self.refuse(id, &failure);
+                    return Ok(());
+                }
             }
             self.tell_version(id, hint).await?;
         }
@@ -38,12 +41,15 @@ impl Engine<'_> {
         match artifacts::list(&shared, &location, &mut self.budget).await {
             Ok(listing) => self.compare(id, listing, hint).await,
             Err(failure @ (Failure::Unreachable(_) | Failure::Timeout)) => Err(failure.into()),
-            Err(failure) => self.refuse(id, &failure),
+            Err(failure) => {
+                self.refuse(id, &failure);
+                Ok(())
+            }
         }
     }
 
     /// One version that cannot be listed keeps nobody from looking at the others.
-    fn refuse(&mut self, id: &VersionId, failure: &Failure) -> Result<(), Stop> {
+    fn refuse(&mut self, id: &VersionId, failure: &Failure) {
         self.context.metrics.error(if health::denied(failure) { "denied" } else { "transient" });
         let why = Some(failure.to_string());
         if let Some(holding) = self.registry.holdings.get_mut(id) {
@@ -61,7 +67,6 @@ impl Engine<'_> {
             self.registry.holdings.insert(id.clone(), holding);
         }
         self.note_holdings();
-        Ok(())
     }
 
     async fn compare(&mut self, id: &VersionId, listing: artifacts::Listing, hint: Hint) -> Result<(), Stop> {

@@ -1,4 +1,4 @@
-//! A real MLflow server, shared by all tests that need one, each with models of its own.
+//! A real `MLflow` server, shared by all tests that need one, each with models of its own.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;

@@ -1,4 +1,4 @@
-//! The registry source against a real MLflow server.
+//! The registry source against a real `MLflow` server.
 
 use lanner::event::{ArtifactRef, Fields, Value};
 use lanner::sources::mlflow::{Config, Gate};
@@ -25,6 +25,11 @@ fn actions(running: &Running, old: Option<&Fields>, key: &str) -> Vec<(&'static 
     let kind = if key.starts_with("model/") { RecordKind::Model } else { RecordKind::ModelVersion };
     let changes = running.source.changes(kind, old, new.map(|record| &record.attributes));
     changes.into_iter().map(|change| (change.action, change.fields)).collect()
+}
+
+/// What was told of one model's artifacts; the server is shared with other tests.
+fn told(running: &Running) -> Vec<&str> {
+    running.log.iter().map(String::as_str).filter(|told| told.contains("artifact/tamper/")).collect()
 }
 
 fn text(fields: &Fields, path: &str) -> String {
@@ -158,7 +163,7 @@ async fn tells_that_stored_bytes_were_replaced() {
 
     // The registry itself does not notice: one PUT, as long as the bytes before.
     server.put(&format!("{folder}/model/python_model.pkl"), b"poison!").await;
-    running.until("the replacement", |running| running.log == ["+artifact/tamper/1/python_model.pkl"]).await;
+    running.until("the replacement", |running| told(running) == ["+artifact/tamper/1/python_model.pkl"]).await;
     let opened = store.open(&artifact).await.unwrap();
     let length = opened.read_at(0, &mut bytes).unwrap();
     assert_eq!(&bytes[..length], b"poison!");
@@ -166,10 +171,10 @@ async fn tells_that_stored_bytes_were_replaced() {
 
     running.log.clear();
     server.put(&format!("{folder}/model/extra.pkl"), b"more").await;
-    running.until("another file", |running| running.log == ["+artifact/tamper/1/extra.pkl"]).await;
+    running.until("another file", |running| told(running) == ["+artifact/tamper/1/extra.pkl"]).await;
     running.log.clear();
     server.remove(&format!("{folder}/model/extra.pkl")).await;
-    running.until("its removal", |running| running.log == ["-artifact/tamper/1/extra.pkl"]).await;
+    running.until("its removal", |running| told(running) == ["-artifact/tamper/1/extra.pkl"]).await;
 
     let open = async |path: &str| {
         let path = path.to_owned();

@@ -211,3 +211,51 @@ async fn secrets_are_sent_and_never_shown() {
     let problems = settings.build().err().unwrap();
     assert!(problems[0].contains("token_file"), "{problems:?}");
 }
+
+/// Source, run, scheme, allowed without a list, allowed with `s3://ours` listed, climbs, pinned.
+type Judged = (&'static str, &'static str, &'static str, bool, bool, bool, Option<bool>);
+
+const SOURCES: &[Judged] = &[
+    ("models:/m-0123", "", "models", true, true, false, None),
+    ("mlflow-artifacts:/1/r/artifacts/model", "r", "mlflow-artifacts", true, true, false, None),
+    ("s3://ours/model", "", "s3", true, true, false, None),
+    ("s3://ours-not/model", "", "s3", true, false, false, None),
+    ("s3://ours/../theirs", "", "s3", false, false, true, None),
+    ("s3://ours/%252e%252e/theirs", "", "s3", false, false, true, None),
+    ("runs:/r/..\\..\\etc", "r", "runs", false, false, true, None),
+    ("file:///etc/passwd", "", "file", false, false, false, None),
+    ("/srv/mlruns/1/r/artifacts/model", "r", "", true, false, false, None),
+    ("/etc/passwd", "r", "", false, false, false, None),
+    ("http://169.254.169.254/latest", "", "http", false, false, false, None),
+    ("hf://org/model", "", "hf", true, false, false, Some(false)),
+    ("hf://org/model@0123456789abcdef0123456789abcdef01234567", "", "hf", true, false, false, Some(true)),
+    ("https://huggingface.co/org/model/resolve/main/model.bin", "", "https", true, false, false, Some(false)),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sources_are_judged_by_their_text() {
+    let mut tasks = JoinSet::new();
+    let (url, stub) = stub(&mut tasks).await;
+    *stub.versions.lock().unwrap() = SOURCES
+        .iter()
+        .enumerate()
+        .map(|(index, case)| json!({ "name": "m", "version": index.to_string(), "source": case.0, "run_id": case.1 }))
+        .collect();
+    for listed in [false, true] {
+        let mut settings = config(&url);
+        if listed {
+            settings.allowed_sources = vec!["s3://ours".to_owned(), "s3://bucket/".to_owned()];
+        }
+        let mut running = start(settings);
+        running.listed().await;
+        for (index, (source, _, scheme, open, with_list, climbs, pinned)) in SOURCES.iter().enumerate() {
+            let fields = &running.records[&format!("version/m/{index}")].attributes;
+            let allowed = if listed { with_list } else { open };
+            assert_eq!(fields["ml.model.source.scheme"], Value::from(*scheme), "{source}");
+            assert_eq!(fields["ml.model.source.allowed"], Value::from(*allowed), "{source}, listed: {listed}");
+            assert_eq!(fields["ml.model.source.traversal"], Value::from(*climbs), "{source}");
+            assert_eq!(fields.get("ml.model.source.pinned"), pinned.map(Value::from).as_ref(), "{source}");
+        }
+        running.stop().await;
+    }
+}

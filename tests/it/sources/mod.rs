@@ -4,5 +4,7 @@
 mod filesystem;
 mod filesystem_hints;
 mod harness;
+mod logs;
+mod logs_rotation;
 mod mlflow;
 mod mlflow_faults;
