@@ -298,8 +298,8 @@ fn inner(inspection: &mut Inspection<'_>, input: Input<'_>, expected: bool, dept
     };
     let is_one =
         run.is_none_or(|run| run.ending == Ending::Stop && run.end.saturating_add(8) >= input.len() && run.opcodes > 2);
-    let imports = !findings.imports.is_empty();
-    if (is_one && (imports || expected)) || findings.would_act() {
+    let telling = !findings.imports.is_empty() || !findings.nested.is_empty() || head.starts_with(&[0x80]);
+    if (is_one && (telling || expected)) || findings.would_act() {
         if !expected {
             inspection.add("artifact.pickle.nested", 1);
         }
