@@ -1,1 +1,3 @@
 //! All tests of the project in one binary: what is under test is the library and the program.
+
+mod formats;

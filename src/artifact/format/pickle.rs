@@ -53,10 +53,9 @@ fn makes_sense(input: Input<'_>) -> bool {
     let trial = input.window(0, 1 << 20).charged_to(&budget);
     let mut findings = Findings::default();
     let run = Machine::new(trial, 0, &mut findings).run();
-    let plausible = findings
-        .imports
-        .iter()
-        .all(|import| import.module.split('.').all(is_identifier) && import.name.split('.').all(is_identifier));
+    let plausible = findings.imports.iter().all(|import| {
+        import.module.split('.').all(is_identifier) && (import.name == "*" || import.name.split('.').all(is_identifier))
+    });
     let whole = run.ending == Ending::Stop && run.opcodes > 1 && (run.opcodes > 2 || run.end == input.len());
     let acts = findings.imports.iter().any(|import| import.called);
     let over = run.ending == Ending::Budget && run.opcodes > 1000;
