@@ -1,6 +1,7 @@
 //! All tests of the project in one binary: what is under test is the library and the program.
 
 mod end_to_end;
+mod formats;
 mod packaging;
 mod peers;
 mod rules;

@@ -53,10 +53,9 @@ fn makes_sense(input: Input<'_>) -> bool {
     let trial = input.window(0, 1 << 20).charged_to(&budget);
     let mut findings = Findings::default();
     let run = Machine::new(trial, 0, &mut findings).run();
-    let plausible = findings
-        .imports
-        .iter()
-        .all(|import| import.module.split('.').all(is_identifier) && import.name.split('.').all(is_identifier));
+    let plausible = findings.imports.iter().all(|import| {
+        import.module.split('.').all(is_identifier) && (import.name == "*" || import.name.split('.').all(is_identifier))
+    });
     let whole = run.ending == Ending::Stop && run.opcodes > 1 && (run.opcodes > 2 || run.end == input.len());
     let acts = findings.imports.iter().any(|import| import.called);
     let over = run.ending == Ending::Budget && run.opcodes > 1000;
@@ -298,8 +297,8 @@ fn inner(inspection: &mut Inspection<'_>, input: Input<'_>, expected: bool, dept
     };
     let is_one =
         run.is_none_or(|run| run.ending == Ending::Stop && run.end.saturating_add(8) >= input.len() && run.opcodes > 2);
-    let imports = !findings.imports.is_empty();
-    if (is_one && (imports || expected)) || findings.would_act() {
+    let telling = !findings.imports.is_empty() || !findings.nested.is_empty() || head.starts_with(&[0x80]);
+    if (is_one && (telling || expected)) || findings.would_act() {
         if !expected {
             inspection.add("artifact.pickle.nested", 1);
         }

@@ -49,7 +49,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             python::inspect(inspection, &text);
             "python"
         }
-        (_, "jinja" | "jinja2" | "j2") => {
+        (_, "jinja" | "jinja2" | "j2" | "template") => {
             template::inspect(inspection, &text);
             "jinja"
         }

@@ -431,6 +431,10 @@ impl<'a, 'f> Machine<'a, 'f> {
     /// Goes over an array that joblib wrote between the opcodes.
     fn inline(&mut self, array: arrays::Inline) -> Step {
         self.findings.joblib = true;
+        // joblib ends its frame before it writes the array.
+        if self.frame_end.is_some_and(|end| self.reader.position() >= end) {
+            self.frame_end = None;
+        }
         match array {
             arrays::Inline::Raw { bytes, padded } => {
                 let padding =

@@ -1,5 +1,6 @@
 //! `MLmodel`, conda and Python environments, requirements: what loading or serving would install.
 
+use crate::artifact::format::template;
 use crate::artifact::inspection::Inspection;
 use crate::base::yaml::{self, Data, Node};
 
@@ -34,6 +35,9 @@ pub fn yaml(inspection: &mut Inspection<'_>, text: &str, file: &str) -> &'static
     let Some(documents) = parse(inspection, text) else { return "yaml" };
     for document in &documents {
         each(document, 0, &mut |key, value| {
+            if key == "chat_template" {
+                template::inspect(inspection, value.as_text().unwrap_or_default());
+            }
             if key == "_target_" {
                 inspection.list("artifact.remote_code", format!("_target_:{}", value.as_text().unwrap_or_default()));
             }

@@ -1,0 +1,16 @@
+//! Samples: small assemblers of pickles, archives and tensors. Every payload is inert: were it
+//! run, it would print a word.
+
+pub mod pickle;
+pub mod tensors;
+pub mod zip;
+
+/// A pickle that would call `os.system("echo lanner")`.
+pub fn pickle_os_system() -> Vec<u8> {
+    pickle::call("os", "system", &["echo lanner"])
+}
+
+/// A pickle of nothing but data.
+pub fn pickle_benign() -> Vec<u8> {
+    b"\x80\x04\x95\x0d\0\0\0\0\0\0\0}\x94\x8c\x01a\x94]\x94K\x01as.".to_vec()
+}

@@ -1,0 +1,73 @@
+//! What inspection finds in artifacts: made by hand where they are hostile, by the real libraries
+//! where they are benign.
+
+pub mod build;
+
+mod benign;
+mod bypasses;
+mod classes;
+mod comparison;
+mod hostile;
+
+use lanner::artifact::{Limits, Memory, Report, fields, inspect};
+use lanner::event::{FieldType, Value};
+
+/// Inspects bytes, and holds that every fact is declared with its type.
+pub fn report(bytes: &[u8], name: &str) -> Report {
+    let report = inspect(&Memory(bytes.to_vec()), name, &Limits::default());
+    declared(&report);
+    report
+}
+
+/// Every fact is declared, and of the declared type.
+pub fn declared(report: &Report) {
+    for (path, value) in &report.facts {
+        let field = fields().iter().find(|field| field.path == path);
+        let kind = field.map(|field| field.kind);
+        let fits = match value {
+            Value::Bool(_) => kind == Some(FieldType::Bool),
+            Value::Int(_) => kind == Some(FieldType::Integer),
+            Value::Text(_) => kind == Some(FieldType::Text),
+            Value::List(_) => kind == Some(FieldType::TextList),
+            Value::Float(_) => kind == Some(FieldType::Float),
+            Value::Null | Value::Map(_) => false,
+        };
+        assert!(fits, "fact `{path}` = {value:?} is declared as {kind:?}");
+    }
+    assert!(
+        lanner::artifact::facts::FORMATS.contains(&report.format.as_str()),
+        "format `{}` is not declared",
+        report.format
+    );
+}
+
+/// Items of a list fact; empty when it is absent.
+pub fn list(report: &Report, path: &str) -> Vec<String> {
+    let items = report.facts.get(path).and_then(Value::as_list).unwrap_or_default();
+    items.iter().filter_map(Value::as_text).map(str::to_owned).collect()
+}
+
+/// Facts that a benign artifact never has.
+pub const ALARMING: &[&str] = &[
+    "artifact.pickle.dangerous",
+    "artifact.pickle.unlisted",
+    "artifact.pickle.suspicious_arguments",
+    "artifact.pickle.nested_loaders",
+    "artifact.pickle.nested",
+    "artifact.pickle.anomalies",
+    "artifact.pickle.broken",
+    "artifact.container.anomalies",
+    "artifact.container.escapes",
+    "artifact.container.bomb",
+    "artifact.embedded_executables",
+    "artifact.tensors.anomalies",
+    "artifact.gguf.anomalies",
+    "artifact.chat_template.unsafe",
+    "artifact.chat_template.unparsed",
+    "artifact.metadata.suspicious",
+    "artifact.remote_code",
+    "artifact.packaging.dangers",
+    "artifact.secrets",
+    "artifact.extension_mismatch",
+    "artifact.code.sinks",
+];

@@ -1,0 +1,264 @@
+"""Writes benign artifacts with the real libraries into a folder, for the test that none of them raises anything.
+
+Usage: benign.py FOLDER. The libraries decide the bytes; nothing here is written by hand, except for PyTorch's
+containers, which are assembled as `torch.save` lays them out, because its wheel is too heavy for a test.
+"""
+
+import collections
+import datetime
+import decimal
+import io
+import json
+import operator
+import pathlib
+import pickle
+import random
+import struct
+import sys
+import tarfile
+import uuid
+import warnings
+import zipfile
+from functools import partial
+
+import joblib
+import numpy as np
+import pandas as pd
+import scipy.sparse as sparse
+import xgboost
+from safetensors.numpy import save_file
+from sklearn import datasets
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.utils import all_estimators
+
+warnings.filterwarnings("ignore")
+OUT = pathlib.Path(sys.argv[1])
+OUT.mkdir(parents=True, exist_ok=True)
+RNG = np.random.default_rng(7)
+X = RNG.normal(size=(40, 4))
+Y = (X[:, 0] > 0).astype(int)
+TEXTS = ["the cat sat", "a dog ran", "cats and dogs", "the end"] * 5
+
+
+def dump(name, value, protocol=None):
+    (OUT / f"{name}.pkl").write_bytes(pickle.dumps(value, protocol=protocol))
+
+
+def estimators():
+    skip = {"MultiTaskElasticNetCV", "MultiTaskLassoCV"}
+    for name, kind in all_estimators():
+        if name in skip:
+            continue
+        try:
+            model = kind()
+            try:
+                model.fit(np.abs(X) if "NB" in name or "Chi2" in name or "NMF" in name else X, Y)
+            except Exception:
+                model = kind()
+            dump(f"sklearn-{name}", model, protocol=2 + len(name) % 4)
+        except Exception:
+            continue
+
+
+def composed():
+    frame = pd.DataFrame({"a": X[:, 0], "b": list("xyzw") * 10, "c": pd.date_range("2024-01-01", periods=40)})
+    columns = ColumnTransformer([("n", StandardScaler(), ["a"]), ("c", OneHotEncoder(), ["b"])])
+    pipeline = make_pipeline(columns, LogisticRegression()).fit(frame, Y)
+    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2).fit(X, Y)
+    text = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(TEXTS, [0, 1] * 10)
+    words = CountVectorizer(ngram_range=(1, 2)).fit(TEXTS)
+    functions = FunctionTransformer(np.log1p)
+    for number, model in enumerate([pipeline, search, text, words, functions]):
+        dump(f"composed-{number}", model)
+        for compress in [0, 3, ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)]:
+            label = compress if isinstance(compress, int) else compress[0]
+            joblib.dump(model, OUT / f"composed-{number}-{label}.joblib", compress=compress)
+    for protocol in range(6):
+        dump(f"frame-{protocol}", frame, protocol)
+
+
+def arrays():
+    values = {
+        "f8": X, "i2": np.arange(10, dtype="i2"), "text": np.array(["a", "bc"]), "bool": X > 0, "time": np.array(["2024-01-01"], "M8[D]"),
+        "record": np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]), "fortran": np.asfortranarray(X), "masked": np.ma.array([1, 2], mask=[0, 1]),
+        "scalar": np.float32(1.5), "dtype": np.dtype("f4"), "state": np.random.RandomState(3), "generator": np.random.default_rng(3),
+    }
+    for name, value in values.items():
+        for protocol in (0, 2, 5):
+            dump(f"numpy-{name}-{protocol}", value, protocol)
+        joblib.dump({"w": value, "rest": "after"}, OUT / f"numpy-{name}.joblib")
+    for name in ["f8", "i2", "text", "bool", "record", "fortran"]:
+        np.save(OUT / f"{name}.npy", values[name])
+    np.save(OUT / "objects.npy", np.array([{"a": 1}, [2]], dtype=object), allow_pickle=True)
+    np.savez(OUT / "plain.npz", a=X, b=Y)
+    np.savez_compressed(OUT / "packed.npz", a=np.zeros((400, 400)), b=Y)
+    joblib.dump({"objects": np.array([1, "a", None], dtype=object), "x": X}, OUT / "objects.joblib")
+    for kind in ["csr", "csc", "coo", "lil", "dok", "dia", "bsr"]:
+        dump(f"sparse-{kind}", sparse.random(10, 10, 0.2, format=kind))
+        dump(f"sparse-array-{kind}", getattr(sparse, f"{kind}_array")(np.eye(3)))
+
+
+def plain():
+    value = {
+        "ordered": collections.OrderedDict(a=1), "default": collections.defaultdict(list, a=[1]), "counter": collections.Counter("abca"),
+        "deque": collections.deque([1, 2], 5), "time": datetime.datetime(2024, 1, 2, tzinfo=datetime.timezone.utc), "delta": datetime.timedelta(1),
+        "decimal": decimal.Decimal("1.5"), "complex": 1j, "set": {1, 2}, "frozen": frozenset([3]), "bytes": b"\x00\x80\x04\xff" * 20,
+        "array": bytearray(b"abc"), "range": range(5), "slice": slice(1, 2), "path": pathlib.PurePosixPath("a/b"), "uuid": uuid.UUID(int=5),
+        "partial": partial(int, base=2), "getter": operator.itemgetter(1), "attribute": operator.attrgetter("shape"), "method": str.upper,
+        "big": 1 << 200, "text": "é\u2028 ok os.system eval(", "none": None, "random": random.Random(1), "nested": [[[[1]]]] * 3,
+    }
+    for protocol in range(6):
+        dump(f"plain-{protocol}", value, protocol)
+        for name, item in value.items():
+            dump(f"plain-{name}-{protocol}", item, protocol)
+    dump("vocabulary", {f"word{i}": i for i in range(60000)})
+    dump("noise", RNG.bytes(200000))
+
+
+def boosters():
+    model = xgboost.XGBClassifier(n_estimators=3).fit(X, Y)
+    dump("xgboost-classifier", model)
+    dump("xgboost-booster", model.get_booster())
+    joblib.dump(model, OUT / "xgboost.joblib")
+    model.save_model(OUT / "xgboost.json")
+    model.save_model(OUT / "xgboost.ubj")
+
+
+def tensors():
+    weights = {"w": X.astype("f4"), "b": Y.astype("i8"), "empty": np.zeros((0, 3), "f4"), "h": X.astype("f2")}
+    save_file(weights, OUT / "model.safetensors", metadata={"format": "pt", "source": "https://example.org/model"})
+    save_file({f"layer.{i}.weight": X.astype("f4") for i in range(50)}, OUT / "layers.safetensors")
+    import gguf
+
+    writer = gguf.GGUFWriter(OUT / "model.gguf", "llama")
+    writer.add_block_count(2)
+    writer.add_context_length(128)
+    writer.add_token_list(["<s>", "</s>", "a"])
+    writer.add_chat_template(CHATML)
+    writer.add_tensor("token_embd.weight", X.astype("f4"))
+    writer.add_tensor("output.weight", X.astype("f2"))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+CHATML = (
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+LLAMA = (
+    "{{- bos_token }}{%- if custom_tools is defined %}{%- set tools = custom_tools %}{%- endif %}{%- if not date_string is defined %}"
+    "{%- if strftime_now is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- else %}{%- set date_string = '26 Jul 2024' %}{%- endif %}{%- endif %}"
+    "{%- for message in messages %}{%- if not (message.role == 'ipython' or 'tool_calls' in message) %}"
+    "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' }}"
+    "{%- elif 'tool_calls' in message %}{%- if not message.tool_calls|length == 1 %}{{- raise_exception('one call at once') }}{%- endif %}"
+    "{%- set tool_call = message.tool_calls[0].function %}{{- tool_call.arguments | tojson }}{%- endif %}{%- endfor %}"
+)
+TOOLS = (
+    "{%- macro render(items, depth=0) %}{%- for key, value in items.items() %}{{ key ~ ': ' ~ value | tojson(indent=2) }}{%- endfor %}{%- endmacro %}"
+    "{%- set ns = namespace(seen=false, last=messages|length - 1) %}{%- for message in messages[::-1] %}{%- if loop.index0 == ns.last and message.content is string "
+    "and not message.content.startswith('<tool_response>') %}{%- set ns.seen = true %}{%- break %}{%- endif %}{%- endfor %}"
+    "{%- for tool in tools %}{{ render(tool.function.parameters.properties) }}{%- endfor %}{% generation %}{{ messages[-1].content.split('</think>')[-1].lstrip('\\n') }}{% endgeneration %}"
+)
+
+
+def shipped():
+    for name, template in {"chatml": CHATML, "llama": LLAMA, "tools": TOOLS}.items():
+        folder = OUT / name
+        folder.mkdir(exist_ok=True)
+        (folder / "chat_template.jinja").write_text(template)
+        (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template, "model_max_length": 4096}))
+    (OUT / "config.json").write_text(json.dumps({"architectures": ["BertModel"], "id2label": {"0": "no", "1": "yes"}, "hidden_size": 8}))
+    (OUT / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n    env:\n      conda: conda.yaml\nrun_id: abc\n")
+    (OUT / "conda.yaml").write_text("channels:\n- conda-forge\ndependencies:\n- python=3.11\n- pip<=24\n- pip:\n  - mlflow==3.1\n  - scikit-learn==1.7\n")
+    (OUT / "python_env.yaml").write_text("python: 3.11\nbuild_dependencies:\n- pip==24\ndependencies:\n- -r requirements.txt\n")
+    (OUT / "requirements.txt").write_text("mlflow==3.1\nnumpy>=1.26 # pinned\nscikit-learn[alldeps]; python_version > '3.9'\n")
+    (OUT / "README.md").write_text("# Model\n\nSee https://example.org. Never call os.system or eval(x).\nKey: AKIAIOSFODNN7EXAMPLE\n")
+    (OUT / "vocab.txt").write_text("cat\ndog\nimport\nthe\n.\n")
+
+
+class Persistent(pickle.Pickler):
+    """Writes storages by reference, as `torch.save` does."""
+
+    def persistent_id(self, value):
+        return value.reference if isinstance(value, Storage) else None
+
+
+class Storage:
+    def __init__(self, kind, key, values):
+        self.reference = ("storage", Named("torch", kind), key, "cpu", len(values))
+        self.values = values
+
+
+class Named:
+    """Pickles as a global of a library that is not installed here."""
+
+    def __init__(self, module, name):
+        self.module, self.name = module, name
+
+    def __reduce__(self):
+        raise RuntimeError("written by its own rule")
+
+
+class Call:
+    def __init__(self, target, *arguments):
+        self.parts = (target, arguments)
+
+
+def torch_bytes(value, protocol=2):
+    """`torch.save` uses Python's own pickler; globals of torch are written the way it writes functions."""
+    out = io.BytesIO()
+
+    class Writer(pickle._Pickler):
+        def persistent_id(self, item):
+            return item.reference if isinstance(item, Storage) else None
+
+        def save(self, item, save_persistent_id=True):
+            if isinstance(item, Named):
+                self.write(f"c{item.module}\n{item.name}\n".encode())
+            elif isinstance(item, Call):
+                target, arguments = item.parts
+                self.save(target)
+                self.save(arguments)
+                self.write(b"R")
+            else:
+                super().save(item, save_persistent_id)
+
+    Writer(out, protocol).dump(value)
+    return out.getvalue()
+
+
+def torch_files():
+    storages = [Storage("FloatStorage", "0", X.astype("f4").ravel()), Storage("LongStorage", "1", Y.astype("i8"))]
+    rebuild = Named("torch._utils", "_rebuild_tensor_v2")
+    tensor = lambda storage, shape, stride: Call(rebuild, storage, 0, shape, stride, False, collections.OrderedDict())
+    state = collections.OrderedDict(weight=tensor(storages[0], (40, 4), (4, 1)), bias=tensor(storages[1], (40,), (1,)))
+    optimizer = {"state": {}, "param_groups": [{"lr": 0.1, "params": [0, 1]}]}
+    for name, value in {"state": state, "checkpoint": {"model": state, "optimizer": optimizer, "epoch": 3}}.items():
+        with zipfile.ZipFile(OUT / f"torch-{name}.pt", "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr("archive/data.pkl", torch_bytes(value))
+            archive.writestr("archive/.format_version", "1")
+            archive.writestr("archive/byteorder", "little")
+            for storage in storages:
+                archive.writestr(f"archive/data/{storage.reference[2]}", storage.values.tobytes())
+            archive.writestr("archive/version", "3\n")
+            archive.writestr("archive/.data/serialization_id", "1234567890")
+        header = [pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2), pickle.dumps({"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}, 2)]
+        body = torch_bytes(value) + pickle.dumps(["0", "1"], 2)
+        data = b"".join(struct.pack("<q", len(s.values)) + s.values.tobytes() for s in storages)
+        (OUT / f"torch-legacy-{name}.bin").write_bytes(b"".join(header) + body + data)
+    with tarfile.open(OUT / "plain.tar", "w") as archive:
+        archive.add(OUT / "config.json", "model/config.json")
+    with tarfile.open(OUT / "plain.tar.gz", "w:gz") as archive:
+        archive.add(OUT / "plain-0.pkl", "model/plain.pkl")
+
+
+for step in (estimators, composed, arrays, plain, boosters, tensors, shipped, torch_files):
+    step()
+(OUT / "complete").write_text("yes")
