@@ -116,11 +116,17 @@ impl Pipeline {
         let count = batch.len() as u64;
         self.shared.metrics.events_received.with_label_values(&[self.source.name()]).inc_by(count);
         let mut lines = Vec::new();
-        let mut checkpoints = Vec::new();
+        // Of one file's positions only the last one counts, whichever way it was told.
+        let mut checkpoints: HashMap<String, Checkpoint> = HashMap::new();
         for observation in batch.drain(..) {
             match observation {
-                Observation::Line(line) => lines.push(line),
-                Observation::Checkpoint(checkpoint) => checkpoints.push(checkpoint),
+                Observation::Line(line) => {
+                    checkpoints.insert(line.checkpoint.key.clone(), line.checkpoint.clone());
+                    lines.push(line);
+                }
+                Observation::Checkpoint(checkpoint) => {
+                    checkpoints.insert(checkpoint.key.clone(), checkpoint);
+                }
                 Observation::Init => self.listing = Some(Listing::default()),
                 Observation::InitKeep(prefix) => {
                     if let Some(listing) = &mut self.listing {
@@ -136,23 +142,18 @@ impl Pipeline {
                 Observation::Delete(key) => self.start(Task::Remove { key }).await?,
             }
         }
-        self.read(lines, checkpoints).await
+        self.read(&lines, checkpoints).await
     }
 
     /// Judges lines, and commits how far they were read together with what they led to.
-    async fn read(&self, lines: Vec<Line>, further: Vec<Checkpoint>) -> Result<(), Closed> {
-        if lines.is_empty() && further.is_empty() {
+    async fn read(&self, lines: &[Line], checkpoints: HashMap<String, Checkpoint>) -> Result<(), Closed> {
+        if checkpoints.is_empty() {
             return Ok(());
         }
         let seen = clock::now();
         let events: Vec<_> = lines.iter().map(|line| tell::line(&self.origin, line, seen)).collect();
         let alerts = self.shared.judge.judge(&events);
-        // Of one file's positions only the last one counts, whichever way it was told.
-        let mut last: HashMap<String, Checkpoint> = HashMap::new();
-        for checkpoint in lines.into_iter().map(|line| line.checkpoint).chain(further) {
-            last.insert(checkpoint.key.clone(), checkpoint);
-        }
-        let checkpoints = last.into_values().collect();
+        let checkpoints = checkpoints.into_values().collect();
         let commit = Commit { source: self.origin.source.clone(), seen, checkpoints, alerts, ..Commit::default() };
         self.shared.desk.commit(commit).await
     }
