@@ -59,9 +59,8 @@ pub fn unpack(input: Input<'_>, codec: Codec) -> Unpacked<'_> {
     let mut crc = flate2::Crc::new();
     let mut fault = None;
     let mut buffer = vec![0; CHUNK];
-    let mut decoder = match open(Stream::new(input), codec) {
-        Ok(decoder) => decoder,
-        Err(_) => return Unpacked { bytes: Box::new(super::Memory(held)), total, crc: 0, fault: Some(Fault::Corrupt) },
+    let Ok(mut decoder) = open(Stream::new(input), codec) else {
+        return Unpacked { bytes: Box::new(super::Memory(held)), total, crc: 0, fault: Some(Fault::Corrupt) };
     };
     loop {
         let chunk = match decoder.read(&mut buffer) {

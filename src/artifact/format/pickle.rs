@@ -1,6 +1,7 @@
 //! Pickles of every protocol, also with arrays between the opcodes, garbage after them, and
 //! further streams: found, executed on symbols, and told as facts.
 
+mod arguments;
 mod arrays;
 mod calls;
 mod findings;
@@ -40,8 +41,7 @@ const TORCH_PROTOCOL: i64 = 1001;
 pub fn identify(head: &Head<'_>) -> bool {
     match head.bytes {
         [0x80, 0..=5, next, ..] => opcodes::decode(*next).is_some(),
-        [0x80, 6..=255, ..] => false,
-        [] => false,
+        [0x80, 6..=255, ..] | [] => false,
         [first, ..] => opcodes::decode(*first).is_some() && makes_sense(head.input),
     }
 }
@@ -260,7 +260,7 @@ fn publish(inspection: &mut Inspection<'_>, mut findings: Findings, input: Input
             }
         }
     }
-    tell(inspection, findings);
+    tell(inspection, &findings);
 }
 
 fn take(findings: &mut Findings) -> Vec<(Nested, bool)> {
@@ -306,7 +306,7 @@ fn inner(inspection: &mut Inspection<'_>, input: Input<'_>, expected: bool, dept
     }
 }
 
-fn tell(inspection: &mut Inspection<'_>, findings: Findings) {
+fn tell(inspection: &mut Inspection<'_>, findings: &Findings) {
     inspection.raise("artifact.pickle.protocol", findings.protocol.into());
     inspection.add("artifact.pickle.streams", findings.streams);
     // What matters most first, so that the bound of a list cuts off the least.
@@ -332,7 +332,9 @@ fn tell(inspection: &mut Inspection<'_>, findings: Findings) {
         ("artifact.pickle.suspicious_arguments", &findings.suspicious),
         ("artifact.pickle.nested_loaders", &findings.loaders),
     ] {
-        items.iter().for_each(|item| inspection.list(list, item));
+        for item in items {
+            inspection.list(list, item);
+        }
     }
     findings.anomalies.iter().for_each(|anomaly| inspection.list("artifact.pickle.anomalies", anomaly));
     if findings.broken {
