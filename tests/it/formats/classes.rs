@@ -27,6 +27,11 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes it")
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).expect("four bits");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 #[test]
 fn text_protocols_are_recognised_without_a_magic() {
     for sample in [
@@ -157,7 +162,7 @@ fn nested_pickles_are_found_however_they_are_written() {
     use base64::Engine as _;
     let payload = build::pickle_os_system();
     let base64 = base64::engine::general_purpose::STANDARD.encode(&payload);
-    let hexadecimal: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = hexadecimal(&payload);
     for body in [
         pickle::bytes(&payload),
         pickle::long_text(&base64),
