@@ -4,7 +4,7 @@ use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 
 use super::Bytes;
-use super::input::{Budget, Input, Stream};
+use super::input::{Input, Stream};
 
 /// Output at which the ratio is looked at: small files may well be mostly zeros.
 const RATIO_FROM: u64 = 32 << 20;
@@ -104,13 +104,14 @@ pub fn unpack(input: Input<'_>, codec: Codec) -> Unpacked<'_> {
 pub fn small(input: Input<'_>) -> Option<Vec<u8>> {
     let head = input.read(0, 2);
     let codec = if head.starts_with(&[0x1f]) { Codec::Gzip } else { Codec::Zlib };
-    let budget = Budget::new(&input.budget.limits);
+    let budget = input.budget;
     let mut bytes = Vec::new();
     let mut decoder = open(Stream::new(input), codec).ok()?;
     let mut buffer = vec![0; CHUNK];
     while let Ok(count @ 1..) = decoder.read(&mut buffer) {
         bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        if bytes.len() > budget.item_max() / 4 {
+        let spent = budget.spend(&budget.inflated, budget.limits.inflate_bytes_max, count as u64, "inflate_bytes_max");
+        if !spent || bytes.len() > budget.item_max() / 4 {
             break;
         }
     }

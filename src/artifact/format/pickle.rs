@@ -269,16 +269,15 @@ fn take(findings: &mut Findings) -> Vec<(Nested, bool)> {
 }
 
 fn inner(inspection: &mut Inspection<'_>, input: Input<'_>, expected: bool, depth: usize) {
+    if depth > NESTED_DEPTH_MAX {
+        inspection.issue("budget_exceeded", "pickles are nested too deeply; the inner ones were not looked at");
+        return;
+    }
     let head = input.read(0, 4);
     if matches!(head.as_slice(), [0x78, _, ..] | [0x1f, 0x8b, ..]) {
         if let Some(bytes) = crate::artifact::inflate::small(input) {
             let bytes = Memory(bytes);
-            inner(
-                inspection,
-                Input::new(&bytes, input.budget),
-                expected,
-                depth.saturating_add(1).min(NESTED_DEPTH_MAX),
-            );
+            inner(inspection, Input::new(&bytes, input.budget), expected, depth.saturating_add(1));
         }
         return;
     }

@@ -350,3 +350,27 @@ fn files_beside_a_model_are_read() {
     assert!(!format!("{found:?}").contains("QW7ZTX"));
     assert!(list(&report(b"AKIAIOSFODNN7EXAMPLE\n", "settings.txt"), "artifact.secrets").is_empty());
 }
+
+#[test]
+fn the_code_of_torchscript_is_no_python() {
+    let mut members = zip::torch(&build::pickle_benign());
+    members.push(zip::member("archive/constants.pkl", &build::pickle_benign()));
+    members.push(zip::member("archive/code/__torch__.py", b"import os\nclass M(Module):\n  pass\n"));
+    let plain = report(&zip::archive(&members), "scripted.pt");
+    assert_eq!(plain.format, "torchscript");
+    assert!(super::ALARMING.iter().all(|fact| !plain.facts.contains_key(*fact)), "{:?}", plain.facts);
+    members.push(zip::member("archive/code/hidden.py", &build::pickle_os_system()));
+    holds(&zip::archive(&members), "scripted.pt", CALLS, "os.system");
+}
+
+#[test]
+fn pickles_compressed_within_themselves_end() {
+    let mut bytes = build::pickle_os_system();
+    for _ in 0..3 {
+        bytes = pickle::whole(4, &[&pickle::bytes(&zlib(&bytes))]);
+    }
+    let report = report(&bytes, "a.pkl");
+    let told = list(&report, CALLS).contains(&"os.system".to_owned())
+        || report.issues.iter().any(|issue| issue.code == "budget_exceeded");
+    assert!(told, "{:?} {:?}", report.facts, report.issues);
+}

@@ -46,6 +46,13 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
         return;
     }
     let head = input.read(0, 16);
+    // TorchScript's code is compiled by its own interpreter, not by Python.
+    if format == "torchscript" && format::extension(name) == "py" {
+        if format::pickle::may_be_pickle(&head, input.len()) && format::pickle::attempt(inspection, input) {
+            inspection.add("artifact.pickle.nested", 1);
+        }
+        return;
+    }
     if format::executable::kind(&head).is_some_and(|kind| kind == "script") {
         format::executable::look(inspection, &head, 0);
     }
