@@ -89,6 +89,11 @@ fn names_are_followed() {
         &[&pickle::global("builtins", "getattr"), &pickle::global("os", "path"), &pickle::long_text("os"), b"\x86R)R"],
     );
     assert!(!list(&report(&chain, "a.pkl"), CALLS).is_empty());
+    let path = pickle::reduce("pathlib", "PosixPath", &["lanner.txt"]);
+    let method =
+        [pickle::long_text("write_text"), b"\x86R".to_vec(), pickle::long_text("lanner"), b"\x85R".to_vec()].concat();
+    let write = pickle::whole(2, &[&pickle::global("builtins", "getattr"), &path, &method]);
+    holds(&write, "a.pkl", CALLS, "object.write_text");
 }
 
 #[test]
