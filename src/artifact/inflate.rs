@@ -4,7 +4,7 @@ use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 
 use super::Bytes;
-use super::input::{Budget, Input, Stream};
+use super::input::{Input, Stream};
 
 /// Output at which the ratio is looked at: small files may well be mostly zeros.
 const RATIO_FROM: u64 = 32 << 20;
@@ -59,9 +59,8 @@ pub fn unpack(input: Input<'_>, codec: Codec) -> Unpacked<'_> {
     let mut crc = flate2::Crc::new();
     let mut fault = None;
     let mut buffer = vec![0; CHUNK];
-    let mut decoder = match open(Stream::new(input), codec) {
-        Ok(decoder) => decoder,
-        Err(_) => return Unpacked { bytes: Box::new(super::Memory(held)), total, crc: 0, fault: Some(Fault::Corrupt) },
+    let Ok(mut decoder) = open(Stream::new(input), codec) else {
+        return Unpacked { bytes: Box::new(super::Memory(held)), total, crc: 0, fault: Some(Fault::Corrupt) };
     };
     loop {
         let chunk = match decoder.read(&mut buffer) {
@@ -105,13 +104,14 @@ pub fn unpack(input: Input<'_>, codec: Codec) -> Unpacked<'_> {
 pub fn small(input: Input<'_>) -> Option<Vec<u8>> {
     let head = input.read(0, 2);
     let codec = if head.starts_with(&[0x1f]) { Codec::Gzip } else { Codec::Zlib };
-    let budget = Budget::new(&input.budget.limits);
+    let budget = input.budget;
     let mut bytes = Vec::new();
     let mut decoder = open(Stream::new(input), codec).ok()?;
     let mut buffer = vec![0; CHUNK];
     while let Ok(count @ 1..) = decoder.read(&mut buffer) {
         bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        if bytes.len() > budget.item_max() / 4 {
+        let spent = budget.spend(&budget.inflated, budget.limits.inflate_bytes_max, count as u64, "inflate_bytes_max");
+        if !spent || bytes.len() > budget.item_max() / 4 {
             break;
         }
     }

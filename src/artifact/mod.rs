@@ -38,6 +38,7 @@ pub trait Bytes: Send + Sync {
 
 /// What one inspection may use. Whatever is cut off is an issue in the report.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "every field is a maximum; configuration names them so")]
 pub struct Limits {
     /// Bytes read for inspection (hashing is not counted), members included.
     pub read_bytes_max: u64,

@@ -63,20 +63,20 @@ impl Json {
             Self::Text(text) => out.push_str(&serde_json::Value::from(text.as_str()).to_string()),
             Self::List(items) => {
                 out.push('[');
-                items.iter().for_each(|item| {
+                for item in items {
                     item.write(out);
                     out.push(',');
-                });
+                }
                 out.push(']');
             }
             Self::Map(members) => {
                 out.push('{');
-                members.iter().for_each(|(key, value)| {
+                for (key, value) in members {
                     out.push_str(&serde_json::Value::from(key.as_str()).to_string());
                     out.push(':');
                     value.write(out);
                     out.push(',');
-                });
+                }
                 out.push('}');
             }
         }

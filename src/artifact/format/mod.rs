@@ -175,9 +175,14 @@ fn dispatch(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'
 }
 
 fn claim(name: &str) -> Option<&'static (&'static str, &'static str, &'static [&'static str])> {
-    let file = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-    let extension = file.rsplit_once('.').map(|(_, extension)| extension)?;
+    let extension = extension(name);
     CLAIMS.iter().find(|(known, _, _)| *known == extension)
+}
+
+/// What follows the last dot of the file name, in lower case; empty when there is none.
+fn extension(name: &str) -> String {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.rsplit_once('.').map_or_else(String::new, |(_, extension)| extension.to_ascii_lowercase())
 }
 
 /// True when the name says that a pickle is what the file should be.

@@ -94,12 +94,11 @@ fn literal(text: &str, key: &str) -> Option<String> {
     let end = rest.char_indices().find(|(_, c)| {
         match (quote, c) {
             (Some(open), c) if open == *c => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(*c),
             (None, '(' | '[' | '{') => depth += 1,
             (None, ')' | ']' | '}') => depth -= 1,
             (None, ',') => return depth == 0,
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
         depth < 0
     });

@@ -1,6 +1,7 @@
 //! Pickles of every protocol, also with arrays between the opcodes, garbage after them, and
 //! further streams: found, executed on symbols, and told as facts.
 
+mod arguments;
 mod arrays;
 mod calls;
 mod findings;
@@ -40,8 +41,7 @@ const TORCH_PROTOCOL: i64 = 1001;
 pub fn identify(head: &Head<'_>) -> bool {
     match head.bytes {
         [0x80, 0..=5, next, ..] => opcodes::decode(*next).is_some(),
-        [0x80, 6..=255, ..] => false,
-        [] => false,
+        [0x80, 6..=255, ..] | [] => false,
         [first, ..] => opcodes::decode(*first).is_some() && makes_sense(head.input),
     }
 }
@@ -260,7 +260,7 @@ fn publish(inspection: &mut Inspection<'_>, mut findings: Findings, input: Input
             }
         }
     }
-    tell(inspection, findings);
+    tell(inspection, &findings);
 }
 
 fn take(findings: &mut Findings) -> Vec<(Nested, bool)> {
@@ -269,16 +269,15 @@ fn take(findings: &mut Findings) -> Vec<(Nested, bool)> {
 }
 
 fn inner(inspection: &mut Inspection<'_>, input: Input<'_>, expected: bool, depth: usize) {
+    if depth > NESTED_DEPTH_MAX {
+        inspection.issue("budget_exceeded", "pickles are nested too deeply; the inner ones were not looked at");
+        return;
+    }
     let head = input.read(0, 4);
     if matches!(head.as_slice(), [0x78, _, ..] | [0x1f, 0x8b, ..]) {
         if let Some(bytes) = crate::artifact::inflate::small(input) {
             let bytes = Memory(bytes);
-            inner(
-                inspection,
-                Input::new(&bytes, input.budget),
-                expected,
-                depth.saturating_add(1).min(NESTED_DEPTH_MAX),
-            );
+            inner(inspection, Input::new(&bytes, input.budget), expected, depth.saturating_add(1));
         }
         return;
     }
@@ -306,7 +305,7 @@ fn inner(inspection: &mut Inspection<'_>, input: Input<'_>, expected: bool, dept
     }
 }
 
-fn tell(inspection: &mut Inspection<'_>, findings: Findings) {
+fn tell(inspection: &mut Inspection<'_>, findings: &Findings) {
     inspection.raise("artifact.pickle.protocol", findings.protocol.into());
     inspection.add("artifact.pickle.streams", findings.streams);
     // What matters most first, so that the bound of a list cuts off the least.
@@ -332,7 +331,9 @@ fn tell(inspection: &mut Inspection<'_>, findings: Findings) {
         ("artifact.pickle.suspicious_arguments", &findings.suspicious),
         ("artifact.pickle.nested_loaders", &findings.loaders),
     ] {
-        items.iter().for_each(|item| inspection.list(list, item));
+        for item in items {
+            inspection.list(list, item);
+        }
     }
     findings.anomalies.iter().for_each(|anomaly| inspection.list("artifact.pickle.anomalies", anomaly));
     if findings.broken {

@@ -21,7 +21,7 @@ pub fn identify(head: &Head<'_>) -> bool {
     };
     let control = |byte: &u8| *byte < 9 || (14..32).contains(byte) && *byte != 27;
     let texts = valid && !head.bytes.iter().any(control);
-    texts && !(super::pickle::identify(head) && !is_known_text(head))
+    texts && (is_known_text(head) || !super::pickle::identify(head))
 }
 
 /// Names and beginnings that are no pickle of protocol 0, whatever the first letter would mean.
@@ -41,9 +41,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     let text = String::from_utf8_lossy(&bytes);
     let file = file_name(name);
     secrets::inspect(inspection, &text);
-    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let extension = super::extension(&file);
     let trimmed = text.trim_start();
-    match (file.as_str(), extension) {
+    match (file.as_str(), extension.as_str()) {
         (_, "py" | "pyi" | "pth") => {
             inspection.list("artifact.code_files", name);
             python::inspect(inspection, &text);
@@ -76,12 +76,12 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
 
 fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {
     let Some(json) = Json::parse(bytes) else {
-        if file.ends_with(".json") || file.ends_with(".ipynb") {
+        if matches!(super::extension(file).as_str(), "json" | "ipynb") {
             inspection.issue("malformed", "the file is no valid JSON, or nested too deeply");
         }
         return "text";
     };
-    if file.ends_with(".ipynb") {
+    if super::extension(file) == "ipynb" {
         inspection.list("artifact.code_files", name);
         for cell in json.get("cells").map(Json::items).unwrap_or_default() {
             let lines = cell.get("source").map(Json::items).unwrap_or_default();

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use minijinja::machinery::ast::{CallArg, Expr, Stmt};
 use minijinja::machinery::parse;
+use minijinja::syntax::SyntaxConfig;
 
 use crate::artifact::inspection::Inspection;
 use crate::event::Sha256;
@@ -128,7 +129,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
         return;
     }
     let plain = without_generation(text);
-    match parse(&plain, "chat_template", Default::default()) {
+    match parse(&plain, "chat_template", SyntaxConfig::default()) {
         Ok(tree) => {
             let mut walk = Walk { inspection, macros: Vec::new() };
             walk.declare(&tree);
@@ -191,7 +192,9 @@ impl Walk<'_, '_> {
     }
 
     fn statements(&mut self, statements: &[Stmt<'_>]) {
-        statements.iter().for_each(|statement| self.statement(statement));
+        for statement in statements {
+            self.statement(statement);
+        }
     }
 
     fn statement(&mut self, statement: &Stmt<'_>) {

@@ -27,6 +27,11 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes it")
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).expect("four bits");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 #[test]
 fn text_protocols_are_recognised_without_a_magic() {
     for sample in [
@@ -84,6 +89,11 @@ fn names_are_followed() {
         &[&pickle::global("builtins", "getattr"), &pickle::global("os", "path"), &pickle::long_text("os"), b"\x86R)R"],
     );
     assert!(!list(&report(&chain, "a.pkl"), CALLS).is_empty());
+    let path = pickle::reduce("pathlib", "PosixPath", &["lanner.txt"]);
+    let method =
+        [pickle::long_text("write_text"), b"\x86R".to_vec(), pickle::long_text("lanner"), b"\x85R".to_vec()].concat();
+    let write = pickle::whole(2, &[&pickle::global("builtins", "getattr"), &path, &method]);
+    holds(&write, "a.pkl", CALLS, "object.write_text");
 }
 
 #[test]
@@ -157,7 +167,7 @@ fn nested_pickles_are_found_however_they_are_written() {
     use base64::Engine as _;
     let payload = build::pickle_os_system();
     let base64 = base64::engine::general_purpose::STANDARD.encode(&payload);
-    let hexadecimal: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = hexadecimal(&payload);
     for body in [
         pickle::bytes(&payload),
         pickle::long_text(&base64),
@@ -344,4 +354,28 @@ fn files_beside_a_model_are_read() {
     assert_eq!(list(&found, "artifact.secrets"), ["aws_access_key@line 2"]);
     assert!(!format!("{found:?}").contains("QW7ZTX"));
     assert!(list(&report(b"AKIAIOSFODNN7EXAMPLE\n", "settings.txt"), "artifact.secrets").is_empty());
+}
+
+#[test]
+fn the_code_of_torchscript_is_no_python() {
+    let mut members = zip::torch(&build::pickle_benign());
+    members.push(zip::member("archive/constants.pkl", &build::pickle_benign()));
+    members.push(zip::member("archive/code/__torch__.py", b"import os\nclass M(Module):\n  pass\n"));
+    let plain = report(&zip::archive(&members), "scripted.pt");
+    assert_eq!(plain.format, "torchscript");
+    assert!(super::ALARMING.iter().all(|fact| !plain.facts.contains_key(*fact)), "{:?}", plain.facts);
+    members.push(zip::member("archive/code/hidden.py", &build::pickle_os_system()));
+    holds(&zip::archive(&members), "scripted.pt", CALLS, "os.system");
+}
+
+#[test]
+fn pickles_compressed_within_themselves_end() {
+    let mut bytes = build::pickle_os_system();
+    for _ in 0..3 {
+        bytes = pickle::whole(4, &[&pickle::bytes(&zlib(&bytes))]);
+    }
+    let report = report(&bytes, "a.pkl");
+    let told = list(&report, CALLS).contains(&"os.system".to_owned())
+        || report.issues.iter().any(|issue| issue.code == "budget_exceeded");
+    assert!(told, "{:?} {:?}", report.facts, report.issues);
 }

@@ -110,7 +110,7 @@ impl Machine<'_, '_> {
             return;
         }
         let mut texts = Vec::new();
-        for index in self.arena.reach(arguments, REACH).into_iter() {
+        for index in self.arena.reach(arguments, REACH) {
             match self.arena.get(Slot::Node(index)) {
                 Some(Node::Text(text)) => texts.push(text.to_string()),
                 Some(Node::Bytes { head, .. }) if head.iter().all(|byte| byte.is_ascii() && *byte != 0) => {

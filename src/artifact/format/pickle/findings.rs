@@ -32,6 +32,7 @@ pub enum Nested {
 
 /// What the streams of one pickle would do.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each told on its own")]
 pub struct Findings {
     pub imports: Vec<Import>,
     by_name: HashMap<String, u32>,
@@ -149,7 +150,9 @@ impl Findings {
             (&mut self.loaders, other.loaders),
             (&mut self.errors, other.errors),
         ] {
-            theirs.into_iter().for_each(|item| Self::keep(mine, item));
+            for item in theirs {
+                Self::keep(mine, item);
+            }
         }
         other.nested.into_iter().for_each(|nested| self.nest(nested, false));
         other.expected.into_iter().for_each(|nested| self.nest(nested, true));

@@ -11,6 +11,53 @@ use super::value::{Node, Slot};
 /// Longest text that is computed.
 const COMPUTED_MAX: usize = 64 << 10;
 
+/// Methods of vetted classes that run code, touch files or deserialise, reached by `getattr`.
+const METHODS: &[&str] = &[
+    "write_text",
+    "write_bytes",
+    "read_text",
+    "read_bytes",
+    "open",
+    "touch",
+    "unlink",
+    "rmdir",
+    "mkdir",
+    "rename",
+    "replace_file",
+    "chmod",
+    "symlink_to",
+    "hardlink_to",
+    "link_to",
+    "tofile",
+    "fromfile",
+    "dump",
+    "dumps",
+    "eval",
+    "query",
+    "to_pickle",
+    "to_csv",
+    "to_json",
+    "to_parquet",
+    "to_sql",
+    "to_hdf",
+    "to_excel",
+    "save",
+    "save_model",
+    "load",
+    "loads",
+    "load_model",
+    "system",
+    "popen",
+    "exec",
+    "from_file",
+    "read_pickle",
+    "load_state_dict_from_url",
+    "cmdloop",
+    "run",
+    "runcode",
+    "connect",
+];
+
 /// The result of calling a global, where it is a text, bytes or another global.
 pub fn evaluate(machine: &mut Machine<'_, '_>, full: &str, arguments: Slot) -> Option<Slot> {
     let items = machine.tuple(arguments);
@@ -104,11 +151,12 @@ fn attribute_of(machine: &mut Machine<'_, '_>, object: Slot, attribute: Slot) ->
         let name = if import.name == "*" { attribute } else { format!("{}.{attribute}", import.name) };
         // A method or a member of a vetted class is vetted unless it walks somewhere else.
         let tier = judge(&import.module, &name);
-        let vetted = import.tier == Tier::Allowed && tier != Tier::Dangerous;
+        let method = name.rsplit('.').next().is_some_and(|method| METHODS.contains(&method));
+        let vetted = import.tier == Tier::Allowed && tier != Tier::Dangerous && !method;
         return if vetted { object_of(machine, object) } else { machine.import(&import.module, &name) };
     }
     let dunder = attribute.split('.').any(|part| part.starts_with("__") && part.ends_with("__") && part.len() > 4);
-    if dunder {
+    if dunder || METHODS.contains(&attribute.as_str()) {
         return machine.import("object", &attribute);
     }
     let arguments = machine.arena.text(&attribute);

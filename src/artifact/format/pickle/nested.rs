@@ -23,8 +23,7 @@ pub fn may_be_pickle(head: &[u8], len: u64) -> bool {
             let _ = protocol;
             decode(*next).is_some_and(|(op, _)| op != Op::Stop)
         }
-        [b'c' | b'i', rest @ ..] => imports(rest),
-        [b'(', b'c' | b'i', rest @ ..] => imports(rest),
+        [b'c' | b'i', rest @ ..] | [b'(', b'c' | b'i', rest @ ..] => imports(rest),
         [b'(' | b']' | b'}', b'l' | b'd' | b'p' | b'q' | b't', ..] => true,
         // zlib and gzip: tried by whoever looks at the candidate.
         [0x78, flag, ..] => len > 16 && (0x7800_u32 + u32::from(*flag)).is_multiple_of(31),

@@ -73,12 +73,11 @@ impl<'a> Reader<'a> {
     /// A line without its newline, at most `max` bytes long.
     pub fn line(&mut self, max: usize) -> Option<Vec<u8>> {
         let found = memchr::memchr(b'\n', self.buffered());
-        let end = match found {
-            Some(end) => end,
-            None => {
-                self.fill(max.saturating_add(1).max(BUFFER));
-                memchr::memchr(b'\n', self.buffered())?
-            }
+        let end = if let Some(end) = found {
+            end
+        } else {
+            self.fill(max.saturating_add(1).max(BUFFER));
+            memchr::memchr(b'\n', self.buffered())?
         };
         let line = self.buffered().get(..end)?.to_vec();
         self.position = self.position.saturating_add(end as u64).saturating_add(1);

@@ -143,7 +143,7 @@ impl Arena {
         }
     }
 
-    /// Entries of the memo: what MEMOIZE uses as its index.
+    /// Entries of the memo: what `MEMOIZE` uses as its index.
     pub fn memo_len(&self) -> u64 {
         (self.dense.len() as u64).saturating_add(self.sparse.len() as u64)
     }

@@ -37,10 +37,10 @@ fn walk(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
                 inspection.list("artifact.remote_code", format!("_target_:{target}"));
             }
             "trust_remote_code" if *value == Json::Bool(true) => {
-                inspection.list("artifact.remote_code", "trust_remote_code")
+                inspection.list("artifact.remote_code", "trust_remote_code");
             }
             "class_name" if value.as_text() == Some("Lambda") => {
-                inspection.list("artifact.remote_code", "keras_lambda")
+                inspection.list("artifact.remote_code", "keras_lambda");
             }
             "module" => keras_module(inspection, value),
             _ => walk(inspection, value, depth.saturating_add(1)),
@@ -113,7 +113,7 @@ fn tokenizer(inspection: &mut Inspection<'_>, json: &Json) {
     inspection.set("artifact.tokenizer.tokens", tokens.len());
     let mut text = String::new();
     for (id, token) in &tokens {
-        text.push_str(&format!("{id}\t{token}\n"));
+        text.extend([id.to_string().as_str(), "\t", token, "\n"]);
     }
     inspection.set("artifact.tokenizer.digest", Sha256::of(text.as_bytes()).to_string());
     let mut pipeline = String::new();

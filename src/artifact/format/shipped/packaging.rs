@@ -78,7 +78,9 @@ fn environment(inspection: &mut Inspection<'_>, node: &Node, depth: u32) {
     match &node.data {
         Data::Text(line) => requirement(inspection, line),
         Data::List(items) if depth < DEPTH_MAX => {
-            items.iter().for_each(|item| environment(inspection, item, depth.saturating_add(1)))
+            for item in items {
+                environment(inspection, item, depth.saturating_add(1));
+            }
         }
         Data::Map(members) if depth < DEPTH_MAX => {
             for (key, value) in members {

@@ -183,10 +183,11 @@ fn entry(input: Input<'_>, raw: &Raw<'_>, name: &[u8], extra: &[u8], shift: u64,
         name_differs: present && local_name != name,
         size_differs: differs || !present,
     });
-    if present && local_raw.u16(8) != raw.u16(10) {
-        if let Some(last) = archive.entries.last_mut() {
-            last.size_differs = true;
-        }
+    if present
+        && local_raw.u16(8) != raw.u16(10)
+        && let Some(last) = archive.entries.last_mut()
+    {
+        last.size_differs = true;
     }
 }
 

@@ -8,7 +8,7 @@ use crate::artifact::inspection::Inspection;
 /// The format by the names of the members.
 pub fn format(entries: &[Entry]) -> &'static str {
     let file = |wanted: &str| entries.iter().any(|entry| entry.name.rsplit('/').next() == Some(wanted));
-    let npy = |entry: &&Entry| entry.name.ends_with(".npy");
+    let npy = |entry: &&Entry| format::extension(&entry.name) == "npy";
     if file("constants.pkl") && entries.iter().any(|entry| entry.name.contains("/code/")) {
         "torchscript"
     } else if file("data.pkl") {
@@ -46,11 +46,18 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
         return;
     }
     let head = input.read(0, 16);
+    // TorchScript's code is compiled by its own interpreter, not by Python.
+    if format == "torchscript" && format::extension(name) == "py" {
+        if format::pickle::may_be_pickle(&head, input.len()) && format::pickle::attempt(inspection, input) {
+            inspection.add("artifact.pickle.nested", 1);
+        }
+        return;
+    }
     if format::executable::kind(&head).is_some_and(|kind| kind == "script") {
         format::executable::look(inspection, &head, 0);
     }
     let found = format::inspect_member(inspection, input, name);
-    let source = name.ends_with(".py") || found == "python";
+    let source = format::extension(name) == "py" || found == "python";
     if source && format != "torchscript" {
         inspection.list("artifact.code_files", name);
     }

@@ -17,12 +17,12 @@ pub fn bytes(bytes: &[u8]) -> Vec<u8> {
     [b"B".as_slice(), &length.to_le_bytes(), bytes].concat()
 }
 
-/// GLOBAL.
+/// `GLOBAL`.
 pub fn global(module: &str, name: &str) -> Vec<u8> {
     format!("c{module}\n{name}\n").into_bytes()
 }
 
-/// STACK_GLOBAL with literal operands.
+/// `STACK_GLOBAL` with literal operands.
 pub fn stack_global(module: &str, name: &str) -> Vec<u8> {
     [text(module), text(name), vec![0x93]].concat()
 }
@@ -43,7 +43,7 @@ pub fn call(module: &str, name: &str, arguments: &[&str]) -> Vec<u8> {
     whole(2, &[&reduce(module, name, arguments)])
 }
 
-/// The same by STACK_GLOBAL in protocol 4.
+/// The same by `STACK_GLOBAL` in protocol 4.
 pub fn stack_call(module: &str, name: &str, arguments: &[&str]) -> Vec<u8> {
     let arguments: Vec<u8> = arguments.iter().flat_map(|argument| long_text(argument)).collect();
     whole(4, &[&stack_global(module, name), b"(", &arguments, b"tR"])
