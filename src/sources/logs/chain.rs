@@ -53,6 +53,10 @@ impl Sibling {
     fn age(&self) -> Age {
         Age::of(&self.metadata, is_gzip(&self.path))
     }
+
+    fn inode(&self) -> (u64, u64) {
+        (self.metadata.dev(), self.metadata.ino())
+    }
 }
 
 /// Finds the file of a position, be it at the path or rotated away, and all that came after it.
@@ -72,7 +76,10 @@ pub fn resume(path: &Path, position: &Position) -> Chain {
     if let Some((segment, age)) = found {
         let inode = (segment.dev, segment.inode);
         parts.push_back(segment);
-        parts.extend(newer(path, age, inode, position));
+        // What lay at the path may have been rotated since it was opened.
+        let at_path = current.as_ref().map(|(_, metadata)| (metadata.dev(), metadata.ino()));
+        let newer = newer(path, age, inode, position);
+        parts.extend(newer.into_iter().filter(|part| Some((part.dev, part.inode)) != at_path));
     }
     parts.extend(current.and_then(|(file, _)| Segment::raw(file, 0).ok()));
     Chain { parts, lost }
@@ -81,9 +88,14 @@ pub fn resume(path: &Path, position: &Position) -> Chain {
 /// The older part that a position speaks of, from there on, with its time.
 pub fn older(path: &Path, position: &Position) -> Option<(Segment, Age)> {
     let siblings = siblings(path);
-    for sibling in siblings.iter().filter(|sibling| !is_gzip(&sibling.path)) {
-        // Its inode may differ: a copy is as good.
-        if position.fits(&sibling.file).unwrap_or(false) {
+    // A copy is as good as the file itself, but only if there is something to know it by.
+    let known = position.offset > 0;
+    for copy in [false, true] {
+        let raw = siblings.iter().filter(|sibling| !is_gzip(&sibling.path));
+        for sibling in raw.filter(|sibling| if copy { known } else { position.same_inode(&sibling.metadata) }) {
+            if !position.fits(&sibling.file).unwrap_or(false) {
+                continue;
+            }
             let file = sibling.file.try_clone().ok()?;
             return Some((Segment::raw(file, position.offset).ok()?, sibling.age()));
         }
@@ -124,9 +136,20 @@ pub fn newer(path: &Path, after: Age, inode: (u64, u64), read: &Position) -> Vec
 
 /// Older parts beside a log, oldest first.
 fn siblings(path: &Path) -> Vec<Sibling> {
+    // A rotation that goes on meanwhile moves names under the eyes of the listing, so that it can
+    // miss one: what two listings miss is not there.
+    let mut siblings = list(path);
+    siblings.extend(list(path));
+    siblings.sort_by_key(Sibling::inode);
+    siblings.dedup_by_key(|sibling| sibling.inode());
+    siblings.sort_by_key(Sibling::age);
+    siblings
+}
+
+fn list(path: &Path) -> Vec<Sibling> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut siblings: Vec<Sibling> = entries
+    entries
         .filter_map(Result::ok)
         .filter(|entry| is_rotated_from(&entry.file_name(), name))
         .filter_map(|entry| {
@@ -135,9 +158,7 @@ fn siblings(path: &Path) -> Vec<Sibling> {
             Some(Sibling { path, file, metadata })
         })
         .take(SIBLINGS_MAX)
-        .collect();
-    siblings.sort_by_key(Sibling::age);
-    siblings
+        .collect()
 }
 
 fn is_gzip(path: &Path) -> bool {

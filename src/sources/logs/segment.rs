@@ -20,6 +20,8 @@ pub struct Segment {
     head: Print,
     /// The last bytes before `offset`.
     recent: Vec<u8>,
+    /// Time of the last write before the last look.
+    modified: (i64, i64),
 }
 
 enum Source {
@@ -56,7 +58,15 @@ impl Segment {
         let metadata = file.metadata()?;
         let recent = guard_before(&file, offset)?;
         let head = Print::of(&head(&file)?);
-        Ok(Self { dev: metadata.dev(), inode: metadata.ino(), bytes: Source::Raw(file), offset, head, recent })
+        Ok(Self {
+            dev: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: Source::Raw(file),
+            offset,
+            head,
+            recent,
+            modified: (0, 0),
+        })
     }
 
     /// A compressed file, whole.
@@ -68,6 +78,7 @@ impl Segment {
             offset: 0,
             head: Print::of(&[]),
             recent: Vec::new(),
+            modified: (0, 0),
         }
     }
 
@@ -100,15 +111,21 @@ impl Segment {
         let read = match &mut self.bytes {
             Source::Gzip(inflated) => fill(inflated, buffer)?,
             Source::Raw(file) => {
-                let size = file.metadata()?.len();
+                let metadata = file.metadata()?;
+                let size = metadata.len();
                 if size < self.offset {
                     return Ok(Look::Truncated);
                 }
-                if size == self.offset {
+                let modified = (metadata.mtime(), metadata.mtime_nsec());
+                if size == self.offset && self.modified == modified {
                     return Ok(Look::End);
                 }
                 if guard_before(file, self.offset)? != self.recent {
                     return Ok(Look::Truncated);
+                }
+                self.modified = modified;
+                if size == self.offset {
+                    return Ok(Look::End);
                 }
                 if self.head.length < HEAD_BYTES as u64 {
                     self.head = Print::of(&head(file)?);
