@@ -5,6 +5,7 @@ mod kill;
 mod logs;
 mod outage;
 mod registry;
+mod scanning;
 mod servers;
 mod storm;
 mod verbs;

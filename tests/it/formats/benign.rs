@@ -19,12 +19,17 @@ pub fn python() -> PathBuf {
     python
 }
 
+/// Has the real libraries write their files into a folder.
+pub fn write(folder: &Path) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/benign.py");
+    let status = Command::new(python()).arg(script).arg(folder).status().expect("the peers' Python starts");
+    assert!(status.success(), "the benign files could not be written");
+}
+
 #[test]
 fn what_real_libraries_write_raises_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/benign.py");
-    let status = Command::new(python()).arg(script).arg(folder.path()).status().expect("the peers' Python starts");
-    assert!(status.success(), "the benign files could not be written");
+    write(folder.path());
     let mut count = 0;
     let mut alarms = Vec::new();
     for entry in walkdir::WalkDir::new(folder.path()) {

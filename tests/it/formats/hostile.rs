@@ -56,6 +56,35 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// What unfolds, nests or lies: small files that ask for much memory.
+pub fn bombs() -> Vec<(&'static str, Vec<u8>)> {
+    let zeros = vec![0; 1 << 20];
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..512 {
+        encoder.write_all(&zeros).expect("memory takes it");
+    }
+    let mut nested = build::pickle_benign();
+    for _ in 0..20 {
+        nested = zip::archive(&[zip::member("inner.zip", &nested)]);
+    }
+    let wide: Vec<_> = (0..2000).map(|_| zip::member("archive/data.pkl", &zeros[..64])).collect();
+    let tail = pickle::reduce("os", "system", &["echo lanner"]);
+    let long = |filler: Vec<u8>| pickle::whole(4, &[&filler, &tail]);
+    vec![
+        ("model.pkl.gz", encoder.finish().expect("memory takes it")),
+        ("nested.zip", nested),
+        ("wide.pt", zip::archive(&wide)),
+        ("marks.pkl", long(b"(".repeat(4_000_000))),
+        ("lists.pkl", long(b"]".repeat(4_000_000))),
+        ("tuples.pkl", long([b"N".to_vec(), b"\x85".repeat(4_000_000)].concat())),
+        ("memo.pkl", long(b"N\x94".repeat(3_000_000))),
+        ("doubling.pkl", long([b"N".to_vec(), b"2\x86".repeat(60)].concat())),
+        ("lies.pkl", b"\x80\x04\x8e\0\0\0\0\x02\0\0\0rest.".to_vec()),
+        ("lies.gguf", b"GGUF\x03\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x02\0\0\0".to_vec()),
+        ("lies.safetensors", [(1_u64 << 33).to_le_bytes().as_slice(), b"{}"].concat()),
+    ]
+}
+
 #[test]
 fn every_truncation_is_survived_and_told() {
     for (name, bytes) in samples() {

@@ -3,11 +3,11 @@
 
 pub mod build;
 
-mod benign;
-mod bypasses;
+pub mod benign;
+pub mod bypasses;
 mod classes;
 mod comparison;
-mod hostile;
+pub mod hostile;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};
 use lanner::event::{FieldType, Value};
