@@ -13,11 +13,10 @@ mod inspection;
 
 use std::io;
 
-use serde::{Deserialize, Serialize};
-
-use crate::event::{Fields, Sha256};
+use crate::event::Sha256;
 
 pub use diff::{Delta, Version, diff};
+pub use crate::event::report::{Issue, Report, Segment};
 pub use facts::fields;
 pub use hash::hash;
 pub use input::{FileBytes, Memory};
@@ -70,61 +69,10 @@ impl Default for Limits {
     }
 }
 
-/// Why an inspection is not complete, or what about the bytes is broken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Issue {
-    /// Closed set, for example `truncated`, `budget_exceeded`, `malformed`.
-    pub code: String,
-    /// What a person needs: the place and the remedy.
-    pub detail: String,
-    /// Path inside containers, `archive/data.pkl`; empty for the artifact itself.
-    pub member: String,
-}
-
-/// A named stretch of bytes whose own digest makes a diff worth reading: a tensor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Segment {
-    pub name: String,
-    /// Data type as the format names it, for example `F32`.
-    pub dtype: String,
-    pub shape: Vec<u64>,
-    /// First byte and the byte after the last.
-    pub start: u64,
-    pub end: u64,
-    /// BLAKE3 of the bytes in hexadecimal, once hashed.
-    pub digest: Option<String>,
-}
-
 /// Digest of all bytes, and of each segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hashed {
     pub sha256: Sha256,
     pub size: u64,
     pub segments: Vec<Segment>,
-}
-
-/// What one inspection found.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Report {
-    /// Name of the format, one of [`facts::FORMATS`].
-    pub format: String,
-    /// Facts by declared field; see [`facts`].
-    #[serde(with = "flat")]
-    pub facts: Fields,
-    pub issues: Vec<Issue>,
-}
-
-/// Facts as one flat JSON object.
-mod flat {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::event::{Fields, value};
-
-    pub fn serialize<S: Serializer>(facts: &Fields, serializer: S) -> Result<S::Ok, S::Error> {
-        value::to_json(facts).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fields, D::Error> {
-        serde_json::Value::deserialize(deserializer).map(value::from_json)
-    }
 }

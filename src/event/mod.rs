@@ -9,6 +9,8 @@ pub mod digest;
 pub mod field;
 pub mod kind;
 pub mod place;
+pub mod record;
+pub mod report;
 pub mod subject;
 pub mod value;
 
@@ -21,6 +23,8 @@ pub use digest::Sha256;
 pub use field::{Field, FieldType};
 pub use kind::EventKind;
 pub use place::Place;
+pub use record::{Checkpoint, RecordKind};
+pub use report::{Issue, Report, Segment};
 pub use subject::Subject;
 pub use value::{Fields, Value};
 

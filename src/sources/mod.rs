@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::artifact::Bytes;
 use crate::event::{ArtifactRef, Fields, Place, Subject};
 
+pub use crate::event::record::{Checkpoint, RecordKind};
+
 /// One kind of source, as a configuration names it.
 pub struct SourceKind {
     pub name: &'static str,
@@ -106,18 +108,6 @@ pub struct Record {
     pub hint: Hint,
 }
 
-/// What kind of thing a record describes; it decides how a change is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RecordKind {
-    /// Bytes at a path.
-    Artifact,
-    /// Bytes that belong to a registered model version: they must never change.
-    VersionArtifact,
-    Model,
-    ModelVersion,
-}
-
 /// What made the source look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -149,15 +139,6 @@ pub struct Line {
     /// Declared fields: path, stream, and those of a JSON line.
     pub attributes: Fields,
     pub checkpoint: Checkpoint,
-}
-
-/// How far something was read; committed with the events that it led to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// Unique within the source.
-    pub key: String,
-    /// The source's own, opaque to everybody else. `null` forgets the checkpoint.
-    pub position: serde_json::Value,
 }
 
 /// What a source is given to run with.

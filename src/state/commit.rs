@@ -4,8 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::{Blob, State, StateError, inventory};
-use crate::event::{Alert, Fields, Sha256, value};
-use crate::sources::{Checkpoint, RecordKind};
+use crate::event::{Alert, Checkpoint, Fields, RecordKind, Sha256, value};
 
 /// All that one observation led to, with the change of state that it earns.
 #[derive(Debug, Clone, Default)]

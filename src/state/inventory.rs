@@ -4,8 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{State, StateError};
-use crate::artifact::{Report, Segment};
-use crate::event::{Fields, Sha256, value};
+use crate::event::{Fields, Report, Segment, Sha256, value};
 
 /// Version of the inspection: raise it when formats or facts change, so that known bytes are
 /// looked at again when they are next seen.

@@ -16,11 +16,7 @@ const FLOORS: [&[&str]; 7] = [
     &["cli"],
 ];
 /// What one room may use beside the floors under it, each with its reason.
-const NEIGHBOURS: [(&str, &str, &str); 3] = [
-    ("state", "artifact", "stores reports and segments as they are"),
-    ("state", "sources", "stores records and checkpoints, which are plain data"),
-    ("base", "base", "a floor uses itself"),
-];
+const NEIGHBOURS: [(&str, &str, &str); 1] = [("base", "base", "a floor uses itself")];
 
 fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = walkdir(&Path::new(ROOT).join(folder));
