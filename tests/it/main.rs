@@ -1,4 +1,11 @@
 //! All tests of the project in one binary: what is under test is the library and the program.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::string_slice,
+    clippy::float_cmp,
+    clippy::print_stdout,
+    reason = "tests read, slice and compare what they wrote themselves, and may print what they measured"
+)]
 
 mod end_to_end;
 mod formats;
