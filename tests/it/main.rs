@@ -7,11 +7,13 @@
     reason = "tests read, slice and compare what they wrote themselves, and may print what they measured"
 )]
 
+mod config;
 mod end_to_end;
 mod formats;
 mod packaging;
 mod peers;
 mod rules;
+mod sinks;
 mod sources;
 mod state;
 mod support;
