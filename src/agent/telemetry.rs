@@ -3,12 +3,15 @@
 //! Alerts do not go this way: the SDK's batches drop what they cannot hold. The numbers are those of
 //! the Prometheus registry, read at each interval, so that nothing is counted twice.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
@@ -16,12 +19,16 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::Registry;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
+use tokio_util::context::TokioContext;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::base::http;
 use crate::base::log::Extra;
 use crate::config::raw;
+
+/// One export.
+const EXPORT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Exporters at work; shut them down before the program ends.
 pub struct Telemetry {
@@ -41,7 +48,7 @@ impl Telemetry {
         let Some(endpoint) = &settings.endpoint else { return Ok(None) };
         let base = endpoint.trim_end_matches('/');
         let told = |what: &str, error: &dyn std::fmt::Display| format!("telemetry cannot export {what}: {error}");
-        let client = http::client(&http::Options::default()).map_err(|error| told("anything", &error))?;
+        let client = OnRuntime::new().map_err(|error| told("anything", &error))?;
         let spans = SpanExporter::builder()
             .with_http()
             .with_http_client(client.clone())
@@ -57,7 +64,7 @@ impl Telemetry {
         let tracer = SdkTracerProvider::builder().with_batch_exporter(spans).with_resource(resource()).build();
         let logger = SdkLoggerProvider::builder().with_batch_exporter(logs).with_resource(resource()).build();
         let scope = InstrumentationScope::builder("lanner").with_version(env!("CARGO_PKG_VERSION")).build();
-        let traced = tracing_opentelemetry::layer().with_tracer(tracer.tracer_with_scope(scope));
+        let traced = tracing_opentelemetry::layer().with_location(false).with_threads(false).with_tracer(tracer.tracer_with_scope(scope));
         let layers: Vec<Extra> = vec![
             // Exporters log about themselves: exporting that would never end.
             ours(traced.boxed()),
@@ -72,7 +79,7 @@ impl Telemetry {
     /// # Errors
     /// When the exporter cannot be made.
     pub fn export(&mut self, registry: &Registry) -> Result<(), String> {
-        let client = http::client(&http::Options::default())?;
+        let client = OnRuntime::new()?;
         let exporter = MetricExporter::builder()
             .with_http()
             .with_http_client(client)
@@ -99,6 +106,36 @@ impl Telemetry {
         for error in results.into_iter().filter_map(Result::err) {
             tracing::debug!(%error, "telemetry could not send all that was left");
         }
+    }
+}
+
+/// A client for the exporters, which run on threads of their own: there, without the runtime's
+/// context, sending would panic.
+#[derive(Debug, Clone)]
+struct OnRuntime {
+    client: reqwest::Client,
+    runtime: tokio::runtime::Handle,
+}
+
+impl OnRuntime {
+    /// To be called on the runtime that is to do the work.
+    fn new() -> Result<Self, String> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
+        let options = http::Options { timeout: Some(EXPORT_WITHIN), ..http::Options::default() };
+        Ok(Self { client: http::client(&options)?, runtime })
+    }
+}
+
+impl HttpClient for OnRuntime {
+    fn send_bytes<'client, 'sent>(
+        &'client self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'sent>>
+    where
+        'client: 'sent,
+        Self: 'sent,
+    {
+        Box::pin(TokioContext::new(self.client.send_bytes(request), self.runtime.clone()))
     }
 }
 

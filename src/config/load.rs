@@ -95,6 +95,16 @@ pub fn load(file: &str, text: &str) -> Result<(Config, Places), Vec<Problem>> {
     let mut value = match documents.as_slice() {
         [] => Value::Object(serde_json::Map::new()),
         [node] if node.data == Data::Null => Value::Object(serde_json::Map::new()),
+        [node] if node.as_map().is_none() => {
+            let message = format!("a configuration is a mapping, this is {}", node.kind());
+            return Err(vec![Problem {
+                file: file.to_owned(),
+                line: node.line,
+                setting: String::new(),
+                message,
+                hint: Some("begin with a setting, for example `sources:`".to_owned()),
+            }]);
+        }
         [node] => {
             places.root = Some(node.clone());
             node.to_json()
@@ -140,7 +150,22 @@ fn explain(places: &Places, setting: &str, message: &str) -> Problem {
         let field = words.first().map_or("", String::as_str);
         return places.problem(setting, format!("`{field}` is missing"), Some(format!("add `{field}:` here")));
     }
-    places.problem(setting, message, None)
+    places.problem(setting, plainly(message), None)
+}
+
+/// serde's names of types in a user's words.
+fn plainly(message: &str) -> String {
+    let (found, wanted) = message.split_once("expected ").unwrap_or((message, ""));
+    let plain = match wanted {
+        "a sequence" => "a list",
+        "a string" => "a text",
+        "a boolean" => "true or false",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        _ if wanted.starts_with("struct ") => "a mapping",
+        _ => return message.to_owned(),
+    };
+    format!("{found}expected {plain}")
 }
 
 /// Takes the mistake out, so that the next one shows; false when that is not possible.

@@ -7,6 +7,8 @@
     reason = "tests read, slice and compare what they wrote themselves, and may print what they measured"
 )]
 
+mod alerts;
+mod base;
 mod config;
 mod end_to_end;
 mod formats;
