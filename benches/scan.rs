@@ -3,6 +3,13 @@
 //! `cargo bench --bench scan [-- BYTES]`; the file is 2 GiB of safetensors unless told otherwise.
 //! CPU seconds are the kernel's own account, in ticks of 10 ms.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    reason = "a benchmark prints ratios, and reads what the kernel says of its own child"
+)]
+
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -24,7 +31,7 @@ struct Run {
 }
 
 fn main() {
-    let bytes = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(2_u64 << 30);
+    let bytes = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(2_u64 << 30);
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let path = directory.path().join("model.safetensors");
     make(&path, bytes).expect("there is space for the file");

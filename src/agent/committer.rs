@@ -78,6 +78,7 @@ impl Committer {
 
     /// Commits; on a full disk or a busy database it waits and tries again, for as long as it takes:
     /// letting go would lose what was decided.
+    #[tracing::instrument(name = "commit", skip_all, fields(commits = commits.len()))]
     async fn commit(&self, commits: Vec<Commit>) -> Committed {
         let commits = std::sync::Arc::new(commits);
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10), 7);

@@ -44,6 +44,7 @@ impl Examiner {
     }
 
     /// Digest and facts of an artifact. Bytes seen before are hashed, not inspected.
+    #[tracing::instrument(name = "examine", skip_all, fields(source = %artifact.store))]
     pub async fn examine(&self, store: &dyn Store, artifact: &ArtifactRef) -> Result<Blob, ExamineError> {
         let _permit = self.permits.acquire().await.map_err(|_| ExamineError::Again("the agent is stopping".into()))?;
         let opened = store.open(artifact).await.map_err(|error| judge(&error))?;

@@ -106,7 +106,7 @@ async fn readyz(State(pages): State<Pages>, Query(query): Query<Verbose>) -> Res
         for check in pages.readiness.checks() {
             let mark = if check.ready { '+' } else { '-' };
             let detail = if check.detail.is_empty() { "ok" } else { &check.detail };
-            text.push_str(&format!("[{mark}] {}: {detail}\n", check.name));
+            text.extend([format!("[{mark}] {}: {detail}\n", check.name)]);
         }
     }
     text.push_str(if ready { "ready\n" } else { "not ready\n" });

@@ -11,8 +11,10 @@ use crate::sources;
 
 /// One rule file; a larger one is none.
 const RULE_BYTES_MAX: u64 = 1 << 20;
-/// Rule files in all directories.
+/// Rule files under one path.
 const RULE_FILES_MAX: usize = 20_000;
+/// Folders in folders.
+const RULE_DEPTH_MAX: usize = 32;
 
 /// Why rules could not be put in force.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,8 @@ pub enum RulesError {
     Unreadable { path: String, cause: std::io::Error },
     #[error("more than {RULE_FILES_MAX} rule files under `{path}`")]
     TooMany { path: String },
+    #[error("there is no rule file (*.yml) under `{path}`")]
+    None { path: String },
     #[error("{} problem(s) in the rules", .0.len())]
     Invalid(Vec<Diagnostic>),
 }
@@ -29,7 +33,7 @@ impl RulesError {
     /// Everything that a person needs to mend it.
     pub fn explain(&self) -> String {
         match self {
-            Self::Unreadable { .. } | Self::TooMany { .. } => self.to_string(),
+            Self::Unreadable { .. } | Self::TooMany { .. } | Self::None { .. } => self.to_string(),
             Self::Invalid(diagnostics) => {
                 diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
             }
@@ -59,23 +63,31 @@ pub fn load(rules: &raw::Rules) -> Result<RuleSet, RulesError> {
     Ok(set.without(&rules.disabled))
 }
 
-/// A rule file, or all `.yml` and `.yaml` files under a directory.
+/// The rules at paths that a person named, else those that are built in.
+pub fn named_or_shipped(paths: &[PathBuf]) -> Result<Vec<detect::Source>, RulesError> {
+    if paths.is_empty() {
+        return Ok(detect::shipped::sources());
+    }
+    let read: Vec<_> = paths.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+    Ok(read.into_iter().flatten().collect())
+}
+
+/// A rule file, or all `.yml` and `.yaml` files under a directory, in the order of their names.
 pub fn read(path: &Path) -> Result<Vec<detect::Source>, RulesError> {
     let unreadable = |path: &Path, cause| RulesError::Unreadable { path: path.display().to_string(), cause };
     let mut files: Vec<PathBuf> = Vec::new();
-    for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
+    let walk = walkdir::WalkDir::new(path).follow_links(true).max_depth(RULE_DEPTH_MAX).sort_by_file_name();
+    for entry in walk {
         let entry = entry.map_err(|error| unreadable(path, error.into()))?;
-        let name = entry.path();
-        let rule = name.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
-        // Files behind `..data` of a mounted ConfigMap are seen once, under their own names.
-        let hidden = name.components().any(|part| part.as_os_str().to_string_lossy().starts_with("..2")
-            || part.as_os_str() == "..data");
-        if entry.file_type().is_file() && (rule || entry.depth() == 0) && !hidden {
-            files.push(name.to_owned());
+        if entry.file_type().is_file() && (entry.depth() == 0 || is_rule(entry.path())) {
+            files.push(entry.into_path());
         }
         if files.len() > RULE_FILES_MAX {
             return Err(RulesError::TooMany { path: path.display().to_string() });
         }
+    }
+    if files.is_empty() {
+        return Err(RulesError::None { path: path.display().to_string() });
     }
     files
         .into_iter()
@@ -84,4 +96,11 @@ pub fn read(path: &Path) -> Result<Vec<detect::Source>, RulesError> {
             Ok(detect::Source::new(file.display().to_string(), text))
         })
         .collect()
+}
+
+/// By its extension. Files behind `..data` of a mounted ConfigMap are seen once, under their own names.
+fn is_rule(path: &Path) -> bool {
+    let hidden = |part: &str| part.starts_with("..2") || part == "..data";
+    path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml")
+        && !path.components().any(|part| hidden(&part.as_os_str().to_string_lossy()))
 }

@@ -72,7 +72,7 @@ impl Telemetry {
     /// # Errors
     /// When the exporter cannot be made.
     pub fn export(&mut self, registry: &Registry) -> Result<(), String> {
-        let client = http::client(&http::Options::default()).map_err(|error| error.to_string())?;
+        let client = http::client(&http::Options::default())?;
         let exporter = MetricExporter::builder()
             .with_http()
             .with_http_client(client)

@@ -39,20 +39,20 @@ pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
     let mut events = Vec::new();
     if !look.first_listing {
         let action = if old.is_some() { "modified" } else { "created" };
-        events.push(event(origin, look, EventKind::ArtifactChange, action, change_fields(look, old)));
+        events.push(event(origin, look, EventKind::ArtifactChange, action, &change_fields(look, old)));
     }
     if let (RecordKind::VersionArtifact, Some(old)) = (look.record.kind, old) {
         let first = look.before.and_then(|before| before.first_digest);
         let action = if first == Some(digest) { "artifact.restored" } else { "artifact.tampered" };
-        events.push(event(origin, look, EventKind::ModelRegistry, action, change_fields(look, Some(old))));
+        events.push(event(origin, look, EventKind::ModelRegistry, action, &change_fields(look, Some(old))));
     }
-    events.push(event(origin, look, EventKind::ArtifactScan, "inspected", look.blob.report.facts.clone()));
+    events.push(event(origin, look, EventKind::ArtifactScan, "inspected", &look.blob.report.facts));
     if let Some(previous) = look.previous.filter(|previous| previous.sha256 != digest && !look.first_listing) {
         let delta = artifact::diff(&version(previous), &version(look.blob));
         if !delta.is_empty() {
             let mut fields = delta.fields();
             fields.insert("artifact.format".to_owned(), Value::from(look.blob.report.format.as_str()));
-            events.push(event(origin, look, EventKind::ArtifactDiff, "compared", fields));
+            events.push(event(origin, look, EventKind::ArtifactDiff, "compared", &fields));
         }
     }
     events
@@ -75,7 +75,7 @@ fn change_fields(look: &Look<'_>, old: Option<Sha256>) -> Fields {
     fields
 }
 
-fn event(origin: &Origin, look: &Look<'_>, kind: EventKind, action: &str, fields: Fields) -> Event {
+fn event(origin: &Origin, look: &Look<'_>, kind: EventKind, action: &str, fields: &Fields) -> Event {
     let generation = look.before.map_or(0, |before| before.generation);
     let digest = look.blob.sha256;
     let id = id(origin, &[&look.record.key, kind.category(), action, &digest.to_string(), &generation.to_string()]);
@@ -89,7 +89,7 @@ fn event(origin: &Origin, look: &Look<'_>, kind: EventKind, action: &str, fields
         artifact: look.record.artifact.as_ref(),
         digest: Some(digest),
     };
-    draft.event(origin, [&look.record.attributes, &fields])
+    draft.event(origin, [&look.record.attributes, fields])
 }
 
 /// Events of a record that is not bytes.

@@ -190,6 +190,10 @@ impl Builder {
         self.nodes += 1;
         let (line, column) = (node.line, node.column);
         let fail = |message: String| Err(YamlError { line, column, message });
+        if anchor > 0 {
+            // It is kept a second time, with all that is in it.
+            self.nodes += count(&node);
+        }
         if self.nodes > NODES_MAX {
             return fail(format!("more than {NODES_MAX} nodes, aliases counted"));
         }

@@ -74,7 +74,7 @@ fn compare(old: &Path, new: &Path) -> anyhow::Result<Option<Difference>> {
         return Ok(None);
     }
     let delta = artifact::diff(&version(&old, &old_report), &version(&new, &new_report));
-    let formats = [old_report.format.to_string(), new_report.format.to_string()];
+    let formats = [old_report.format.clone(), new_report.format.clone()];
     Ok(Some(Difference::Changed { old: Box::new(old), new: Box::new(new), formats, delta: Box::new(delta) }))
 }
 

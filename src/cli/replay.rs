@@ -14,7 +14,8 @@ use crate::detect::{self, Rule, RuleSet, Schema};
 use crate::event::subject::SubjectKind;
 use crate::event::{Event, EventKind, Fields, Place, Subject, Value, value};
 
-use super::rules::{EXIT_UNUSABLE, Format, declared_fields, report, sources_or_shipped};
+use super::rules::{EXIT_UNUSABLE, Format, report};
+use crate::agent::rules::{declared_fields, named_or_shipped};
 
 /// Bytes of one line; longer ones are reported and left out.
 const LINE_BYTES_MAX: usize = 16 << 20;
@@ -48,7 +49,7 @@ pub struct Counts {
 /// Runs the verb. Exit 3 when a rule does not load, 1 when there were lines and none was an event.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let schema = if args.open_schema { Schema::open() } else { Schema::declared(declared_fields()) };
-    let set = match detect::load(&sources_or_shipped(&args.rules)?, &schema) {
+    let set = match detect::load(&named_or_shipped(&args.rules)?, &schema) {
         Ok(set) => set,
         Err(diagnostics) => {
             report(&diagnostics);

@@ -1,26 +1,18 @@
 //! `lanner rules`: what rules there are, whether they are sound, and what they may ask.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-pub use crate::agent::rules::declared_fields;
-use crate::base::files;
-use crate::detect::{self, Diagnostic, Level, Rule, RuleSet, Schema, Source, shipped};
-
+use crate::agent::rules::{declared_fields, named_or_shipped};
+use crate::detect::{self, Diagnostic, Level, Rule, RuleSet, Schema};
 
 /// Exit code for a configuration or a rule that cannot be used.
 pub const EXIT_UNUSABLE: u8 = 3;
-/// Bytes of one rule file.
-const RULE_BYTES_MAX: u64 = 4 << 20;
-/// Rule files in all folders together.
-const RULE_FILES_MAX: usize = 20_000;
-/// Folders in folders.
-const RULE_DEPTH_MAX: usize = 32;
 
 #[derive(Debug, Args)]
 pub struct RulesArgs {
@@ -78,26 +70,6 @@ pub fn run(args: &RulesArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Rule files as sources: a file as it is, a folder with every `.yml` and `.yaml` below it.
-pub fn read_sources(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
-    let mut sources = Vec::new();
-    for path in paths {
-        let mut found = Vec::new();
-        collect(path, &mut found)?;
-        for file in found {
-            let text = files::read_text(&file, RULE_BYTES_MAX)
-                .with_context(|| format!("cannot read the rules in {}", file.display()))?;
-            sources.push(Source::new(file.display().to_string(), text));
-        }
-    }
-    Ok(sources)
-}
-
-/// The rules that `--rules` names, else those that come with the program.
-pub fn sources_or_shipped(paths: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
-    if paths.is_empty() { Ok(shipped::sources()) } else { read_sources(paths) }
-}
-
 /// Prints what is wrong with rules to standard error.
 pub fn report(diagnostics: &[Diagnostic]) {
     let mut out = anstream::stderr().lock();
@@ -107,31 +79,12 @@ pub fn report(diagnostics: &[Diagnostic]) {
     }
 }
 
-fn collect(path: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let metadata = std::fs::metadata(path).with_context(|| format!("cannot read the rules in {}", path.display()))?;
-    if !metadata.is_dir() {
-        found.push(path.to_owned());
-        return Ok(());
-    }
-    let walk = walkdir::WalkDir::new(path).follow_links(true).max_depth(RULE_DEPTH_MAX).sort_by_file_name();
-    for entry in walk {
-        let entry = entry.with_context(|| format!("cannot list the rules in {}", path.display()))?;
-        let rule = entry.path().extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
-        if rule && entry.file_type().is_file() {
-            found.push(entry.into_path());
-        }
-        anyhow::ensure!(found.len() <= RULE_FILES_MAX, "more than {RULE_FILES_MAX} rule files in {}", path.display());
-    }
-    anyhow::ensure!(!found.is_empty(), "there is no rule file (*.yml) in {}", path.display());
-    Ok(())
-}
-
 fn with_rules(
     options: &RuleOptions,
     verb: impl FnOnce(RuleSet) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     let schema = Schema::declared(declared_fields());
-    match detect::load(&sources_or_shipped(&options.rules)?, &schema) {
+    match detect::load(&named_or_shipped(&options.rules)?, &schema) {
         Ok(set) => verb(set),
         Err(diagnostics) => {
             report(&diagnostics);
@@ -224,7 +177,7 @@ fn describe(rule: &Rule) -> serde_json::Value {
 }
 
 fn check(options: &RuleOptions) -> anyhow::Result<ExitCode> {
-    let sources = sources_or_shipped(&options.rules)?;
+    let sources = named_or_shipped(&options.rules)?;
     let (diagnostics, rules) = match detect::load(&sources, &Schema::declared(declared_fields())) {
         Ok(set) => (set.warnings().to_vec(), Some(set.rules().len())),
         Err(diagnostics) => (diagnostics, None),

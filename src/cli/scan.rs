@@ -31,7 +31,7 @@ pub struct Args {
     /// End with 1 when a finding is at least so severe.
     #[arg(long, value_name = "SEVERITY", default_value = "low")]
     fail_on: Severity,
-    /// Further rule files, or directories of them.
+    /// Rule file or folder instead of the rules that come with the program; may be given again.
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
     /// Print clean files too.
@@ -50,7 +50,7 @@ enum ScanFormat {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let asked = raw::Rules { paths: args.rules.clone(), ..raw::Rules::default() };
+    let asked = raw::Rules { shipped: args.rules.is_empty(), paths: args.rules.clone(), ..raw::Rules::default() };
     let set = rules::load(&asked).map_err(|error| Invalid(error.explain()))?;
     let files = list(&args.paths)?;
     let bar = progress(files.len());

@@ -31,7 +31,7 @@ impl ConfigArgs {
             config.state.path.clone_from(state);
         }
         edit(&mut config);
-        Ok(config::check(config, &places).map_err(invalid)?)
+        Ok(config::check(config, &places).map_err(|problems| invalid(&problems))?)
     }
 
     /// Opens the state beside a running agent.
@@ -50,10 +50,10 @@ pub fn read(path: &Path) -> anyhow::Result<(Config, config::load::Places)> {
     let name = path.display().to_string();
     let text = files::read_text(path, CONFIG_BYTES_MAX)
         .map_err(|error| Invalid(format!("`{name}` cannot be read: {error}")))?;
-    Ok(config::load(&name, &text).map_err(invalid)?)
+    Ok(config::load(&name, &text).map_err(|problems| invalid(&problems))?)
 }
 
-fn invalid(problems: Vec<Problem>) -> Invalid {
+fn invalid(problems: &[Problem]) -> Invalid {
     let count = problems.len();
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let s = if count == 1 { "" } else { "s" };

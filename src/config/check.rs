@@ -199,7 +199,9 @@ impl Checker<'_> {
         match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
             Ok(_) | Err(_) => {
-                self.fail(setting, format!("`{text}` is no URL"), Some("write for example `http://127.0.0.1:9093`"));
+                // What stands before `@` may be a password.
+                let shown = text.rsplit('@').next().unwrap_or_default();
+                self.fail(setting, format!("`{shown}` is no URL"), Some("write for example `http://127.0.0.1:9093`"));
                 None
             }
         }

@@ -10,7 +10,7 @@ use super::{Reason, SinkError};
 /// The longest wait that a receiver may ask for.
 const WAIT_MAX: Duration = Duration::from_secs(600);
 /// Bytes of an answer that are looked at.
-const ANSWER_BYTES_MAX: usize = 2048;
+const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Sends a body; `Ok` is the beginning of the answer to a status of 2xx.
 pub async fn post(client: &Client, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<Vec<u8>, SinkError> {

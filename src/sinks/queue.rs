@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{Resend, Sink, SinkError};
 use crate::base::backoff::Backoff;
@@ -108,8 +109,9 @@ impl Deliverer {
                 other @ (Outcome::Again(_) | Outcome::Gone) => return Ok(other),
             }
         }
-        if let Outcome::Gone = self.try_dead_letters(backoff).await? {
-            return Ok(Outcome::Gone);
+        match self.try_dead_letters(backoff).await? {
+            Outcome::Taken => {}
+            other @ (Outcome::Again(_) | Outcome::Gone) => return Ok(other),
         }
         self.tell_again(cursor, backoff, resend).await
     }
@@ -147,15 +149,9 @@ impl Deliverer {
                 }
                 Outcome::Taken
             }
-            Err(SinkError::Transient { what, reason }) => {
-                self.observer.failed(reason.as_str(), &what);
-                self.observer.retried();
-                Outcome::Again(backoff.next_wait())
-            }
+            Err(SinkError::Transient { what, reason }) => self.failed(reason.as_str(), &what, backoff.next_wait()),
             Err(SinkError::Throttled(wait)) => {
-                self.observer.failed("throttled", "the receiver asks to wait");
-                self.observer.retried();
-                Outcome::Again(wait.max(WAIT_FIRST))
+                self.failed("throttled", "the receiver asks to wait", wait.max(WAIT_FIRST))
             }
             Err(SinkError::Gone) => Outcome::Gone,
         };
@@ -170,7 +166,14 @@ impl Deliverer {
             return Ok(());
         }
         let alerts: Vec<Alert> = queued.iter().map(|queued| queued.alert.clone()).collect();
-        self.sink.deliver(&alerts).await
+        let span = tracing::info_span!("deliver", sink = self.sink.name(), alerts = alerts.len());
+        self.sink.deliver(&alerts).instrument(span).await
+    }
+
+    fn failed(&self, reason: &'static str, what: &str, wait: Duration) -> Outcome {
+        self.observer.failed(reason, what);
+        self.observer.retried();
+        Outcome::Again(wait)
     }
 
     fn taken(&self, sent: &[Queued], backoff: &mut Backoff) -> Outcome {
@@ -192,8 +195,14 @@ impl Deliverer {
                     self.on_outbox(move |outbox, sink| outbox.unbury(sink, seq)).await?;
                 }
                 Err(SinkError::Gone) => return Ok(Outcome::Gone),
-                Err(error) => {
-                    let reason = error.to_string();
+                // It says nothing of the alert, for which a person has asked: the mark stays.
+                Err(SinkError::Transient { what, reason }) => {
+                    return Ok(self.failed(reason.as_str(), &what, backoff.next_wait()));
+                }
+                Err(SinkError::Throttled(wait)) => {
+                    return Ok(self.failed("throttled", "the receiver asks to wait", wait.max(WAIT_FIRST)));
+                }
+                Err(SinkError::Refused(reason)) => {
                     self.observer.buried(&queued, &reason);
                     self.on_outbox(move |outbox, sink| outbox.bury(sink, seq, &reason)).await?;
                 }

@@ -1,6 +1,6 @@
 //! A webhook by the conventions of Standard Webhooks, <https://www.standardwebhooks.com>.
 //!
-//! One alert a request: a CloudEvent around an OCSF finding. `webhook-id` is the alert's id and
+//! One alert a request: a `CloudEvent` around an OCSF finding. `webhook-id` is the alert's id and
 //! stays the same over retries.
 
 use base64::Engine as _;

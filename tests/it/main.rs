@@ -1,11 +1,20 @@
 //! All tests of the project in one binary: what is under test is the library and the program.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::string_slice,
+    clippy::float_cmp,
+    clippy::print_stdout,
+    reason = "tests read, slice and compare what they wrote themselves, and may print what they measured"
+)]
 
+mod config;
 mod docs;
 mod end_to_end;
 mod formats;
 mod packaging;
 mod peers;
 mod rules;
+mod sinks;
 mod sources;
 mod state;
 mod support;

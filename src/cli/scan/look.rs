@@ -111,7 +111,7 @@ pub fn look(path: &Path, set: &RuleSet) -> Inspected {
                     member: String::new(),
                 });
             }
-            Inspected { path: name, format: report.format.to_string(), sha256: Some(sha256), size, findings, issues }
+            Inspected { path: name, format: report.format.clone(), sha256: Some(sha256), size, findings, issues }
         }
         Err(error) => Inspected {
             path: name,

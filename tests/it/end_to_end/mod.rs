@@ -8,6 +8,7 @@ mod registry;
 mod scanning;
 mod servers;
 mod storm;
+mod telemetry;
 mod verbs;
 
 use crate::support::receiver::{Delivery, Receiver};

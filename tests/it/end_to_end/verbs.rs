@@ -122,7 +122,7 @@ fn configuration_can_be_begun_checked_and_described() {
         .lines()
         .map(|line| {
             let setting = line.trim_start().strip_prefix("# ").filter(|rest| {
-                let first = rest.trim_start().split_whitespace().next().unwrap_or_default();
+                let first = rest.split_whitespace().next().unwrap_or_default();
                 first == "-" || first.ends_with(':')
             });
             match setting {

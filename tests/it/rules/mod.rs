@@ -9,7 +9,7 @@ mod shipped;
 
 use std::path::PathBuf;
 
-use lanner::cli::rules::declared_fields;
+use lanner::agent::rules::declared_fields;
 use lanner::detect::{Schema, Source};
 
 fn cases(area: &str) -> PathBuf {

@@ -14,6 +14,8 @@ pub struct Delivery {
     pub path: String,
     pub headers: HeaderMap,
     pub body: String,
+    /// The body as it came, where it is no text.
+    pub bytes: Vec<u8>,
     /// What was answered.
     pub status: u16,
 }
@@ -28,7 +30,7 @@ impl Delivery {
     }
 }
 
-type Answer = Box<dyn Fn(&Delivery) -> (u16, Vec<(&'static str, String)>) + Send>;
+type Answer = Box<dyn Fn(&Delivery) -> (u16, Vec<(&'static str, String)>, Vec<u8>) + Send>;
 
 struct Inner {
     answer: Answer,
@@ -52,6 +54,17 @@ impl Receiver {
     pub fn on(
         port: u16,
         answer: impl Fn(&Delivery) -> (u16, Vec<(&'static str, String)>) + Send + 'static,
+    ) -> Self {
+        Self::answering(port, move |delivery| {
+            let (status, headers) = answer(delivery);
+            (status, headers, Vec::new())
+        })
+    }
+
+    /// Answers with a status, headers and a body.
+    pub fn answering(
+        port: u16,
+        answer: impl Fn(&Delivery) -> (u16, Vec<(&'static str, String)>, Vec<u8>) + Send + 'static,
     ) -> Self {
         let inner = Arc::new(Mutex::new(Inner { answer: Box::new(answer), deliveries: Vec::new() }));
         let runtime = super::runtime();
@@ -88,13 +101,13 @@ impl Drop for Receiver {
 
 async fn take(State(inner): State<Arc<Mutex<Inner>>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let mut inner = inner.lock().expect("no test panics while it holds this");
-    let body = String::from_utf8_lossy(&body).into_owned();
-    let mut delivery = Delivery { path: uri.path().to_owned(), headers, body, status: 0 };
-    let (status, headers) = (inner.answer)(&delivery);
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let mut delivery = Delivery { path: uri.path().to_owned(), headers, body: text, bytes: body.into(), status: 0 };
+    let (status, headers, answer) = (inner.answer)(&delivery);
     delivery.status = status;
     inner.deliveries.push(delivery);
     let status = StatusCode::from_u16(status).expect("tests answer with real statuses");
-    let mut response = status.into_response();
+    let mut response = (status, answer).into_response();
     for (name, value) in headers {
         response.headers_mut().insert(name, value.parse().expect("tests answer with real headers"));
     }
