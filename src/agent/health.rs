@@ -170,7 +170,8 @@ impl Watchman {
     async fn prune(&self) {
         let before = clock::now().saturating_sub(SignedDuration::from_hours(24 * i64::from(self.keep_days)));
         let (state, Ok(before)) = (self.state.clone(), before) else { return };
-        match tokio::task::spawn_blocking(move || state.prune(before)).await {
+        let sinks: Vec<String> = self.sinks.iter().map(|sink| sink.name.clone()).collect();
+        match tokio::task::spawn_blocking(move || state.prune(before, &sinks)).await {
             Ok(Ok(0)) | Err(_) => {}
             Ok(Ok(count)) => tracing::info!(count, "delivered alerts past their time were forgotten"),
             Ok(Err(error)) => tracing::warn!(%error, "old alerts could not be forgotten"),

@@ -5,11 +5,13 @@
 
 mod records;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use self::records::Records;
 use super::committer::{Closed, Desk};
@@ -18,7 +20,7 @@ use super::judge::Judge;
 use super::tell::{self, Origin};
 use crate::base::clock;
 use crate::base::metrics::Metrics;
-use crate::event::digest;
+use crate::event::{Event, digest};
 use crate::sources::{Checkpoint, Line, Observation, Record, Source};
 use crate::state::{Commit, RecordChange, State};
 
@@ -26,6 +28,11 @@ use crate::state::{Commit, RecordChange, State};
 const BATCH: usize = 512;
 /// Records under way at the same time.
 const JOBS_MAX: usize = 64;
+
+/// What could not be read is looked at again after this time.
+const AGAIN_AFTER: Duration = Duration::from_secs(120);
+/// Records that may wait for it; more are left to the next change or restart, and counted.
+const LATER_MAX: usize = 10_000;
 
 /// What the stages of all sources share.
 #[derive(Clone)]
@@ -44,7 +51,9 @@ pub struct Pipeline {
     source: Arc<dyn Source>,
     origin: Origin,
     records: Arc<Records>,
-    jobs: JoinSet<Result<String, Closed>>,
+    jobs: JoinSet<Result<Done, Closed>>,
+    /// Records that could not be read, in the order in which they are due again.
+    later: VecDeque<(Instant, Box<Record>)>,
     /// Records under way, each with the observation that came meanwhile.
     busy: HashMap<String, Option<Task>>,
     listing: Option<Listing>,
@@ -92,7 +101,7 @@ impl Pipeline {
             host: shared.host.clone(),
         };
         let records = Arc::new(Records::new(shared.clone(), Arc::clone(&source), origin.clone()));
-        Self { shared, source, origin, records, jobs: JoinSet::new(), busy: HashMap::new(), listing: None, listed }
+        Self { shared, source, origin, records, jobs: JoinSet::new(), later: VecDeque::new(), busy: HashMap::new(), listing: None, listed }
     }
 
     /// Runs until the source's side of the queue is closed and everything is durable.
@@ -107,6 +116,11 @@ impl Pipeline {
                     self.take(&mut batch).await?;
                 }
                 Some(job) = self.jobs.join_next() => self.finish(job)?,
+                () = due(self.later.front()), if !self.later.is_empty() && self.jobs.len() < JOBS_MAX => {
+                    if let Some((_, record)) = self.later.pop_front() {
+                        self.start(Task::Put { record, first_listing: false }).await?;
+                    }
+                }
             }
         }
         self.drain().await
@@ -191,6 +205,8 @@ impl Pipeline {
     }
 
     async fn start(&mut self, task: Task) -> Result<(), Closed> {
+        // What is known now replaces what waited to be read again.
+        self.later.retain(|(_, record)| record.key != task.key());
         while self.jobs.len() >= JOBS_MAX {
             match self.jobs.join_next().await {
                 Some(job) => self.finish(job)?,
@@ -210,31 +226,38 @@ impl Pipeline {
         let (records, shared, origin) = (Arc::clone(&self.records), self.shared.clone(), self.origin.clone());
         self.jobs.spawn(async move {
             let key = task.key().to_owned();
-            let (change, events) = match task {
+            let outcome = match task {
                 Task::Put { record, first_listing } => records.put(*record, first_listing).await,
                 Task::Remove { key } => records.remove(key).await,
             };
-            if let Some(change) = change {
-                let alerts = shared.judge.judge(&events);
-                let (source, seen) = (origin.source, clock::now());
-                shared.desk.commit(Commit { source, seen, records: vec![change], alerts, ..Commit::default() }).await?;
+            if outcome.change.is_some() || !outcome.events.is_empty() {
+                let alerts = shared.judge.judge(&outcome.events);
+                let (source, seen, records) = (origin.source, clock::now(), outcome.change.into_iter().collect());
+                shared.desk.commit(Commit { source, seen, records, alerts, ..Commit::default() }).await?;
             }
-            Ok(key)
+            Ok(Done { key, again: outcome.again })
         });
     }
 
-    fn finish(&mut self, job: Result<Result<String, Closed>, tokio::task::JoinError>) -> Result<(), Closed> {
-        match job {
-            Ok(Ok(key)) => {
-                if let Some(Some(next)) = self.busy.remove(&key) {
-                    self.busy.insert(key, None);
-                    self.spawn(next);
-                }
-                Ok(())
-            }
-            Ok(Err(closed)) => Err(closed),
+    fn finish(&mut self, job: Result<Result<Done, Closed>, tokio::task::JoinError>) -> Result<(), Closed> {
+        let Done { key, again } = match job {
+            Ok(done) => done?,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        match (self.busy.remove(&key), again) {
+            (Some(Some(next)), _) => {
+                self.busy.insert(key, None);
+                self.spawn(next);
+            }
+            (Some(None) | None, Some(record)) if self.later.len() < LATER_MAX => {
+                self.later.push_back((Instant::now() + AGAIN_AFTER, record));
+            }
+            (Some(None) | None, Some(_)) => {
+                self.shared.metrics.events_dropped.with_label_values(&["examine", "unreadable"]).inc();
+            }
+            (Some(None) | None, None) => {}
         }
+        Ok(())
     }
 
     async fn drain(&mut self) -> Result<(), Closed> {
@@ -245,6 +268,12 @@ impl Pipeline {
     }
 }
 
+async fn due(next: Option<&(Instant, Box<Record>)>) {
+    if let Some((at, _)) = next {
+        tokio::time::sleep_until(*at).await;
+    }
+}
+
 fn short(key: &str) -> [u8; 16] {
     let digest = digest::of_parts(&[key]);
     let mut short = [0; 16];
@@ -252,5 +281,18 @@ fn short(key: &str) -> [u8; 16] {
     short
 }
 
-/// What becomes of one record, with the events that tell of it.
-type Outcome = (Option<RecordChange>, Vec<crate::event::Event>);
+/// What becomes of one record.
+#[derive(Default)]
+struct Outcome {
+    change: Option<RecordChange>,
+    /// What tells of it.
+    events: Vec<Event>,
+    /// It could not be read now: look at it again after a while.
+    again: Option<Box<Record>>,
+}
+
+/// A job that has ended.
+struct Done {
+    key: String,
+    again: Option<Box<Record>>,
+}

@@ -45,8 +45,8 @@ pub enum RulesVerb {
 
 #[derive(Debug, Args)]
 pub struct RuleOptions {
-    /// Rule files or folders instead of the rules that come with the program
-    #[arg(long, num_args = 1.., value_name = "PATH")]
+    /// Rule file or folder, instead of the rules that come with the program; may be given several times
+    #[arg(long, value_name = "PATH")]
     pub rules: Vec<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]

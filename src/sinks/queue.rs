@@ -136,6 +136,11 @@ impl Deliverer {
                 }
                 Outcome::Taken
             }
+            // Told again and refused: it was taken before, or is on the list already.
+            Err(SinkError::Refused(reason)) if !advance => {
+                self.observer.failed("refused", &reason);
+                Outcome::Taken
+            }
             Err(SinkError::Refused(reason)) => {
                 for queued in &wanted {
                     let (seq, why) = (queued.seq, reason.clone());

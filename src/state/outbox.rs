@@ -153,16 +153,25 @@ impl State {
         Ok((u64::try_from(count).unwrap_or(0), oldest))
     }
 
-    /// Forgets alerts older than a time that every sink has taken; returns how many. What is on a
-    /// dead-letter list stays.
-    pub fn prune(&self, before: Timestamp) -> Result<usize, StateError> {
-        let connection = self.lock();
-        let lowest: Option<i64> =
-            connection.query_row("SELECT min(cursor) FROM sink", [], |row| row.get(0)).optional()?.flatten();
-        Ok(connection.execute(
+    /// Forgets alerts older than a time that every sink in use has taken, and what would keep their
+    /// findings from being told again; returns how many alerts. What is on a dead-letter list stays.
+    pub fn prune(&self, before: Timestamp, sinks: &[String]) -> Result<usize, StateError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let mut lowest = i64::MAX;
+        for sink in sinks {
+            let cursor: Option<i64> = transaction
+                .query_row("SELECT cursor FROM sink WHERE name = ?1", [sink], |row| row.get(0))
+                .optional()?;
+            lowest = lowest.min(cursor.unwrap_or(0));
+        }
+        let forgotten = transaction.execute(
             "DELETE FROM alert WHERE committed < ?1 AND seq <= ?2 AND seq NOT IN (SELECT seq FROM dead_letter)",
-            params![before.as_millisecond(), lowest.unwrap_or(i64::MAX)],
-        )?)
+            params![before.as_millisecond(), lowest],
+        )?;
+        transaction.execute("DELETE FROM repeat WHERE last_time < ?1", [before.as_millisecond()])?;
+        transaction.commit()?;
+        Ok(forgotten)
     }
 
     fn stored(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<Stored>, StateError> {

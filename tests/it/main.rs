@@ -10,6 +10,7 @@
 mod alerts;
 mod base;
 mod config;
+mod docs;
 mod end_to_end;
 mod formats;
 mod packaging;

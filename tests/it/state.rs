@@ -130,7 +130,7 @@ fn a_sink_has_its_own_cursor_and_a_new_one_begins_now() {
     assert_eq!(state.retry(None).expect("it commits"), 1);
     assert_eq!(state.alerts_to_retry("first", 10).expect("it answers").len(), 1);
     state.unbury("first", 4).expect("it commits");
-    assert_eq!(state.prune(Timestamp::MAX).expect("it commits"), 4, "what a sink still waits for stays");
+    assert_eq!(state.prune(Timestamp::MAX, &["first".to_owned()]).expect("it commits"), 4, "what a sink still waits for stays");
 }
 
 #[test]

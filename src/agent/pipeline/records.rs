@@ -40,7 +40,7 @@ impl Records {
         let before = self.before(&record.key).await;
         let same = before.as_ref().is_some_and(|before| before.signature == record.signature);
         if same && before.as_ref().is_some_and(|before| before.attributes == record.attributes) {
-            return (None, Vec::new());
+            return Outcome::default();
         }
         match (&record.artifact, &self.store) {
             (Some(_), Some(store)) => self.put_artifact(&record, before.as_ref(), same, &**store, first_listing).await,
@@ -50,12 +50,12 @@ impl Records {
 
     /// A record that is gone.
     pub async fn remove(&self, key: String) -> Outcome {
-        let Some(before) = self.before(&key).await else { return (None, Vec::new()) };
+        let Some(before) = self.before(&key).await else { return Outcome::default() };
         let changes = kind_of(&before)
             .map(|kind| self.source.changes(kind, Some(&before.attributes), None))
             .unwrap_or_default();
         let events = tell::gone(&self.origin, &before, &changes, clock::now());
-        (Some(RecordChange::Remove { key }), events)
+        Outcome { change: Some(RecordChange::Remove { key }), events, again: None }
     }
 
     fn put_plain(&self, record: &Record, before: Option<&Placed>, first_listing: bool) -> Outcome {
@@ -66,7 +66,7 @@ impl Records {
             changes.retain(|change: &Change| change.action.ends_with(".created"));
         }
         let events = tell::registry(&self.origin, record, before, &changes, clock::now());
-        (Some(RecordChange::Put(Box::new(seen(record, None)))), events)
+        put(record, None, events)
     }
 
     async fn put_artifact(
@@ -78,18 +78,22 @@ impl Records {
         first_listing: bool,
     ) -> Outcome {
         if let (true, Some(digest)) = (same, before.and_then(|before| before.digest)) {
-            // Only what is said about the bytes changed.
-            let blob = self.blob(digest).await;
-            return (blob.map(|blob| RecordChange::Put(Box::new(seen(record, Some(blob))))), Vec::new());
+            // Only what is said about the bytes changed, unless an older inspection looked at them.
+            if let Some(blob) = self.blob(digest).await {
+                return put(record, Some(blob), Vec::new());
+            }
         }
         let blob = match self.examine(store, record).await {
             Ok(blob) => blob,
-            Err(ExamineError::Gone) => return self.left_out("gone", record, None),
-            Err(ExamineError::Again(why)) => return self.left_out("unreadable", record, Some(&why)),
-            Err(ExamineError::Refused(why)) => {
-                let (_, events) = self.left_out("oversize", record, Some(&why));
-                return (Some(RecordChange::Put(Box::new(seen(record, None)))), events);
+            Err(ExamineError::Gone) => {
+                self.shared.metrics.events_dropped.with_label_values(&["examine", "gone"]).inc();
+                return Outcome::default();
             }
+            Err(ExamineError::Again(why)) => {
+                let events = vec![self.left_out("unreadable", record, &why)];
+                return Outcome { change: None, events, again: Some(Box::new(record.clone())) };
+            }
+            Err(ExamineError::Refused(why)) => return put(record, None, vec![self.left_out("oversize", record, &why)]),
         };
         let previous = self.previous(record, before).await;
         let look = Look {
@@ -101,7 +105,7 @@ impl Records {
             seen: clock::now(),
         };
         let events = tell::artifact(&self.origin, &look);
-        (Some(RecordChange::Put(Box::new(seen(record, Some(blob))))), events)
+        put(record, Some(blob), events)
     }
 
     /// Bytes that move while they are read are read again, after a while.
@@ -120,9 +124,8 @@ impl Records {
     }
 
     /// Nothing is known about these bytes: counted, logged, and told as the agent's own event.
-    fn left_out(&self, reason: &'static str, record: &Record, why: Option<&str>) -> Outcome {
+    fn left_out(&self, reason: &'static str, record: &Record, why: &str) -> Event {
         self.shared.metrics.events_dropped.with_label_values(&["examine", reason]).inc();
-        let Some(why) = why else { return (None, Vec::new()) };
         tracing::warn!(source = %self.origin.source, record = %record.key, why, "an artifact could not be looked into");
         let notice = Notice {
             action: "inspection.failed",
@@ -130,8 +133,7 @@ impl Records {
             reason,
             detail: format!("`{}`: {why}", record.subject.name),
         };
-        let event: Event = tell::health(self.origin.host.as_deref(), &notice, clock::now());
-        (None, vec![event])
+        tell::health(self.origin.host.as_deref(), &notice, clock::now())
     }
 
     /// The bytes that this artifact was before: its own, else those of another version.
@@ -173,6 +175,10 @@ impl Records {
             }
         }
     }
+}
+
+fn put(record: &Record, blob: Option<Blob>, events: Vec<Event>) -> Outcome {
+    Outcome { change: Some(RecordChange::Put(Box::new(seen(record, blob)))), events, again: None }
 }
 
 fn seen(record: &Record, blob: Option<Blob>) -> Seen {

@@ -23,15 +23,12 @@ pub fn alert(alert: &Alert) -> String {
     if let Some(digest) = &alert.digest {
         line(format_args!("  {dim}digest   {dim:#} sha256:{digest}"));
     }
-    for (path, value) in &alert.evidence {
+    let said = |path: &str, value: &Value| path == "artifact.hash" || value.as_str() == Some(&alert.subject.name);
+    for (path, value) in alert.evidence.iter().filter(|(path, value)| !said(path, value)) {
         line(format_args!("  {dim}evidence {dim:#} {path} = {}", fact(value)));
     }
-    line(format_args!(
-        "  {dim}ATLAS    {dim:#} {}  {dim}phase{dim:#} {}  {dim}mitigation{dim:#} {}",
-        alert.rule.atlas.join(" "),
-        alert.rule.phase,
-        alert.rule.mitigations.join(" ")
-    ));
+    line(format_args!("  {dim}ATLAS    {dim:#} {} ({})", alert.rule.atlas.join(" "), alert.rule.phase));
+    line(format_args!("  {dim}mitigate {dim:#} {}", alert.rule.mitigations.join(" ")));
     line(format_args!("  {dim}{} from {} ({}), alert {}{dim:#}", alert.time, alert.source, alert.product, alert.id));
     text
 }

@@ -1,6 +1,5 @@
 //! A real `MLflow` server, shared by all tests that need one, each with models of its own.
 
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,10 +40,7 @@ pub fn folder() -> PathBuf {
     std::env::var_os("LANNER_PEERS").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers"), Into::into)
 }
 
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+pub use crate::support::free_port;
 
 impl Mlflow {
     pub async fn start() -> Self {

@@ -4,6 +4,7 @@ pub mod program;
 pub mod receiver;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Polls until the condition gives a value; fails with what was waited for.
@@ -19,10 +20,18 @@ pub fn wait_for<T>(what: &str, within: Duration, mut condition: impl FnMut() -> 
     }
 }
 
-/// A port on loopback that nothing listens on.
+/// A port on loopback that nothing listens on, and that no outgoing connection is given: those come
+/// from above 32768. No port is handed out twice in one run.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(97);
+    loop {
+        let number = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 16_000;
+        let port = 16_000 + u16::try_from(number).expect("it is less than 16,000");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A program that the tests' set-up installed.
