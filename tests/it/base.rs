@@ -85,7 +85,7 @@ fn waits_double_within_bounds_and_begin_again() {
 fn waits_do_not_overflow() {
     let mut backoff = Backoff::new(Duration::MAX, Duration::MAX, 1);
     for _ in 0..100 {
-        assert!(backoff.next_wait() >= Duration::MAX / 2 - Duration::from_secs(1));
+        assert!(backoff.next_wait() >= Duration::MAX / 3);
     }
 }
 

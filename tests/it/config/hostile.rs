@@ -1,5 +1,6 @@
 //! Texts that nobody means well with: an answer within bounds, never a panic.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::problems;
@@ -20,7 +21,7 @@ fn aliases_do_not_multiply() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..20 {
         let previous = format!("*a{}", level - 1);
-        text += &format!("a{level}: &a{level} [{}]\n", vec![previous; 10].join(", "));
+        writeln!(text, "a{level}: &a{level} [{}]", vec![previous; 10].join(", ")).expect("a text takes all");
     }
     let started = Instant::now();
     let problems = problems(&text);
@@ -32,7 +33,7 @@ fn aliases_do_not_multiply() {
 fn anchors_around_anchors_do_not_multiply() {
     let mut text = String::new();
     for level in 0..60 {
-        text += &format!("&n{level} [");
+        write!(text, "&n{level} [").expect("a text takes all");
     }
     text += &"x,".repeat(100_000);
     text += &"]".repeat(60);
@@ -52,6 +53,6 @@ fn depth_has_a_bound() {
 
 #[test]
 fn a_page_of_mistakes_is_told_and_no_more() {
-    let text: String = (0..60).map(|number| format!("wrong{number}: 1\n")).collect();
+    let text = (0..60).map(|number| format!("wrong{number}: 1")).collect::<Vec<_>>().join("\n");
     assert_eq!(problems(&text).len(), 50);
 }

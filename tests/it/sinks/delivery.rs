@@ -116,7 +116,7 @@ fn odd_receiver(first: impl FnOnce(std::net::TcpStream) + Send + 'static) -> u16
     let port = listener.local_addr().expect("it is bound").port();
     std::thread::spawn(move || {
         let Ok((mut stream, _)) = listener.accept() else { return };
-        let mut buffer = [0; 1 << 16];
+        let mut buffer = [0; 1 << 13];
         let read = stream.read(&mut buffer);
         if read.is_ok() {
             first(stream);
@@ -225,6 +225,46 @@ impl Sink for Script {
 
 fn down() -> Result<(), SinkError> {
     Err(SinkError::Transient { what: "down".to_owned(), reason: Reason::Server })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_at_a_stop_is_finished_and_no_more_begun() {
+    let script = Script::new(Vec::new(), None);
+    let (memory, stop) = (Memory::with(alerts(20)), CancellationToken::new());
+    let slow = Arc::new(Slow(Arc::clone(&script)));
+    let cancel = async {
+        while script.asked().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(deliverer(slow, &memory, &stop), cancel);
+    assert_eq!((script.asked().len(), memory.kept().cursor), (1, 8), "one batch, and it counts");
+}
+
+/// Takes ten seconds for everything.
+struct Slow(Arc<Script>);
+
+impl Sink for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn minimum_severity(&self) -> Severity {
+        Severity::Informational
+    }
+
+    fn batch_max(&self) -> usize {
+        8
+    }
+
+    fn deliver<'a>(&'a self, alerts: &'a [Alert]) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move {
+            let answer = self.0.deliver(alerts).await;
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            answer
+        })
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,7 +31,9 @@ pub struct Memory(Mutex<Kept>);
 impl Memory {
     pub fn with(alerts: Vec<Alert>) -> Arc<Self> {
         let memory = Self::default();
-        alerts.into_iter().for_each(|alert| memory.put(alert));
+        for alert in alerts {
+            memory.put(alert);
+        }
         Arc::new(memory)
     }
 
