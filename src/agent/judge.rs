@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::alert::{self, Mute};
 use crate::base::metrics::Metrics;
 use crate::detect::{Rule, RuleSet};
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Value};
 use crate::state::commit::{Raised, repeat_key};
 
 /// What is decided with, swapped in whole by a reload.
@@ -61,14 +61,13 @@ impl Judge {
             self.metrics.detections_suppressed.with_label_values(&[alert.rule.id.as_str(), "mute"]).inc();
             return;
         }
-        // A registry's events have no digest: each change is a finding of its own.
         let subject = match event.kind {
+            // A registry's events have no digest: each change is a finding of its own.
             EventKind::ModelRegistry => format!("{}\0{}", event.subject.name, event.id),
-            EventKind::ArtifactChange
-            | EventKind::ArtifactScan
-            | EventKind::ArtifactDiff
-            | EventKind::TrainingLog
-            | EventKind::AgentHealth => event.subject.name.clone(),
+            // One job may be attacked in several ways, one agent have several troubles.
+            EventKind::TrainingLog => format!("{}\0{}", event.subject.name, folded(event, "log.line")),
+            EventKind::AgentHealth => format!("{}\0{}", event.subject.name, folded(event, "agent.detail")),
+            EventKind::ArtifactChange | EventKind::ArtifactScan | EventKind::ArtifactDiff => event.subject.name.clone(),
         };
         let repeat_key = repeat_key(&alert.rule.id, &event.source, &subject, event.digest.as_ref());
         raised.push(Raised { alert, repeat_key, repeat_after_millis: law.repeat_after_millis });
@@ -80,4 +79,10 @@ fn announce(law: &Law, metrics: &Metrics) {
         metrics.announce_rule(rule.display_id(), rule.severity.as_str());
     }
     metrics.announce_ruleset(&law.rules.digest().to_string(), law.rules.rules().len());
+}
+
+/// A text without its digits: a step's number or an address's makes no other finding.
+fn folded(event: &Event, path: &str) -> String {
+    let text = event.fields.get(path).and_then(Value::as_text).unwrap_or_default();
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }

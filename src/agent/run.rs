@@ -30,9 +30,9 @@ use crate::state::{Mode, State, StateError};
 /// Observations of one source that may wait.
 const OBSERVATIONS: usize = 1024;
 /// How long a stop may take; what is left then stays in the outbox.
-const STOP_WITHIN: Duration = Duration::from_secs(25);
+const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// How long deliverers may go on after everything was decided.
-const DELIVER_WITHIN: Duration = Duration::from_secs(5);
+const DELIVER_WITHIN: Duration = Duration::from_secs(4);
 
 /// Beside the configuration.
 #[derive(Debug, Default)]
@@ -217,7 +217,7 @@ impl Agent {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         self.finish.cancel();
-        let ended = tokio::time::timeout(Duration::from_secs(5), self.supervisor.ended()).await.is_ok();
+        let ended = tokio::time::timeout(Duration::from_secs(3), self.supervisor.ended()).await.is_ok();
         if !in_time || !ended {
             tracing::warn!("the agent did not end in time; what is left stays in the outbox and is delivered by the next run");
         }

@@ -36,9 +36,8 @@ pub struct FileBytes {
 
 impl FileBytes {
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let len = file.metadata()?.len();
-        Ok(Self { file, len })
+        let (file, metadata) = crate::base::files::open_regular(path)?;
+        Ok(Self { file, len: metadata.len() })
     }
 }
 

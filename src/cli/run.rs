@@ -34,7 +34,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(watch(checked, args.config.config))
+    let result = runtime.block_on(watch(checked, args.config.config));
+    // A write that nobody reads, or a read that never returns, must not keep the program from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
 }
 
 async fn watch(checked: Checked, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {

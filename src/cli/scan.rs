@@ -9,12 +9,11 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use anyhow::bail;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use self::look::{Inspected, Verdict};
-use super::{CLEAN, FOUND, Invalid, say};
+use super::{CLEAN, FOUND, Invalid, USAGE, say};
 use crate::agent::rules;
 use crate::alert::render::text::{clean, style};
 use crate::config::raw;
@@ -52,7 +51,11 @@ enum ScanFormat {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let asked = raw::Rules { shipped: args.rules.is_empty(), paths: args.rules.clone(), ..raw::Rules::default() };
     let set = rules::load(&asked).map_err(|error| Invalid(error.explain()))?;
-    let files = list(&args.paths)?;
+    let files = list(&args.paths);
+    if files.is_empty() {
+        anstream::eprintln!("there is no file under the paths: nothing was looked at");
+    }
+    let missing = args.paths.iter().filter(|path| !path.exists()).count();
     let bar = progress(files.len());
     let mut summary = Summary::default();
     let mut log = sarif::Log::new(&set);
@@ -79,28 +82,29 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ScanFormat::Text => summary.print()?,
         ScanFormat::Json => {}
     }
+    if missing > 0 {
+        anstream::eprintln!("{missing} of the paths do not exist");
+        return Ok(ExitCode::from(USAGE));
+    }
     Ok(ExitCode::from(if summary.failing > 0 { FOUND } else { CLEAN }))
 }
 
-/// Every file under the paths, in order. What a path names itself is looked at whatever it is;
-/// links inside directories are not followed: what they point to is scanned where it lies.
-fn list(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+/// Every file under the paths, in order, links followed as a loader would. What is no file or
+/// cannot be reached is in the list, too, and told as an error when it is looked at.
+fn list(paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths {
-        if !path.exists() {
-            bail!("`{}` does not exist", path.display());
-        }
-        for entry in walkdir::WalkDir::new(path).sort_by_file_name() {
+        for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
             match entry {
-                Ok(entry) if entry.depth() == 0 && !path.is_dir() => files.push(entry.into_path()),
-                Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
+                Ok(entry) if !entry.file_type().is_dir() => files.push(entry.into_path()),
                 Ok(_) => {}
-                // Told as a file that cannot be read, not passed over.
-                Err(error) => files.extend(error.path().map(Path::to_owned)),
+                // A link that leads back up has shown everything already.
+                Err(error) if error.loop_ancestor().is_some() => {}
+                Err(error) => files.push(error.path().unwrap_or(path).to_owned()),
             }
         }
     }
-    Ok(files)
+    files
 }
 
 /// Looks into all files on all processors; tells the results in the order of the files.
@@ -207,6 +211,6 @@ impl Summary {
     fn print(&self) -> anyhow::Result<()> {
         let Self { files, malicious, suspicious, errors, failing: _ } = self;
         let clean = files - malicious - suspicious - errors;
-        say(&format!("{files} files: {malicious} malicious, {suspicious} suspicious, {errors} not readable, {clean} without findings"))
+        say(&format!("{files} file{}: {malicious} malicious, {suspicious} suspicious, {errors} not readable, {clean} without findings", if *files == 1 { "" } else { "s" }))
     }
 }

@@ -13,10 +13,10 @@ use super::Invalid;
 #[derive(Debug, Clone, clap::Args)]
 pub struct ConfigArgs {
     /// Configuration file; without one the built-in configuration is used.
-    #[arg(short, long, value_name = "FILE", env = "LANNER_CONFIG")]
+    #[arg(short, long, value_name = "FILE", env = "LANNER_CONFIG", global = true)]
     pub config: Option<PathBuf>,
     /// Directory of the agent's state, instead of the configured one.
-    #[arg(long, value_name = "DIR", env = "LANNER_STATE")]
+    #[arg(long, value_name = "DIR", env = "LANNER_STATE", global = true)]
     pub state: Option<PathBuf>,
 }
 

@@ -68,12 +68,17 @@ impl Sink for Stdout {
     }
 
     fn deliver<'a>(&'a self, alerts: &'a [Alert]) -> BoxFuture<'a, Result<(), SinkError>> {
+        let text: String = alerts.iter().map(|alert| self.config.format.render(alert)).collect();
         Box::pin(async move {
-            let text: String = alerts.iter().map(|alert| self.config.format.render(alert)).collect();
-            let mut out = anstream::stdout().lock();
-            out.write_all(text.as_bytes())
-                .and_then(|()| out.flush())
-                .map_err(|error| SinkError::Transient { what: format!("standard output: {error}"), reason: Reason::Io })
+            // Whoever reads our output may stop reading: that must not hold up anything else.
+            tokio::task::spawn_blocking(move || {
+                let mut out = anstream::stdout().lock();
+                out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            })
+            .await
+            .map_err(std::io::Error::other)
+            .flatten()
+            .map_err(|error| SinkError::Transient { what: format!("standard output: {error}"), reason: Reason::Io })
         })
     }
 }

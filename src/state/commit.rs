@@ -46,7 +46,7 @@ pub struct Raised {
     pub alert: Alert,
     /// Alerts with the same key are one finding.
     pub repeat_key: String,
-    /// The same finding is told again only after this many milliseconds without one.
+    /// The same finding is told again only so many milliseconds after it was told.
     pub repeat_after_millis: i64,
 }
 
@@ -212,22 +212,33 @@ fn keep_checkpoint(connection: &Connection, source: &str, checkpoint: &Checkpoin
     Ok(())
 }
 
+/// Alerts of one rule about one subject within the time in which repeats are not told: a job that
+/// prints a thousand different attacks is told of, not a thousand times.
+const TELLINGS_MAX: i64 = 50;
+
 /// Puts an alert into the outbox, unless the same finding was told a short while ago.
 fn raise(connection: &Connection, raised: &Raised, now: i64, committed: &mut Committed) -> rusqlite::Result<()> {
     let alert = &raised.alert;
-    let last: Option<i64> = connection
-        .prepare_cached("SELECT last_time FROM repeat WHERE key = ?1")?
+    let told: Option<i64> = connection
+        .prepare_cached("SELECT told_time FROM repeat WHERE key = ?1")?
         .query_row([&raised.repeat_key], |row| row.get(0))
         .optional()?;
-    let quiet = last.is_none_or(|last| now.saturating_sub(last) >= raised.repeat_after_millis);
+    let since = now.saturating_sub(raised.repeat_after_millis);
+    // A clock that was set back must not silence anything.
+    let due = told.is_none_or(|told| told <= since || told > now);
+    let many: i64 = connection
+        .prepare_cached("SELECT count(*) FROM alert WHERE fingerprint = ?1 AND committed > ?2")?
+        .query_row(params![alert.fingerprint, since], |row| row.get(0))?;
+    let tell = due && many < TELLINGS_MAX;
     connection
         .prepare_cached(
-            "INSERT INTO repeat (key, alert, count, last_time) VALUES (?1, ?2, 1, ?3)
+            "INSERT INTO repeat (key, alert, count, told_time, last_time) VALUES (?1, ?2, 1, ?3, ?3)
              ON CONFLICT (key) DO UPDATE SET count = CASE ?4 WHEN 1 THEN 1 ELSE count + 1 END,
-                 alert = CASE ?4 WHEN 1 THEN ?2 ELSE alert END, last_time = ?3",
+                 alert = CASE ?4 WHEN 1 THEN ?2 ELSE alert END,
+                 told_time = CASE ?4 WHEN 1 THEN ?3 ELSE told_time END, last_time = ?3",
         )?
-        .execute(params![raised.repeat_key, alert.id, now, quiet])?;
-    if !quiet {
+        .execute(params![raised.repeat_key, alert.id, now, tell])?;
+    if !tell {
         committed.repeated.push(alert.rule.id.clone());
         return Ok(());
     }

@@ -61,12 +61,14 @@ impl State {
         )
     }
 
-    /// The newest alert of each fingerprint that was committed at or after a time, up to a cursor.
+    /// The newest alert of each fingerprint that was told or seen again at or after a time, up to a
+    /// cursor.
     pub fn active_alerts(&self, since: Timestamp, cursor: i64, most: usize) -> Result<Vec<Stored>, StateError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.stored(
             &format!(
-                "{STORED} WHERE a.seq IN (SELECT max(seq) FROM alert WHERE committed >= ?1 AND seq <= ?2 GROUP BY fingerprint)
+                "{STORED} WHERE a.seq IN (SELECT max(b.seq) FROM alert b LEFT JOIN repeat s ON s.alert = b.id
+                     WHERE max(b.committed, coalesce(s.last_time, 0)) >= ?1 AND b.seq <= ?2 GROUP BY b.fingerprint)
                  ORDER BY a.seq LIMIT ?3"
             ),
             params![since.as_millisecond(), cursor, most],
@@ -170,6 +172,19 @@ impl State {
             params![before.as_millisecond(), lowest],
         )?;
         transaction.execute("DELETE FROM repeat WHERE last_time < ?1", [before.as_millisecond()])?;
+        // Of each lineage the newest steps stay, and with them the bytes that they name.
+        transaction.execute(
+            "DELETE FROM history WHERE time < ?1 AND id NOT IN
+                 (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY source, lineage ORDER BY id DESC) AS age FROM history)
+                  WHERE age <= 10)",
+            [before.as_millisecond()],
+        )?;
+        transaction.execute(
+            "DELETE FROM blob WHERE id NOT IN (SELECT blob FROM history WHERE blob IS NOT NULL)
+                 AND id NOT IN (SELECT blob FROM record WHERE blob IS NOT NULL)
+                 AND id NOT IN (SELECT first_blob FROM record WHERE first_blob IS NOT NULL)",
+            [],
+        )?;
         transaction.commit()?;
         Ok(forgotten)
     }

@@ -75,6 +75,7 @@ const STEPS: [&str; 1] = ["
         key TEXT PRIMARY KEY,
         alert TEXT NOT NULL,
         count INTEGER NOT NULL,
+        told_time INTEGER NOT NULL,
         last_time INTEGER NOT NULL
     );
     CREATE TABLE sink (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL);
