@@ -1,5 +1,6 @@
 //! The one writer: gathers what stages decided and commits it in transactions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -77,22 +78,22 @@ impl Committer {
     }
 
     /// Commits; on a full disk or a busy database it waits and tries again, for as long as it takes:
-    /// letting go would lose what was decided.
+    /// letting go would lose what was decided. What the database will never take is set aside alone.
     #[tracing::instrument(name = "commit", skip_all, fields(commits = commits.len()))]
     async fn commit(&self, commits: Vec<Commit>) -> Committed {
-        let commits = std::sync::Arc::new(commits);
+        let commits = Arc::new(commits);
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10), 7);
         loop {
-            let (state, batch) = (self.state.clone(), std::sync::Arc::clone(&commits));
             let timer = self.metrics.state_commit_seconds.start_timer();
-            let result = tokio::task::spawn_blocking(move || state.commit(&batch))
-                .await
-                .unwrap_or_else(|error| Err(StateError::Unreadable(error.to_string())));
-            match result {
+            match self.once(Arc::clone(&commits)).await {
                 Ok(committed) => {
                     timer.observe_duration();
                     self.writable.send_if_modified(|writable| !std::mem::replace(writable, true));
                     return committed;
+                }
+                Err(error) if error.is_permanent() => {
+                    timer.stop_and_discard();
+                    return self.one_by_one(&commits).await;
                 }
                 Err(error) => {
                     timer.stop_and_discard();
@@ -101,6 +102,32 @@ impl Committer {
                 }
             }
         }
+    }
+
+    async fn once(&self, commits: Arc<Vec<Commit>>) -> Result<Committed, StateError> {
+        let state = self.state.clone();
+        tokio::task::spawn_blocking(move || state.commit(&commits))
+            .await
+            .unwrap_or_else(|error| Err(StateError::Unreadable(error.to_string())))
+    }
+
+    /// Finds what the database will not take, and lets everything else through.
+    async fn one_by_one(&self, commits: &[Commit]) -> Committed {
+        let mut all = Committed::default();
+        for commit in commits {
+            match self.once(Arc::new(vec![commit.clone()])).await {
+                Ok(mut committed) => {
+                    all.raised.append(&mut committed.raised);
+                    all.repeated.append(&mut committed.repeated);
+                }
+                Err(error) => {
+                    self.metrics.events_dropped.with_label_values(&["commit", "commit_failed"]).inc();
+                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    tracing::error!(%error, cause, source = %commit.source, "something that was found cannot be stored and is lost; please report it");
+                }
+            }
+        }
+        all
     }
 
     fn complain(&self, error: &StateError) {

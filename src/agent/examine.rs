@@ -46,13 +46,18 @@ impl Examiner {
     /// Digest and facts of an artifact. Bytes seen before are hashed, not inspected.
     #[tracing::instrument(name = "examine", skip_all, fields(source = %artifact.store))]
     pub async fn examine(&self, store: &dyn Store, artifact: &ArtifactRef) -> Result<Blob, ExamineError> {
-        let _permit = self.permits.acquire().await.map_err(|_| ExamineError::Again("the agent is stopping".into()))?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| ExamineError::Again("the agent is stopping".into()))?;
         let opened = store.open(artifact).await.map_err(|error| judge(&error))?;
         let cancelled = Arc::new(AtomicBool::new(false));
         // Tells the thread to stop when this future is dropped, by a timeout or at shutdown.
         let _guard = CancelOnDrop(Arc::clone(&cancelled));
         let (examiner, name) = (self.clone(), artifact.path.clone());
-        let work = tokio::task::spawn_blocking(move || examiner.look(&*opened, &name, &cancelled));
+        let work = tokio::task::spawn_blocking(move || {
+            // Held by the thread: one that is given up still counts until it ends.
+            let _permit = permit;
+            examiner.look(&*opened, &name, &cancelled)
+        });
         match tokio::time::timeout(self.timeout, work).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => Err(ExamineError::Again(error.to_string())),
@@ -73,12 +78,14 @@ impl Examiner {
         if !bytes.unchanged() {
             return Err(ExamineError::Again("it changed while it was read".to_owned()));
         }
+        let hint = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
         match self.state.blob(&hashed.sha256) {
-            Ok(Some(known)) => {
+            // What a name claims is among the facts: under another name it is looked into again.
+            Ok(Some(known)) if known.hint == hint => {
                 self.metrics.artifacts_known.inc();
                 return Ok(known);
             }
-            Ok(None) => {}
+            Ok(Some(_) | None) => {}
             // Inspecting once too often is better than not at all.
             Err(error) => tracing::warn!(%error, "the inventory could not be asked"),
         }
@@ -87,7 +94,7 @@ impl Examiner {
             return Err(ExamineError::Again("it changed while it was looked into".to_owned()));
         }
         self.metrics.artifacts_inspected.with_label_values(&[report.format.as_str()]).inc();
-        Ok(Blob { sha256: hashed.sha256, size: hashed.size, report, segments: hashed.segments })
+        Ok(Blob { sha256: hashed.sha256, size: hashed.size, hint, report, segments: hashed.segments })
     }
 
     /// A bug in an inspector costs one artifact, not the agent.

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::committer::Desk;
@@ -69,18 +69,32 @@ pub async fn listen(
     }
 }
 
-/// When the runtime last made progress: what liveness stands on.
-#[derive(Debug, Default)]
-pub struct Heartbeat(AtomicU64);
+/// When the runtime last made progress: what liveness stands on. Measured by a clock that nobody
+/// can set.
+#[derive(Debug)]
+pub struct Heartbeat {
+    begun: Instant,
+    last_millis: AtomicU64,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { begun: Instant::now(), last_millis: AtomicU64::new(0) }
+    }
+}
 
 impl Heartbeat {
     fn beat(&self) {
-        self.0.store(u64::try_from(clock::now().as_second()).unwrap_or(0), Ordering::Relaxed);
+        self.last_millis.store(self.millis(), Ordering::Relaxed);
     }
 
     /// Seconds since the last beat.
     pub fn age_secs(&self) -> u64 {
-        u64::try_from(clock::now().as_second()).unwrap_or(0).saturating_sub(self.0.load(Ordering::Relaxed))
+        self.millis().saturating_sub(self.last_millis.load(Ordering::Relaxed)) / 1000
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -92,6 +106,8 @@ pub struct Watchman {
     pub sources: Vec<(String, Arc<Status>)>,
     pub sinks: Vec<Arc<SinkStatus>>,
     pub voice: Voice,
+    /// False when the state's files are no longer where they were opened.
+    pub in_place: watch::Sender<bool>,
     /// Days for which delivered alerts are kept.
     pub keep_days: u32,
     pub stop: CancellationToken,
@@ -111,6 +127,7 @@ impl Watchman {
             self.heartbeat.beat();
             self.look_at_sources(&mut blind_since);
             if ticks.is_multiple_of(5) {
+                self.look_at_state();
                 self.look_at_outbox().await;
             }
             if ticks.is_multiple_of(3600) {
@@ -143,6 +160,18 @@ impl Watchman {
                     });
                 }
             }
+        }
+    }
+
+    /// A directory that was removed or replaced under us takes everything with it when we stop.
+    fn look_at_state(&self) {
+        let in_place = self.state.is_in_place();
+        let changed = self.in_place.send_if_modified(|before| std::mem::replace(before, in_place) != in_place);
+        if changed && !in_place {
+            tracing::error!(
+                path = %self.state.path().display(),
+                "the state's files were removed or replaced; restart the agent: what it finds until then is lost at its end"
+            );
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Readiness {
     pub sinks: Vec<Arc<SinkStatus>>,
     /// False while the state cannot be written.
     pub writable: watch::Receiver<bool>,
+    /// False when the state's files were removed or replaced.
+    pub in_place: watch::Receiver<bool>,
 }
 
 /// One line of the verbose answer.
@@ -42,13 +44,16 @@ impl Readiness {
             let state = status.read();
             state.synced && state.blind.is_empty()
         };
-        *self.writable.borrow() && self.sources.iter().all(seeing)
+        *self.writable.borrow() && *self.in_place.borrow() && self.sources.iter().all(seeing)
     }
 
     fn state(&self) -> Check {
-        let ready = *self.writable.borrow();
-        let detail = if ready { "" } else { "cannot be written; free space, or make the directory writable" };
-        Check { name: "state".to_owned(), ready, detail: detail.to_owned() }
+        let detail = match (*self.in_place.borrow(), *self.writable.borrow()) {
+            (false, _) => "its files were removed or replaced; restart the agent",
+            (true, false) => "cannot be written; free space, or make the directory writable",
+            (true, true) => "",
+        };
+        Check { name: "state".to_owned(), ready: detail.is_empty(), detail: detail.to_owned() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Other rules and mutes for a running agent, swapped in whole or not at all.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,16 +45,15 @@ impl Reloader {
                     Some(why) => why,
                     None => return,
                 },
-                _ = tick.tick() => {
-                    let now = if self.config.rules.watch { self.print().await } else { seen.clone() };
-                    if now == seen {
-                        continue;
-                    }
-                    "file changed"
-                }
+                _ = tick.tick() => "file changed",
             };
+            // Taken before the files are read: what is written meanwhile is seen as a change again.
+            let now = self.print().await;
+            if why == "file changed" && (now == seen || !self.config.rules.watch) {
+                continue;
+            }
             self.reload(why).await;
-            seen = self.print().await;
+            seen = now;
         }
     }
 
@@ -94,15 +94,19 @@ impl Reloader {
         self.metrics.config_last_reload_success_timestamp.set(clock::now().as_second() as f64);
     }
 
-    /// What the files look like now: names, sizes, times. Following links, so that the swap of a
+    /// What the files look like now: names, inodes, sizes, times. Following links, so that the swap of a
     /// mounted ConfigMap is seen.
-    async fn print(&self) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+    async fn print(&self) -> Vec<(PathBuf, [i64; 5])> {
         let roots: Vec<PathBuf> = self.file.iter().chain(&self.config.rules.paths).cloned().collect();
         tokio::task::spawn_blocking(move || {
             let mut print = Vec::new();
             for entry in roots.iter().flat_map(|root| walkdir::WalkDir::new(root).follow_links(true)).flatten().take(50_000) {
                 if let Ok(metadata) = entry.metadata() {
-                    print.push((entry.path().to_owned(), metadata.len(), metadata.modified().ok()));
+                    let inode = metadata.ino().cast_signed();
+                    let times = [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime_nsec()];
+                    let [modified, modified_nanos, changed_nanos] = times;
+                    let size = metadata.size().cast_signed();
+                    print.push((entry.path().to_owned(), [inode, size, modified, modified_nanos, changed_nanos]));
                 }
             }
             print.sort();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::committer::Committer;
@@ -142,6 +142,7 @@ impl Agent {
         }
 
         let heartbeat = Arc::new(Heartbeat::default());
+        let (there, in_place) = watch::channel(true);
         let watchman = Watchman {
             heartbeat: Arc::clone(&heartbeat),
             metrics: metrics.clone(),
@@ -149,6 +150,7 @@ impl Agent {
             sources: sources.clone(),
             sinks: sinks.clone(),
             voice: voice.clone(),
+            in_place: there,
             keep_days: checked.config.alerts.keep_days,
             stop: finish.clone(),
         };
@@ -168,7 +170,7 @@ impl Agent {
         };
         supervisor.spawn("reload".to_owned(), reloader.run());
 
-        let readiness = Readiness { sources, sinks: sinks.clone(), writable };
+        let readiness = Readiness { sources, sinks: sinks.clone(), writable, in_place };
         if let Some(listener) = listener {
             let pages = Pages {
                 metrics: metrics.clone(),

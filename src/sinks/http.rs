@@ -21,14 +21,16 @@ pub async fn post(client: &Client, url: &Url, headers: HeaderMap, body: Vec<u8>)
     if status.is_success() { Ok(answer) } else { Err(judge(status, wait, &answer)) }
 }
 
-/// What a refusal asks for. Redirects count as refusals: an alert goes where it was configured to.
+/// What a refusal asks for. Redirects are not followed: an alert goes where it was
+/// configured to.
 fn judge(status: StatusCode, wait: Option<Duration>, answer: &[u8]) -> SinkError {
     let told = String::from_utf8_lossy(answer);
     let what = format!("HTTP {status}: {}", crate::base::text::shorten(told.trim(), 200));
     match status.as_u16() {
         410 => SinkError::Gone,
         429 | 503 if wait.is_some() => SinkError::Throttled(wait.unwrap_or(WAIT_MAX).min(WAIT_MAX)),
-        401 | 403 | 407 => SinkError::Transient { what, reason: Reason::Auth },
+        // A proxy that asks for a login is in the way: the receiver itself said nothing.
+        300..=399 | 401 | 403 | 407 => SinkError::Transient { what, reason: Reason::Auth },
         404 | 408 | 425 | 429 | 500..=599 => SinkError::Transient { what, reason: Reason::Server },
         _ => SinkError::Refused(what),
     }

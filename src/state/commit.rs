@@ -179,8 +179,8 @@ fn keep_blob(connection: &Connection, blob: &Blob) -> rusqlite::Result<i64> {
     };
     connection
         .prepare_cached(
-            "INSERT INTO blob (sha256, size, format, report, segments, inspector) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (sha256) DO UPDATE SET format = ?3, report = ?4, segments = ?5, inspector = ?6
+            "INSERT INTO blob (sha256, size, format, report, segments, inspector, hint) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (sha256) DO UPDATE SET format = ?3, report = ?4, segments = ?5, inspector = ?6, hint = ?7
              RETURNING id",
         )?
         .query_row(
@@ -191,6 +191,7 @@ fn keep_blob(connection: &Connection, blob: &Blob) -> rusqlite::Result<i64> {
                 to_text(serde_json::to_string(&blob.report))?,
                 to_text(serde_json::to_string(&blob.segments))?,
                 inventory::INSPECTOR,
+                blob.hint,
             ],
             |row| row.get(0),
         )

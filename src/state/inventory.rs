@@ -16,6 +16,8 @@ pub struct Blob {
     pub sha256: Sha256,
     /// Bytes.
     pub size: u64,
+    /// File name under which it was inspected: what a name claims is among the facts.
+    pub hint: String,
     pub report: Report,
     pub segments: Vec<Segment>,
 }
@@ -84,17 +86,18 @@ impl State {
     pub fn blob(&self, sha256: &Sha256) -> Result<Option<Blob>, StateError> {
         let connection = self.lock();
         let mut statement = connection
-            .prepare_cached("SELECT size, report, segments FROM blob WHERE sha256 = ?1 AND inspector = ?2")?;
+            .prepare_cached("SELECT size, report, segments, hint FROM blob WHERE sha256 = ?1 AND inspector = ?2")?;
         let row = statement
             .query_row(params![sha256.as_bytes(), INSPECTOR], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
             })
             .optional()?;
         // What cannot be read is as good as not there: the bytes are looked at again.
-        Ok(row.and_then(|(size, report, segments)| {
+        Ok(row.and_then(|(size, report, segments, hint)| {
             Some(Blob {
                 sha256: *sha256,
                 size: u64::try_from(size).ok()?,
+                hint,
                 report: serde_json::from_str(&report).ok()?,
                 segments: serde_json::from_str(&segments).ok()?,
             })

@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod outbox;
 mod schema;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +26,8 @@ pub use schema::VERSION;
 pub struct State {
     connection: Arc<Mutex<Connection>>,
     path: PathBuf,
+    /// Device and inode of the database when it was opened.
+    file: Option<(u64, u64)>,
 }
 
 /// Why the state cannot be used, by what the caller does next.
@@ -45,6 +48,21 @@ pub enum StateError {
     /// What is stored cannot be read.
     #[error("the state holds something unreadable: {0}")]
     Unreadable(String),
+}
+
+impl StateError {
+    /// Whether the same commit would fail again, however long one waits.
+    pub fn is_permanent(&self) -> bool {
+        use rusqlite::ErrorCode as Code;
+        match self {
+            Self::Transient(rusqlite::Error::ToSqlConversionFailure(_)) => true,
+            Self::Transient(error) => matches!(
+                error.sqlite_error_code(),
+                Some(Code::TooBig | Code::ConstraintViolation | Code::TypeMismatch | Code::ParameterOutOfRange)
+            ),
+            Self::Open { .. } | Self::Newer { .. } | Self::Locked { .. } | Self::Unreadable(_) => false,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for StateError {
@@ -95,13 +113,19 @@ impl State {
         if found > VERSION {
             return Err(StateError::Newer { path: directory.display().to_string(), found, known: VERSION });
         }
-        let state = Self { connection: Arc::new(Mutex::new(connection)), path: directory.to_owned() };
+        let file = identity(&path);
+        let state = Self { connection: Arc::new(Mutex::new(connection)), path: directory.to_owned(), file };
         Ok(Opened { state, set_aside, lock })
     }
 
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the database is still the file that was opened.
+    pub fn is_in_place(&self) -> bool {
+        identity(&self.path.join("lanner.db")) == self.file
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -116,6 +140,10 @@ pub struct Opened {
     pub set_aside: Option<PathBuf>,
     /// Held as long as the agent runs.
     pub lock: Option<std::fs::File>,
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 fn lock(directory: &Path) -> Result<std::fs::File, StateError> {

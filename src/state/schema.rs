@@ -13,6 +13,7 @@ const STEPS: [&str; 1] = ["
         sha256 BLOB NOT NULL UNIQUE,
         size INTEGER NOT NULL,
         format TEXT NOT NULL,
+        hint TEXT NOT NULL,         -- file name under which it was inspected: it decides some facts
         report TEXT NOT NULL,       -- what inspection found, as JSON
         segments TEXT NOT NULL,     -- digests of tensors, as JSON
         inspector INTEGER NOT NULL  -- version of the inspection, so that a better one looks again

@@ -17,7 +17,7 @@ fn open(path: &Path) -> State {
 
 fn blob(bytes: &[u8]) -> Blob {
     let report = Report { format: "pickle".into(), ..Report::default() };
-    Blob { sha256: Sha256::of(bytes), size: bytes.len() as u64, report, segments: Vec::new() }
+    Blob { sha256: Sha256::of(bytes), size: bytes.len() as u64, hint: String::new(), report, segments: Vec::new() }
 }
 
 fn seen(key: &str, bytes: &[u8]) -> RecordChange {
@@ -108,6 +108,30 @@ fn the_same_finding_is_told_again_only_after_a_while() {
     let newest = state.alerts_newest(10).expect("it answers");
     assert_eq!(newest.len(), 3);
     assert_eq!(state.alert("1").expect("it answers").map(|stored| stored.alert.id), Some("1".to_owned()));
+}
+
+#[test]
+fn what_goes_on_holds_and_what_is_old_is_forgotten() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    let raise = |id: &str, millis| {
+        let mut raised = raised(id, "k");
+        raised.repeat_after_millis = 1_000_000;
+        state.commit(&[Commit { alerts: vec![raised], ..at(millis) }]).expect("it commits");
+    };
+    raise("1", 0);
+    raise("2", 900_000);
+    let since = |millis| Timestamp::from_millisecond(millis).expect("it is a time");
+    assert_eq!(state.active_alerts(since(800_000), 100, 10).expect("it answers").len(), 1, "it was seen again");
+    assert!(state.active_alerts(since(950_000), 100, 10).expect("it answers").is_empty());
+    for number in 0..50 {
+        state.commit(&[Commit { records: vec![seen("a", &[number])], ..at(number.into()) }]).expect("it commits");
+    }
+    state.prune(Timestamp::MAX, &[]).expect("it commits");
+    assert_eq!(state.history("a", 100).expect("it answers").len(), 10, "the newest steps stay");
+    assert!(state.blob(&Sha256::of(&[49])).expect("it answers").is_some());
+    assert!(state.blob(&Sha256::of(&[0])).expect("it answers").is_some(), "what was first there stays");
+    assert!(state.blob(&Sha256::of(&[20])).expect("it answers").is_none(), "what nothing names is forgotten");
 }
 
 #[test]

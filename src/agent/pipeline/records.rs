@@ -13,7 +13,7 @@ use crate::sources::{Change, Record, RecordKind, Source, Store};
 use crate::state::{Blob, Placed, RecordChange, Seen, StateError};
 
 /// Tries to read one artifact until it is left for the next look.
-const TRIES: u32 = 6;
+const TRIES: u32 = 4;
 
 /// What all records of one source need.
 pub struct Records {
@@ -111,7 +111,7 @@ impl Records {
     /// Bytes that move while they are read are read again, after a while.
     async fn examine(&self, store: &dyn Store, record: &Record) -> Result<Blob, ExamineError> {
         let artifact = record.artifact.as_ref().expect("the caller has matched it");
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(20), artifact.path.len() as u64);
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2), artifact.path.len() as u64);
         loop {
             match self.shared.examiner.examine(store, artifact).await {
                 Err(ExamineError::Again(why)) if backoff.failures() < TRIES => {

