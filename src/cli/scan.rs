@@ -207,6 +207,8 @@ impl Summary {
     fn print(&self) -> anyhow::Result<()> {
         let Self { files, malicious, suspicious, errors, failing: _ } = self;
         let clean = files - malicious - suspicious - errors;
-        say(&format!("{files} files: {malicious} malicious, {suspicious} suspicious, {errors} not readable, {clean} without findings"))
+        say(&format!(
+            "{files} files: {malicious} malicious, {suspicious} suspicious, {errors} not readable, {clean} without findings"
+        ))
     }
 }

@@ -329,6 +329,7 @@ fn tell(inspection: &mut Inspection<'_>, findings: &Findings) {
     for (list, items) in [
         ("artifact.pickle.arguments", &findings.arguments),
         ("artifact.pickle.suspicious_arguments", &findings.suspicious),
+        ("artifact.pickle.suspicious_state", &findings.suspicious_state),
         ("artifact.pickle.nested_loaders", &findings.loaders),
     ] {
         for item in items {

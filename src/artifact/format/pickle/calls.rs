@@ -2,7 +2,7 @@
 
 use super::arrays;
 use super::findings::{Findings, Import, Nested};
-use super::globals::{Tier, is_module_walk, judge, python3_name};
+use super::globals::{Tier, is_method, is_module_walk, judge, python3_name};
 use super::machine::Machine;
 use super::names;
 use super::value::{Collection, Node, Slot};
@@ -16,6 +16,13 @@ const ARGUMENT_CHARS: usize = 160;
 /// Callables that deserialise the bytes they are given.
 const LOADERS: &[&str] =
     &["loads", "load", "_load_from_bytes", "read_pickle", "Unpickler", "unsafe_load", "_loads", "_load"];
+
+/// How an object gets its texts. State is data: paths and addresses belong there.
+#[derive(Debug, Clone, Copy)]
+enum Handed {
+    Arguments,
+    State,
+}
 
 impl Machine<'_, '_> {
     /// The global that loading would import here.
@@ -31,7 +38,7 @@ impl Machine<'_, '_> {
             tier = if mapped == Tier::Unlisted { tier } else { mapped };
             (module, name) = (new_module, new_name);
         }
-        if tier != Tier::Allowed && is_module_walk(&name) {
+        if tier != Tier::Allowed && is_module_walk(&name) && !is_method(&module, &name, tier) {
             self.findings.anomalies.insert("dotted_name");
         }
         let full = format!("{module}.{name}");
@@ -68,7 +75,7 @@ impl Machine<'_, '_> {
         let import = target.and_then(|index| self.findings.get(index).cloned());
         if let (Some(index), Some(import)) = (target, &import) {
             self.findings.mark_called(index);
-            self.judge_arguments(import, arguments);
+            self.judge_arguments(import, arguments, Handed::Arguments);
         }
         self.hand_over(import.as_ref(), callable, arguments);
         let known = match (&import, self.arena.as_global(callable)) {
@@ -96,7 +103,7 @@ impl Machine<'_, '_> {
     }
 
     /// Texts handed to what is not vetted, and bytes handed to a loader.
-    fn judge_arguments(&mut self, import: &Import, arguments: Slot) {
+    fn judge_arguments(&mut self, import: &Import, arguments: Slot, handed: Handed) {
         let loads = LOADERS.contains(&import.name.as_str())
             && (import.tier == Tier::Dangerous || import.full == "torch.storage._load_from_bytes");
         if loads {
@@ -124,7 +131,11 @@ impl Machine<'_, '_> {
             if dangerous {
                 Findings::keep(&mut self.findings.arguments, shorten(&text, ARGUMENT_CHARS));
             } else if names::is_suspicious(&text) {
-                Findings::keep(&mut self.findings.suspicious, shorten(&text, ARGUMENT_CHARS));
+                let list = match handed {
+                    Handed::Arguments => &mut self.findings.suspicious,
+                    Handed::State => &mut self.findings.suspicious_state,
+                };
+                Findings::keep(list, shorten(&text, ARGUMENT_CHARS));
             }
         }
     }
@@ -180,7 +191,7 @@ impl Machine<'_, '_> {
         if let Some((class, _)) = self.arena.as_call(object)
             && let Some(import) = self.arena.as_global(class).and_then(|index| self.findings.get(index).cloned())
         {
-            self.judge_arguments(&import, state);
+            self.judge_arguments(&import, state, Handed::State);
             if import.full.ends_with("functools.partial") {
                 self.hand_over(Some(&import), class, state);
             }

@@ -39,6 +39,8 @@ pub struct Findings {
     pub anomalies: BTreeSet<&'static str>,
     pub arguments: Vec<String>,
     pub suspicious: Vec<String>,
+    /// The same texts where an unlisted object gets them as its state.
+    pub suspicious_state: Vec<String>,
     pub loaders: Vec<String>,
     pub nested: Vec<Nested>,
     /// Bytes of `torch.storage._load_from_bytes`, where a pickle belongs.
@@ -147,6 +149,7 @@ impl Findings {
         for (mine, theirs) in [
             (&mut self.arguments, other.arguments),
             (&mut self.suspicious, other.suspicious),
+            (&mut self.suspicious_state, other.suspicious_state),
             (&mut self.loaders, other.loaders),
             (&mut self.errors, other.errors),
         ] {
