@@ -1,11 +1,11 @@
 //! What the machine's imports and calls mean: names, operands, and what is handed on.
 
-use super::arrays;
 use super::findings::{Findings, Import, Nested};
 use super::globals::{Tier, is_method, is_module_walk, judge, python3_name};
 use super::machine::Machine;
 use super::names;
 use super::value::{Collection, Node, Slot};
+use super::{arrays, by_value};
 use crate::base::text::shorten;
 
 /// Nodes looked at below the arguments of one call.
@@ -69,8 +69,10 @@ impl Machine<'_, '_> {
         Slot::Unknown
     }
 
-    /// Calls `callable` with a tuple of arguments; gives what can be known of the result.
-    pub(super) fn call(&mut self, callable: Slot, arguments: Slot) -> Slot {
+    /// Calls `callable` with a tuple of arguments, or its `__new__` where the opcode `constructs`;
+    /// gives what can be known of the result.
+    pub(super) fn call(&mut self, callable: Slot, arguments: Slot, constructs: bool) -> Slot {
+        by_value::note(self, callable, arguments, constructs);
         let target = self.target(callable, 0);
         let import = target.and_then(|index| self.findings.get(index).cloned());
         if let (Some(index), Some(import)) = (target, &import) {
@@ -128,7 +130,9 @@ impl Machine<'_, '_> {
         }
         for text in texts {
             let dangerous = import.tier == Tier::Dangerous;
-            if dangerous {
+            if dangerous && by_value::is_builder(import) {
+                Findings::keep(&mut self.findings.by_value_arguments, shorten(&text, ARGUMENT_CHARS));
+            } else if dangerous {
                 Findings::keep(&mut self.findings.arguments, shorten(&text, ARGUMENT_CHARS));
             } else if names::is_suspicious(&text) {
                 let list = match handed {
@@ -165,6 +169,9 @@ impl Machine<'_, '_> {
     /// anything that is not known.
     fn hand_over(&mut self, import: Option<&Import>, callable: Slot, arguments: Slot) {
         let higher = import.is_none_or(|import| import.tier != Tier::Allowed || is_higher_order(&import.full));
+        if let Some(import) = import.filter(|import| is_higher_order(&import.full)) {
+            by_value::note_handed(self, &import.full, arguments);
+        }
         let mut reached = self.arena.reach(arguments, REACH);
         if self.arena.as_global(callable).is_none() {
             reached.extend(self.arena.reach(callable, REACH));
