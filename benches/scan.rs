@@ -35,7 +35,10 @@ fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let path = directory.path().join("model.safetensors");
     make(&path, bytes).expect("there is space for the file");
-    println!("file: {:.2} GiB of safetensors, in the page cache; {ROUNDS} rounds in turn, medians", bytes as f64 / f64::from(1 << 30));
+    println!(
+        "file: {:.2} GiB of safetensors, in the page cache; {ROUNDS} rounds in turn, medians",
+        bytes as f64 / f64::from(1 << 30)
+    );
     let (mut hash, mut scan) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         hash.push(sha2_alone(&path));

@@ -142,7 +142,10 @@ impl Watchman {
         for (name, status) in &self.sources {
             let state = status.read();
             self.metrics.source_up.with_label_values(&[name]).set(i64::from(state.synced && state.blind.is_empty()));
-            self.metrics.source_watched.with_label_values(&[name]).set(i64::try_from(state.watched).unwrap_or(i64::MAX));
+            self.metrics
+                .source_watched
+                .with_label_values(&[name])
+                .set(i64::try_from(state.watched).unwrap_or(i64::MAX));
             if let Some(time) = state.last_success {
                 self.metrics.source_last_success.with_label_values(&[name]).set(seconds(time));
             }
@@ -179,7 +182,8 @@ impl Watchman {
         let cursors: Vec<(String, i64)> = self.sinks.iter().map(|sink| (sink.name.clone(), sink.cursor())).collect();
         let state = self.state.clone();
         let looked = tokio::task::spawn_blocking(move || {
-            let backlogs = cursors.into_iter().map(|(name, cursor)| state.backlog(cursor).map(|backlog| (name, backlog)));
+            let backlogs =
+                cursors.into_iter().map(|(name, cursor)| state.backlog(cursor).map(|backlog| (name, backlog)));
             Ok::<_, crate::state::StateError>((backlogs.collect::<Result<Vec<_>, _>>()?, state.artifacts_count()?))
         });
         let Ok(Ok((backlogs, artifacts))) = looked.await else { return };

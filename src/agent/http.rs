@@ -128,7 +128,12 @@ async fn status(State(pages): State<Pages>) -> impl IntoResponse {
         checks: pages.readiness.checks(),
         sources: sources.map(|(name, status)| SourceLine { name: name.clone(), state: status.read() }).collect(),
         sinks: sinks
-            .map(|sink| SinkLine { name: sink.name.clone(), up: sink.is_up(), gone: sink.is_gone(), cursor: sink.cursor() })
+            .map(|sink| SinkLine {
+                name: sink.name.clone(),
+                up: sink.is_up(),
+                gone: sink.is_gone(),
+                cursor: sink.cursor(),
+            })
             .collect(),
     })
 }

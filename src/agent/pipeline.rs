@@ -101,7 +101,17 @@ impl Pipeline {
             host: shared.host.clone(),
         };
         let records = Arc::new(Records::new(shared.clone(), Arc::clone(&source), origin.clone()));
-        Self { shared, source, origin, records, jobs: JoinSet::new(), later: VecDeque::new(), busy: HashMap::new(), listing: None, listed }
+        Self {
+            shared,
+            source,
+            origin,
+            records,
+            jobs: JoinSet::new(),
+            later: VecDeque::new(),
+            busy: HashMap::new(),
+            listing: None,
+            listed,
+        }
     }
 
     /// Runs until the source's side of the queue is closed and everything is durable.
@@ -192,12 +202,8 @@ impl Pipeline {
             self.drain().await?;
         }
         if !self.listed {
-            let commit = Commit {
-                source: self.origin.source.clone(),
-                seen: clock::now(),
-                listed: true,
-                ..Commit::default()
-            };
+            let commit =
+                Commit { source: self.origin.source.clone(), seen: clock::now(), listed: true, ..Commit::default() };
             self.shared.desk.commit(commit).await?;
             self.listed = true;
         }

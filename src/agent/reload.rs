@@ -100,7 +100,9 @@ impl Reloader {
         let roots: Vec<PathBuf> = self.file.iter().chain(&self.config.rules.paths).cloned().collect();
         tokio::task::spawn_blocking(move || {
             let mut print = Vec::new();
-            for entry in roots.iter().flat_map(|root| walkdir::WalkDir::new(root).follow_links(true)).flatten().take(50_000) {
+            for entry in
+                roots.iter().flat_map(|root| walkdir::WalkDir::new(root).follow_links(true)).flatten().take(50_000)
+            {
                 if let Ok(metadata) = entry.metadata() {
                     let inode = metadata.ino().cast_signed();
                     let times = [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime_nsec()];
@@ -118,13 +120,13 @@ impl Reloader {
 }
 
 fn prepare(file: Option<&std::path::Path>, current: raw::Config) -> Result<(raw::Config, Law), String> {
-    let lines = |problems: Vec<config::Problem>| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-    };
+    let lines =
+        |problems: Vec<config::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let (config, mutes) = match file {
         Some(path) => {
             let name = path.display().to_string();
-            let text = files::read_text(path, CONFIG_BYTES_MAX).map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+            let text = files::read_text(path, CONFIG_BYTES_MAX)
+                .map_err(|error| format!("`{name}` cannot be read: {error}"))?;
             let (config, places) = config::load(&name, &text).map_err(lines)?;
             let Checked { config, mutes, .. } = config::check(config, &places).map_err(lines)?;
             (config, mutes)

@@ -34,9 +34,7 @@ impl RulesError {
     pub fn explain(&self) -> String {
         match self {
             Self::Unreadable { .. } | Self::TooMany { .. } | Self::None { .. } => self.to_string(),
-            Self::Invalid(diagnostics) => {
-                diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-            }
+            Self::Invalid(diagnostics) => diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         }
     }
 }

@@ -119,7 +119,8 @@ impl Agent {
             let status = Arc::new(Status::default());
             sources.push((source.name().to_owned(), Arc::clone(&status)));
             let name = format!("source {}", source.name());
-            let keeper = Keeper { supervisor: supervisor.clone(), shared: shared.clone(), source, status, stop: stop.clone() };
+            let keeper =
+                Keeper { supervisor: supervisor.clone(), shared: shared.clone(), source, status, stop: stop.clone() };
             stages.push(supervisor.spawn(name, keeper.run()));
         }
         // Only stages of sources may hand in from now on: the committer ends after the last of them.
@@ -184,7 +185,19 @@ impl Agent {
             };
             supervisor.spawn("http".to_owned(), http::serve(listener, pages, finish.clone()));
         }
-        Ok(Self { supervisor, stop, finish, stages, state, sinks, reload, _lock: opened.lock, readiness, metrics, address })
+        Ok(Self {
+            supervisor,
+            stop,
+            finish,
+            stages,
+            state,
+            sinks,
+            reload,
+            _lock: opened.lock,
+            readiness,
+            metrics,
+            address,
+        })
     }
 
     /// Asks for a reload of rules and mutes.
@@ -221,7 +234,9 @@ impl Agent {
         self.finish.cancel();
         let ended = tokio::time::timeout(Duration::from_secs(3), self.supervisor.ended()).await.is_ok();
         if !in_time || !ended {
-            tracing::warn!("the agent did not end in time; what is left stays in the outbox and is delivered by the next run");
+            tracing::warn!(
+                "the agent did not end in time; what is left stays in the outbox and is delivered by the next run"
+            );
         }
         in_time && !self.supervisor.failed()
     }
@@ -291,16 +306,22 @@ impl Keeper {
     /// that this one told is durable, so that no line is told twice.
     async fn once(&self, name: &str) -> Result<(), SourceError> {
         let (state, asked) = (self.shared.state.clone(), name.to_owned());
-        let remembered = tokio::task::spawn_blocking(move || Ok((state.checkpoints(&asked)?, state.is_listed(&asked)?)));
+        let remembered =
+            tokio::task::spawn_blocking(move || Ok((state.checkpoints(&asked)?, state.is_listed(&asked)?)));
         let (checkpoints, listed) = remembered
             .await
             .unwrap_or_else(|error| Err(StateError::Unreadable(error.to_string())))
-            .map_err(|error| SourceError::Transient { what: "the state could not be read".into(), cause: Some(error.into()) })?;
+            .map_err(|error| SourceError::Transient {
+                what: "the state could not be read".into(),
+                cause: Some(error.into()),
+            })?;
         let (out, observations) = mpsc::channel(OBSERVATIONS);
         let pipeline = Pipeline::new(self.shared.clone(), Arc::clone(&self.source), listed);
         let stage = self.supervisor.spawn(format!("pipeline {name}"), async move {
             if pipeline.run(observations).await.is_err() {
-                tracing::warn!("the agent stops before everything that was seen could be stored; it will be seen again");
+                tracing::warn!(
+                    "the agent stops before everything that was seen could be stored; it will be seen again"
+                );
             }
         });
         let context = Context {

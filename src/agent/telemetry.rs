@@ -98,11 +98,8 @@ impl Telemetry {
 
     /// Sends what is left. Blocks for at most a few seconds.
     pub fn end(self) {
-        let results = [
-            self.tracer.shutdown(),
-            self.logger.shutdown(),
-            self.meter.map_or(Ok(()), |meter| meter.shutdown()),
-        ];
+        let results =
+            [self.tracer.shutdown(), self.logger.shutdown(), self.meter.map_or(Ok(()), |meter| meter.shutdown())];
         for error in results.into_iter().filter_map(Result::err) {
             tracing::debug!(%error, "telemetry could not send all that was left");
         }
@@ -170,7 +167,9 @@ fn bridge(meter: &Meter, registry: Registry, family: &MetricFamily) {
         }
         MetricType::HISTOGRAM => {
             let read = move |observer: &dyn opentelemetry::metrics::AsyncInstrument<f64>| {
-                each(&registry, &wanted, |metric, labels| observer.observe(metric.get_histogram().get_sample_sum(), labels));
+                each(&registry, &wanted, |metric, labels| {
+                    observer.observe(metric.get_histogram().get_sample_sum(), labels)
+                });
             };
             meter.f64_observable_counter(format!("{name}.sum")).with_callback(read).build();
         }

@@ -168,11 +168,7 @@ pub fn line(origin: &Origin, line: &Line, seen: jiff::Timestamp) -> Event {
 
 /// The agent about itself.
 pub fn health(host: Option<&str>, notice: &Notice, seen: jiff::Timestamp) -> Event {
-    let origin = Origin {
-        source: "agent".to_owned(),
-        product: "lanner".to_owned(),
-        host: host.map(str::to_owned),
-    };
+    let origin = Origin { source: "agent".to_owned(), product: "lanner".to_owned(), host: host.map(str::to_owned) };
     let subject = Subject::new(SubjectKind::Agent, notice.component.clone());
     let draft = Draft {
         id: id(&origin, &[notice.action, &notice.component, notice.reason, &seen.to_string()]),

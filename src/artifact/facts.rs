@@ -39,6 +39,16 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Arguments of unlisted calls that look like commands, URLs, paths or code; shortened.",
     ),
+    field(
+        "artifact.pickle.suspicious_state",
+        FieldType::TextList,
+        "The same in the state of objects of unlisted classes, where paths and addresses may well be data; shortened.",
+    ),
+    field(
+        "artifact.pickle.code_by_value",
+        FieldType::TextList,
+        "Functions whose code cloudpickle wrote into the pickle, by name, and what in it executes or reaches out: `sink:os.system`.",
+    ),
     field("artifact.pickle.arguments", FieldType::TextList, "Texts handed to dangerous calls; shortened."),
     field(
         "artifact.pickle.nested_loaders",

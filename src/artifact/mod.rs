@@ -15,8 +15,8 @@ use std::io;
 
 use crate::event::Sha256;
 
-pub use diff::{Delta, Version, diff};
 pub use crate::event::report::{Issue, Report, Segment};
+pub use diff::{Delta, Version, diff};
 pub use facts::fields;
 pub use hash::hash;
 pub use input::{FileBytes, Memory};

@@ -69,8 +69,12 @@ fn init(path: &std::path::Path, force: bool) -> anyhow::Result<()> {
     if path.exists() && !force {
         bail!("`{}` exists; `--force` replaces it", path.display());
     }
-    files::replace(path, config::example().as_bytes()).with_context(|| format!("`{}` cannot be written", path.display()))?;
-    say(&format!("`{0}` written; check it with `lanner config check {0}`, use it with `lanner run --config {0}`", path.display()))
+    files::replace(path, config::example().as_bytes())
+        .with_context(|| format!("`{}` cannot be written", path.display()))?;
+    say(&format!(
+        "`{0}` written; check it with `lanner config check {0}`, use it with `lanner run --config {0}`",
+        path.display()
+    ))
 }
 
 fn check(path: &std::path::Path) -> anyhow::Result<()> {

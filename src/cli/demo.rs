@@ -36,7 +36,8 @@ struct Act {
 }
 
 /// A model as the agent knows it: a dictionary of numbers.
-const HARMLESS: &[u8] = b"\x80\x02}q\x00(X\x06\x00\x00\x00weightq\x01G?\xe0\x00\x00\x00\x00\x00\x00X\x04\x00\x00\x00biasq\x02K\x01u.";
+const HARMLESS: &[u8] =
+    b"\x80\x02}q\x00(X\x06\x00\x00\x00weightq\x01G?\xe0\x00\x00\x00\x00\x00\x00X\x04\x00\x00\x00biasq\x02K\x01u.";
 /// The same model, with a call in front that would print a word.
 const SWAPPED: &[u8] = b"\x80\x02cposix\nsystem\nX\x11\x00\x00\x00echo lanner-demo1\x85R0}q\x00(X\x06\x00\x00\x00weightq\x01G?\xe0\x00\x00\x00\x00\x00\x00X\x04\x00\x00\x00biasq\x02K\x01u.";
 /// A pickle that would print a word, in the oldest protocol.
@@ -102,7 +103,10 @@ async fn play(directory: &Path) -> anyhow::Result<()> {
     }
     std::fs::write(directory.join(ACTS[0].path), HARMLESS)?;
     std::fs::write(directory.join(ACTS[2].path), b"epoch 1 step 400 loss 0.4112\n")?;
-    say(&format!("{bold}An agent watches {}{bold:#} (nothing is loaded, every payload only would print a word)\n", directory.display()))?;
+    say(&format!(
+        "{bold}An agent watches {}{bold:#} (nothing is loaded, every payload only would print a word)\n",
+        directory.display()
+    ))?;
     let (sender, mut alerts) = mpsc::channel(64);
     let agent = start(directory, sender).await?;
     tokio::time::timeout(PATIENCE, ready(&agent)).await.context("the agent did not complete its first look in time")?;
@@ -110,12 +114,14 @@ async fn play(directory: &Path) -> anyhow::Result<()> {
         say(&format!("{bold}{}. {}{bold:#}", number + 1, act.title))?;
         say(&format!("   {} is written\n", act.path))?;
         stage(directory, act)?;
-        tokio::time::timeout(PATIENCE, show(&mut alerts, act)).await.with_context(|| {
-            format!("no alert of rule {} came within {PATIENCE:?}; please report this", act.rule)
-        })??;
+        tokio::time::timeout(PATIENCE, show(&mut alerts, act))
+            .await
+            .with_context(|| format!("no alert of rule {} came within {PATIENCE:?}; please report this", act.rule))??;
         say(&format!("   {}\n", act.meaning))?;
     }
-    say("Next: `lanner run` watches ./models, `lanner scan PATH` looks into files, `lanner rules list` shows what is detected.")?;
+    say(
+        "Next: `lanner run` watches ./models, `lanner scan PATH` looks into files, `lanner rules list` shows what is detected.",
+    )?;
     agent.stop().await;
     Ok(())
 }

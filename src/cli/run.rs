@@ -50,9 +50,8 @@ async fn watch(checked: Checked, file: Option<PathBuf>) -> anyhow::Result<ExitCo
     // Signals are caught from before the first stage on, so that none of them just kills us.
     let mut signals = Signals::new()?;
     let greeting = greeting(&checked, file.as_deref());
-    let agent = Agent::start(checked, Settings { file, host: setup::host(), ..Settings::default() })
-        .await
-        .map_err(explain)?;
+    let agent =
+        Agent::start(checked, Settings { file, host: setup::host(), ..Settings::default() }).await.map_err(explain)?;
     let telemetry = telemetry
         .map(|mut telemetry| telemetry.export(agent.metrics.registry()).map(|()| telemetry))
         .transpose()
@@ -85,11 +84,9 @@ fn explain(error: AgentError) -> anyhow::Error {
 /// What a person wants to know first: what is watched, where things are, and how to see an alert.
 fn greeting(checked: &Checked, file: Option<&std::path::Path>) -> Vec<String> {
     let bold = anstyle::Style::new().bold();
-    let config = file.map_or_else(|| "built in (`lanner config init` writes one)".to_owned(), |file| file.display().to_string());
-    let mut lines = vec![
-        format!("{bold}Lanner {}{bold:#} watches", env!("CARGO_PKG_VERSION")),
-        String::new(),
-    ];
+    let config =
+        file.map_or_else(|| "built in (`lanner config init` writes one)".to_owned(), |file| file.display().to_string());
+    let mut lines = vec![format!("{bold}Lanner {}{bold:#} watches", env!("CARGO_PKG_VERSION")), String::new()];
     for filesystem in &checked.config.sources.filesystem {
         let paths: Vec<String> = filesystem.paths.iter().map(|path| path.display().to_string()).collect();
         lines.push(format!("  files    {}", paths.join(", ")));

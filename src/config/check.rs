@@ -86,7 +86,11 @@ impl Checker<'_> {
         if !valid {
             self.fail(setting, format!("`{name}` is no name"), Some("use letters, digits, `-`, `_` and `.`"));
         } else if !self.names.insert(name.to_owned()) {
-            self.fail(setting, format!("the name `{name}` is used twice"), Some("state is kept under it: choose another"));
+            self.fail(
+                setting,
+                format!("the name `{name}` is used twice"),
+                Some("state is kept under it: choose another"),
+            );
         }
     }
 

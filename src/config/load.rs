@@ -111,7 +111,13 @@ pub fn load(file: &str, text: &str) -> Result<(Config, Places), Vec<Problem>> {
         }
         [_, second, ..] => {
             let message = "a configuration is one document".to_owned();
-            return Err(vec![Problem { file: file.to_owned(), line: second.line, setting: String::new(), message, hint: None }]);
+            return Err(vec![Problem {
+                file: file.to_owned(),
+                line: second.line,
+                setting: String::new(),
+                message,
+                hint: None,
+            }]);
         }
     };
     let mut problems: Vec<Problem> = Vec::new();
@@ -140,7 +146,8 @@ fn explain(places: &Places, setting: &str, message: &str) -> Problem {
     let words = quoted(message);
     if message.starts_with("unknown field") || message.starts_with("unknown variant") {
         let (unknown, known) = words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-        let what = if message.starts_with("unknown field") { "there is no such setting" } else { "there is no such choice" };
+        let what =
+            if message.starts_with("unknown field") { "there is no such setting" } else { "there is no such choice" };
         let hint = nearest(unknown, known.iter().map(String::as_str))
             .map(|near| format!("did you mean `{near}`?"))
             .or_else(|| (!known.is_empty()).then(|| format!("write one of: {}", known.join(", "))));

@@ -18,7 +18,11 @@ pub fn builtin(variable: impl Fn(&str) -> Option<String>) -> Config {
         config.sources.filesystem.push(tree("huggingface-cache", cache));
     }
     if let Some(uri) = variable("MLFLOW_TRACKING_URI").filter(|uri| uri.starts_with("http")) {
-        config.sources.mlflow.push(mlflow::Config { name: "mlflow".to_owned(), tracking_uri: Some(uri), ..mlflow::Config::default() });
+        config.sources.mlflow.push(mlflow::Config {
+            name: "mlflow".to_owned(),
+            tracking_uri: Some(uri),
+            ..mlflow::Config::default()
+        });
     }
     config
 }

@@ -112,10 +112,8 @@ impl RuleSet {
             disabled.iter().any(|id| id == rule.display_id() || Some(id.as_str()) == rule.uuid.as_deref())
         };
         let pairs = self.rules.into_iter().zip(self.expressions);
-        let kept: Vec<Loaded> = pairs
-            .filter(|(rule, _)| !named(rule))
-            .map(|(rule, expression)| Loaded { rule, expression })
-            .collect();
+        let kept: Vec<Loaded> =
+            pairs.filter(|(rule, _)| !named(rule)).map(|(rule, expression)| Loaded { rule, expression }).collect();
         // Another set of rules is in force, so it has another digest.
         let mut parts = vec![self.digest.to_string()];
         parts.extend(kept.iter().map(|one| one.rule.display_id().to_owned()));

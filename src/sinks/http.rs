@@ -14,7 +14,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Sends a body; `Ok` is the beginning of the answer to a status of 2xx.
 pub async fn post(client: &Client, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<Vec<u8>, SinkError> {
-    let response = client.post(url.clone()).headers(headers).body(body).send().await.map_err(|error| unreachable(&error))?;
+    let response =
+        client.post(url.clone()).headers(headers).body(body).send().await.map_err(|error| unreachable(&error))?;
     let status = response.status();
     let wait = retry_after(response.headers());
     let answer = beginning(response).await;

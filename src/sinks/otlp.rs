@@ -75,7 +75,8 @@ impl Sink for Otlp {
         Box::pin(async move {
             let body = request(alerts).encode_to_vec();
             let answer = http::post(&self.client, &self.url, self.headers.clone(), body).await?;
-            let partial = ExportLogsServiceResponse::decode(answer.as_slice()).ok().and_then(|answer| answer.partial_success);
+            let partial =
+                ExportLogsServiceResponse::decode(answer.as_slice()).ok().and_then(|answer| answer.partial_success);
             match partial {
                 // Which of them, the protocol does not say: the deliverer tries them one by one.
                 Some(partial) if partial.rejected_log_records > 0 => Err(SinkError::Refused(format!(
@@ -96,9 +97,14 @@ fn request(alerts: &[Alert]) -> ExportLogsServiceRequest {
         ..Resource::default()
     };
     let scope = InstrumentationScope { name: "lanner.detection".to_owned(), ..InstrumentationScope::default() };
-    let logs = ScopeLogs { scope: Some(scope), log_records: alerts.iter().map(record).collect(), ..ScopeLogs::default() };
+    let logs =
+        ScopeLogs { scope: Some(scope), log_records: alerts.iter().map(record).collect(), ..ScopeLogs::default() };
     ExportLogsServiceRequest {
-        resource_logs: vec![ResourceLogs { resource: Some(resource), scope_logs: vec![logs], ..ResourceLogs::default() }],
+        resource_logs: vec![ResourceLogs {
+            resource: Some(resource),
+            scope_logs: vec![logs],
+            ..ResourceLogs::default()
+        }],
     }
 }
 
@@ -155,10 +161,8 @@ fn text(key: &str, value: &str) -> KeyValue {
 }
 
 fn texts(key: &str, values: &[String]) -> KeyValue {
-    let values = values
-        .iter()
-        .map(|value| AnyValue { value: Some(any_value::Value::StringValue(value.clone())) })
-        .collect();
+    let values =
+        values.iter().map(|value| AnyValue { value: Some(any_value::Value::StringValue(value.clone())) }).collect();
     let value = AnyValue { value: Some(any_value::Value::ArrayValue(ArrayValue { values })) };
     KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
 }

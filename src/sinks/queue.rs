@@ -94,7 +94,11 @@ impl Deliverer {
     }
 
     /// Delivers all there is now; `Taken` when nothing is left.
-    async fn round(&self, backoff: &mut Backoff, resend: &mut Option<(Resend, Instant)>) -> Result<Outcome, OutboxError> {
+    async fn round(
+        &self,
+        backoff: &mut Backoff,
+        resend: &mut Option<(Resend, Instant)>,
+    ) -> Result<Outcome, OutboxError> {
         let mut cursor = self.on_outbox(|outbox, sink| outbox.cursor(sink)).await?;
         loop {
             self.observer.waiting(cursor);
@@ -119,11 +123,8 @@ impl Deliverer {
     /// Sends a batch in order. When it is refused, its alerts are tried one by one, so that only
     /// those are buried that the receiver does not want.
     async fn deliver(&self, batch: Vec<Queued>, backoff: &mut Backoff, advance: bool) -> Result<Outcome, OutboxError> {
-        let wanted: Vec<Queued> = batch
-            .iter()
-            .filter(|queued| queued.alert.severity >= self.sink.minimum_severity())
-            .cloned()
-            .collect();
+        let wanted: Vec<Queued> =
+            batch.iter().filter(|queued| queued.alert.severity >= self.sink.minimum_severity()).cloned().collect();
         let last = batch.last().map_or(0, |queued| queued.seq);
         let sent = match self.send(&wanted).await {
             Ok(()) => self.taken(&wanted, backoff),

@@ -51,7 +51,13 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    pub const fn new(name: String, url: Url, secret: Option<Secret>, minimum_severity: Severity, client: Client) -> Self {
+    pub const fn new(
+        name: String,
+        url: Url,
+        secret: Option<Secret>,
+        minimum_severity: Severity,
+        client: Client,
+    ) -> Self {
         Self { name, url, secret, minimum_severity, client }
     }
 

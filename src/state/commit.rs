@@ -243,7 +243,8 @@ fn raise(connection: &Connection, raised: &Raised, now: i64, committed: &mut Com
         committed.repeated.push(alert.rule.id.clone());
         return Ok(());
     }
-    let body = serde_json::to_string(alert).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let body =
+        serde_json::to_string(alert).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     let added = connection
         .prepare_cached(
             "INSERT INTO alert (id, fingerprint, rule, severity, subject, time, committed, body)

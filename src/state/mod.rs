@@ -35,9 +35,15 @@ pub struct State {
 pub enum StateError {
     /// The directory or file cannot be made or opened: a person must act.
     #[error("the state in `{path}` cannot be opened; check that the directory exists, is writable and has space")]
-    Open { path: String, #[source] cause: Box<dyn std::error::Error + Send + Sync> },
+    Open {
+        path: String,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// It was written by a newer program.
-    #[error("the state in `{path}` has schema version {found}, this program knows {known}; run the newer program, or name another directory")]
+    #[error(
+        "the state in `{path}` has schema version {found}, this program knows {known}; run the newer program, or name another directory"
+    )]
     Newer { path: String, found: i64, known: i64 },
     /// Another agent uses it.
     #[error("the state in `{path}` is in use by another lanner; stop it, or name another directory with `--state`")]
@@ -178,10 +184,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn is_corrupt(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
-    )
+    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase))
 }
 
 /// Moves the database and its journals out of the way, keeping them for a person to look at.

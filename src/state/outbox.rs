@@ -148,9 +148,9 @@ impl State {
     /// How many alerts a sink has not taken yet, and since when the oldest waits.
     pub fn backlog(&self, cursor: i64) -> Result<(u64, Option<Timestamp>), StateError> {
         let connection = self.lock();
-        let mut statement =
-            connection.prepare_cached("SELECT count(*), min(committed) FROM alert WHERE seq > ?1")?;
-        let (count, oldest): (i64, Option<i64>) = statement.query_row([cursor], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut statement = connection.prepare_cached("SELECT count(*), min(committed) FROM alert WHERE seq > ?1")?;
+        let (count, oldest): (i64, Option<i64>) =
+            statement.query_row([cursor], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let oldest = oldest.and_then(|millis| Timestamp::from_millisecond(millis).ok());
         Ok((u64::try_from(count).unwrap_or(0), oldest))
     }

@@ -11,12 +11,15 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(ROOT);
-    let mut found: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "deploy/examples/ci.md"]
-        .iter()
-        .map(|name| root.join(name))
-        .collect();
+    let mut found: Vec<PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "deploy/examples/ci.md"]
+            .iter()
+            .map(|name| root.join(name))
+            .collect();
     let docs = std::fs::read_dir(root.join("docs")).expect("there are documents");
-    found.extend(docs.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "md")));
+    found.extend(
+        docs.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "md")),
+    );
     found
 }
 
@@ -35,7 +38,8 @@ fn stage() -> tempfile::TempDir {
     std::fs::copy(rule, root.join("my/rules/rule.yml")).expect("the rule is there");
     std::fs::write(root.join("EVENTS.jsonl"), "{\"event.category\": \"training_log\", \"log.line\": \"epoch 1\"}\n")
         .expect("there is space");
-    std::fs::write(root.join("models/v1.pkl"), b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01K\x01s.").expect("there is space");
+    std::fs::write(root.join("models/v1.pkl"), b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01K\x01s.")
+        .expect("there is space");
     let config = "sources: {filesystem: [{name: models, paths: [models], settle_millis: 50}]}\n\
                   sinks: {file: [{name: file, path: alerts.jsonl}]}\n";
     let agent = Agent::start(root, config).ready();
@@ -72,7 +76,11 @@ fn every_command_in_the_documents_works() {
                 .expect("bash can be run");
             let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "in {}:\n{block}\nsaid:\n{said}", document.display());
-            assert!(!said.contains("panicked") && !said.contains("error:"), "in {}:\n{block}\nsaid:\n{said}", document.display());
+            assert!(
+                !said.contains("panicked") && !said.contains("error:"),
+                "in {}:\n{block}\nsaid:\n{said}",
+                document.display()
+            );
         }
     }
     assert!(count >= 10, "only {count} blocks of commands");

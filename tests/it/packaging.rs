@@ -18,10 +18,9 @@ fn told(output: &Output) -> String {
 
 #[test]
 fn prometheus_takes_the_alerting_rules_and_their_tests_pass() {
-    for arguments in [
-        ["check", "rules", "deploy/prometheus/alerts.yaml"],
-        ["test", "rules", "deploy/prometheus/alerts_test.yaml"],
-    ] {
+    for arguments in
+        [["check", "rules", "deploy/prometheus/alerts.yaml"], ["test", "rules", "deploy/prometheus/alerts_test.yaml"]]
+    {
         let output = in_root(&peer("promtool"), &arguments);
         assert!(output.status.success(), "{}", told(&output));
     }
@@ -32,7 +31,8 @@ fn alerting_rules_name_only_metrics_that_exist() {
     let metrics = String::from_utf8(lanner::base::metrics::Metrics::new("0").render()).expect("it is text");
     let source = std::fs::read_to_string(Path::new(ROOT).join("src/base/metrics.rs")).expect("it is there");
     let rules = std::fs::read_to_string(Path::new(ROOT).join("deploy/prometheus/alerts.yaml")).expect("it is there");
-    for word in rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("lanner_")) {
+    for word in rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("lanner_"))
+    {
         assert!(metrics.contains(word) || source.contains(&format!("\"{word}\"")), "`{word}` is no metric");
     }
 }
@@ -62,10 +62,8 @@ fn the_configurations_in_the_manifests_and_examples_are_valid() {
     for name in ["deploy/kubernetes/daemonset.yaml", "deploy/kubernetes/sidecar.yaml"] {
         let text = std::fs::read_to_string(Path::new(ROOT).join(name)).expect("it is there");
         let documents = lanner::base::yaml::parse(&text).expect("it is YAML");
-        let configs: Vec<&str> = documents
-            .iter()
-            .filter_map(|document| document.get("data")?.get("lanner.yaml")?.as_text())
-            .collect();
+        let configs: Vec<&str> =
+            documents.iter().filter_map(|document| document.get("data")?.get("lanner.yaml")?.as_text()).collect();
         assert_eq!(configs.len(), 1, "{name} holds one configuration");
         check(name, configs[0]);
     }

@@ -86,7 +86,9 @@ fn records_history_and_checkpoints_come_back() {
     assert!(state.is_listed("models").expect("it answers"));
     assert_eq!(state.previous("models", "a", None).expect("it answers"), Some(Sha256::of(b"2")));
     assert!(state.blob(&Sha256::of(b"1")).expect("it answers").is_some(), "bytes seen before are remembered");
-    state.commit(&[Commit { records: vec![RecordChange::Remove { key: "a".to_owned() }], ..at(3) }]).expect("it commits");
+    state
+        .commit(&[Commit { records: vec![RecordChange::Remove { key: "a".to_owned() }], ..at(3) }])
+        .expect("it commits");
     assert!(state.record("models", "a").expect("it answers").is_none());
     assert_eq!(state.previous("models", "a", None).expect("it answers"), Some(Sha256::of(b"2")), "history stays");
     let forget = vec![Checkpoint { key: "log".to_owned(), position: serde_json::Value::Null }];
@@ -155,7 +157,11 @@ fn a_sink_has_its_own_cursor_and_a_new_one_begins_now() {
     assert_eq!(state.retry(None).expect("it commits"), 1);
     assert_eq!(state.alerts_to_retry("first", 10).expect("it answers").len(), 1);
     state.unbury("first", 4).expect("it commits");
-    assert_eq!(state.prune(Timestamp::MAX, &["first".to_owned()]).expect("it commits"), 4, "what a sink still waits for stays");
+    assert_eq!(
+        state.prune(Timestamp::MAX, &["first".to_owned()]).expect("it commits"),
+        4,
+        "what a sink still waits for stays"
+    );
 }
 
 #[test]
@@ -165,7 +171,9 @@ fn corruption_anywhere_is_set_aside_or_survived() {
     let state = open(&path);
     for number in 0..50 {
         let alerts = vec![raised(&number.to_string(), &number.to_string())];
-        state.commit(&[Commit { records: vec![seen(&number.to_string(), &[7; 10])], alerts, ..at(number) }]).expect("it commits");
+        state
+            .commit(&[Commit { records: vec![seen(&number.to_string(), &[7; 10])], alerts, ..at(number) }])
+            .expect("it commits");
     }
     drop(state);
     let good = std::fs::read(path.join("lanner.db")).expect("it is there");

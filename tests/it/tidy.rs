@@ -81,7 +81,13 @@ fn files_can_be_known() {
 #[test]
 fn the_project_speaks_of_itself_alone() {
     // Written in pieces, so that this file does not name what it looks for.
-    let words = [["/wo", "rk/"].concat(), ["/fa", "rm/"].concat(), ["bash_", "jobs"].concat(), ["todo", "!("].concat(), ["unimple", "mented!("].concat()];
+    let words = [
+        ["/wo", "rk/"].concat(),
+        ["/fa", "rm/"].concat(),
+        ["bash_", "jobs"].concat(),
+        ["todo", "!("].concat(),
+        ["unimple", "mented!("].concat(),
+    ];
     let mut wrong = Vec::new();
     for folder in ["src", "tests", "benches", "docs", "deploy", "detections"] {
         for path in walkdir(&Path::new(ROOT).join(folder)) {

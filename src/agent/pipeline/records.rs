@@ -51,9 +51,8 @@ impl Records {
     /// A record that is gone.
     pub async fn remove(&self, key: String) -> Outcome {
         let Some(before) = self.before(&key).await else { return Outcome::default() };
-        let changes = kind_of(&before)
-            .map(|kind| self.source.changes(kind, Some(&before.attributes), None))
-            .unwrap_or_default();
+        let changes =
+            kind_of(&before).map(|kind| self.source.changes(kind, Some(&before.attributes), None)).unwrap_or_default();
         let events = tell::gone(&self.origin, &before, &changes, clock::now());
         Outcome { change: Some(RecordChange::Remove { key }), events, again: None }
     }
@@ -96,14 +95,7 @@ impl Records {
             Err(ExamineError::Refused(why)) => return put(record, None, vec![self.left_out("oversize", record, &why)]),
         };
         let previous = self.previous(record, before).await;
-        let look = Look {
-            record,
-            blob: &blob,
-            before,
-            previous: previous.as_ref(),
-            first_listing,
-            seen: clock::now(),
-        };
+        let look = Look { record, blob: &blob, before, previous: previous.as_ref(), first_listing, seen: clock::now() };
         let events = tell::artifact(&self.origin, &look);
         put(record, Some(blob), events)
     }
@@ -160,7 +152,10 @@ impl Records {
 
     /// Asks the state, and again until it answers: to go on without the answer would tell a change
     /// where there is none, or none where there is one.
-    async fn ask<T: Send + 'static>(&self, question: impl Fn() -> Result<T, StateError> + Send + Sync + 'static) -> Option<T> {
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl Fn() -> Result<T, StateError> + Send + Sync + 'static,
+    ) -> Option<T> {
         let question = Arc::new(question);
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5), 3);
         loop {

@@ -12,7 +12,8 @@ pub const VERSION: &str = "1.8.0";
 /// One alert as a Detection Finding that is created.
 pub fn finding(alert: &Alert) -> Value {
     let time = alert.time.as_millisecond();
-    let attacks: Vec<Value> = alert.rule.atlas.iter().map(|technique| attack(technique, &alert.rule.atlas_version)).collect();
+    let attacks: Vec<Value> =
+        alert.rule.atlas.iter().map(|technique| attack(technique, &alert.rule.atlas_version)).collect();
     json!({
         "activity_id": 1,
         "activity_name": "Create",

@@ -19,7 +19,11 @@ pub fn alert(alert: &Alert) -> String {
         clean(&alert.rule.title),
         alert.rule.id
     ));
-    line(format_args!("  {dim}{:<9}{dim:#} {}", alert.subject.kind.as_str().replace('_', " "), clean(&alert.subject.name)));
+    line(format_args!(
+        "  {dim}{:<9}{dim:#} {}",
+        alert.subject.kind.as_str().replace('_', " "),
+        clean(&alert.subject.name)
+    ));
     if let Some(digest) = &alert.digest {
         line(format_args!("  {dim}digest   {dim:#} sha256:{digest}"));
     }
@@ -37,7 +41,9 @@ pub fn alert(alert: &Alert) -> String {
 pub const fn style(severity: Severity) -> Style {
     let style = Style::new().bold();
     match severity {
-        Severity::Critical => style.fg_color(Some(anstyle::Color::Ansi(AnsiColor::White))).bg_color(Some(anstyle::Color::Ansi(AnsiColor::Red))),
+        Severity::Critical => style
+            .fg_color(Some(anstyle::Color::Ansi(AnsiColor::White)))
+            .bg_color(Some(anstyle::Color::Ansi(AnsiColor::Red))),
         Severity::High => style.fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red))),
         Severity::Medium => style.fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow))),
         Severity::Low => style.fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan))),
@@ -49,9 +55,11 @@ pub const fn style(severity: Severity) -> Style {
 fn fact(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect::<Vec<_>>().join(", ")
-        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+            .collect::<Vec<_>>()
+            .join(", "),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     };
     clean(&shorten(&text, 160))

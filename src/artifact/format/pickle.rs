@@ -3,6 +3,7 @@
 
 mod arguments;
 mod arrays;
+mod by_value;
 mod calls;
 mod findings;
 mod globals;
@@ -310,7 +311,8 @@ fn tell(inspection: &mut Inspection<'_>, findings: &Findings) {
     inspection.add("artifact.pickle.streams", findings.streams);
     // What matters most first, so that the bound of a list cuts off the least.
     for import in &findings.imports {
-        let (list, calls) = match import.tier {
+        let tier = if !findings.by_value_astray && by_value::is_builder(import) { Tier::Unlisted } else { import.tier };
+        let (list, calls) = match tier {
             Tier::Dangerous => ("artifact.pickle.dangerous", "artifact.pickle.dangerous_calls"),
             Tier::Unlisted => ("artifact.pickle.unlisted", "artifact.pickle.unlisted_calls"),
             Tier::Allowed => continue,
@@ -326,10 +328,14 @@ fn tell(inspection: &mut Inspection<'_>, findings: &Findings) {
             inspection.list("artifact.pickle.calls", &import.full);
         }
     }
+    let none = Vec::new();
     for (list, items) in [
         ("artifact.pickle.arguments", &findings.arguments),
         ("artifact.pickle.suspicious_arguments", &findings.suspicious),
+        ("artifact.pickle.suspicious_state", &findings.suspicious_state),
         ("artifact.pickle.nested_loaders", &findings.loaders),
+        ("artifact.pickle.code_by_value", &findings.by_value),
+        ("artifact.pickle.arguments", if findings.by_value_astray { &findings.by_value_arguments } else { &none }),
     ] {
         for item in items {
             inspection.list(list, item);

@@ -129,16 +129,16 @@ fn read(path: &Path) -> std::io::Result<(Sha256, u64, Report)> {
     let hashed = artifact::hash(&bytes, Vec::new(), &|| false)?.ok_or(std::io::ErrorKind::Interrupted)?;
     let name = path.display().to_string();
     let inspect = AssertUnwindSafe(|| artifact::inspect(&bytes, &name, &Limits::default()));
-    let report = catch_unwind(inspect).map_err(|_| {
-        std::io::Error::other("looking into it failed by a bug of ours; please report it")
-    })?;
+    let report = catch_unwind(inspect)
+        .map_err(|_| std::io::Error::other("looking into it failed by a bug of ours; please report it"))?;
     Ok((hashed.sha256, hashed.size, report))
 }
 
 fn judge(name: &str, sha256: Sha256, report: &Report, set: &RuleSet) -> Vec<Finding> {
     let mut fields = report.facts.clone();
     let file = Path::new(name);
-    let text = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
+    let text =
+        |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
     fields.insert("event.action".to_owned(), "inspected".into());
     fields.insert("file.path".to_owned(), name.into());
     fields.insert("file.name".to_owned(), text(file.file_name()).into());

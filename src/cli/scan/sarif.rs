@@ -72,8 +72,11 @@ impl Log {
 
     /// The whole log.
     pub fn finish(self) -> Value {
-        let taxa: Vec<Value> =
-            self.techniques.iter().map(|id| json!({ "id": id, "helpUri": format!("https://atlas.mitre.org/techniques/{id}") })).collect();
+        let taxa: Vec<Value> = self
+            .techniques
+            .iter()
+            .map(|id| json!({ "id": id, "helpUri": format!("https://atlas.mitre.org/techniques/{id}") }))
+            .collect();
         json!({
             "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
             "version": "2.1.0",

@@ -47,9 +47,16 @@ fn what_was_found_while_receivers_were_down_arrives_in_order() {
     let manager = Receiver::on(manager, |_| (200, Vec::new()));
     let order: Vec<String> = lines()
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON")["id"].as_str().unwrap_or_default().to_owned())
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON")["id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
         .collect();
-    wait_for("the webhook to take everything", Duration::from_secs(120), || (hook.taken().len() >= order.len()).then_some(()));
+    wait_for("the webhook to take everything", Duration::from_secs(120), || {
+        (hook.taken().len() >= order.len()).then_some(())
+    });
     let ids: Vec<String> = hook.taken().iter().map(|delivery| delivery.header("webhook-id").to_owned()).collect();
     assert_eq!(ids, order, "in the order in which they were found");
     let posted = || -> Vec<String> {
@@ -57,7 +64,9 @@ fn what_was_found_while_receivers_were_down_arrives_in_order() {
         let alerts = batches.iter().flat_map(|delivery| delivery.json().as_array().cloned().unwrap_or_default());
         alerts.map(|alert| alert["annotations"]["alert_id"].as_str().unwrap_or_default().to_owned()).collect()
     };
-    wait_for("Alertmanager to take everything", Duration::from_secs(120), || (posted().len() >= order.len()).then_some(()));
+    wait_for("Alertmanager to take everything", Duration::from_secs(120), || {
+        (posted().len() >= order.len()).then_some(())
+    });
     assert_eq!(posted(), order);
     assert_eq!(agent.stop(), Some(0));
 }
@@ -84,7 +93,9 @@ fn what_a_receiver_refuses_goes_on_the_dead_letter_list_and_the_rest_goes_on() {
     }
     let found = || receiver.taken().iter().filter(|delivery| rule(delivery) == "SCN-002").count();
     wait_for("the other seven", Duration::from_secs(60), || (found() >= 7).then_some(()));
-    let list = || stdout(&lanner_in(root, &["alerts", "--config", "lanner.yaml", "--format", "json", "list", "--dead-letters"]));
+    let list = || {
+        stdout(&lanner_in(root, &["alerts", "--config", "lanner.yaml", "--format", "json", "list", "--dead-letters"]))
+    };
     let letters = wait_for("the refused one on the list", Duration::from_secs(20), || {
         let letters = list();
         letters.contains("SCN-002").then_some(letters)

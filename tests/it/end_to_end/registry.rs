@@ -41,7 +41,9 @@ print(client.get_model_version_download_uri("fraud-clf", version.version))
 fn register(server: &Mlflow, seed: u32) -> String {
     let output = run_python(REGISTER, &[&server.url, &seed.to_string()]);
     let uri = output.lines().last().unwrap_or_default().to_owned();
-    uri.strip_prefix("mlflow-artifacts:/").unwrap_or_else(|| panic!("the server serves its artifacts: {output}")).to_owned()
+    uri.strip_prefix("mlflow-artifacts:/")
+        .unwrap_or_else(|| panic!("the server serves its artifacts: {output}"))
+        .to_owned()
 }
 
 fn timestamps(server: &Mlflow) -> String {
@@ -84,7 +86,8 @@ fn an_overwritten_champion_reaches_people_and_its_benign_twin_does_not() {
     // The benign twin: a second version, registered and aliased as usual.
     let second = register(&server, 2);
     assert_ne!(first, second);
-    let known = || agent.metric("lanner_artifacts_inspected_total", "") + agent.metric("lanner_artifacts_known_total", "");
+    let known =
+        || agent.metric("lanner_artifacts_inspected_total", "") + agent.metric("lanner_artifacts_known_total", "");
     let before = known();
     wait_for("the second version to be looked into", Duration::from_secs(60), || {
         let sweeps = agent.metric("lanner_events_received_total", "source=\"registry\"");

@@ -70,7 +70,8 @@ fn bombs_and_lies_stay_within_the_stated_memory() {
     println!("peak RSS over {} bombs: {peak} MiB", bombs.len());
     assert!(peak <= RSS_MIB_MAX, "{peak} MiB");
     for file in scan(directory.path()) {
-        let told = !file["findings"].as_array().is_some_and(Vec::is_empty) || !file["issues"].as_array().is_some_and(Vec::is_empty);
+        let told = !file["findings"].as_array().is_some_and(Vec::is_empty)
+            || !file["issues"].as_array().is_some_and(Vec::is_empty);
         assert!(told, "silent: {file}");
     }
 }

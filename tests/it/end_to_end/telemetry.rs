@@ -50,7 +50,8 @@ fn metrics_logs_and_spans_arrive() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     std::fs::create_dir(directory.path().join("models")).expect("it is writable");
     // What it would run prints a word; nobody loads it.
-    std::fs::write(directory.path().join("models/model.pkl"), b"cposix\nsystem\n(S'echo inert'\ntR.").expect("it is writable");
+    std::fs::write(directory.path().join("models/model.pkl"), b"cposix\nsystem\n(S'echo inert'\ntR.")
+        .expect("it is writable");
     let config = format!(
         "sources: {{filesystem: [{{name: models, paths: [models]}}]}}\nsinks: {{file: [{{name: out, path: alerts.jsonl}}]}}\n\
          telemetry: {{endpoint: 'http://127.0.0.1:{}', interval_secs: 1}}\n",

@@ -309,7 +309,9 @@ fn shells_and_machines_learn_what_they_need() {
     }
     let about: Value = serde_json::from_str(&stdout(&lanner(&["version", "--json"]))).expect("it is JSON");
     assert_eq!(about["name"], "lanner");
-    for verb in ["run", "scan", "diff", "rules", "inventory", "alerts", "config", "replay", "demo", "completions", "version"] {
+    for verb in
+        ["run", "scan", "diff", "rules", "inventory", "alerts", "config", "replay", "demo", "completions", "version"]
+    {
         assert!(lanner(&[verb, "--help"]).status.success(), "{verb}");
     }
 }

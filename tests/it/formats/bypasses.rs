@@ -105,10 +105,10 @@ fn every_trick_of_an_advisory_is_seen_through() {
 
 /// Every sample with the advisory it belongs to and the name under which it is passed on.
 pub fn samples() -> Vec<(&'static str, &'static str, Vec<u8>)> {
-    let calls = CALLABLES
-        .iter()
-        .map(|(id, module, name)| (*id, "model.pkl", pickle::call(module, name, &["print('lanner')"])));
-    let tricks = rows().into_iter().flat_map(|row| row.samples.into_iter().map(move |(name, bytes)| (row.id, name, bytes)));
+    let calls =
+        CALLABLES.iter().map(|(id, module, name)| (*id, "model.pkl", pickle::call(module, name, &["print('lanner')"])));
+    let tricks =
+        rows().into_iter().flat_map(|row| row.samples.into_iter().map(move |(name, bytes)| (row.id, name, bytes)));
     calls.chain(tricks).collect()
 }
 

@@ -7,6 +7,8 @@ pub mod benign;
 pub mod bypasses;
 mod classes;
 mod comparison;
+mod false_alarms;
+mod hiding_places;
 pub mod hostile;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};

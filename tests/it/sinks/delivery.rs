@@ -27,7 +27,8 @@ fn taken(receiver: &Receiver) -> Vec<u64> {
 fn alerts_arrive_once_and_in_order() {
     for kind in HTTP_KINDS {
         let (receiver, memory) = (Receiver::start(), Memory::with(alerts(150)));
-        runtime().block_on(deliver_until(sink(kind, receiver.port, TIMEOUT), &memory, WITHIN, |kept| kept.cursor == 150));
+        runtime()
+            .block_on(deliver_until(sink(kind, receiver.port, TIMEOUT), &memory, WITHIN, |kept| kept.cursor == 150));
         assert_eq!(taken(&receiver), (1..=150).collect::<Vec<_>>(), "{kind}");
         assert!(memory.kept().buried.is_empty() && memory.kept().failed.is_empty(), "{kind}");
     }
@@ -37,7 +38,8 @@ fn alerts_arrive_once_and_in_order() {
 fn only_what_is_refused_is_buried() {
     for kind in HTTP_KINDS {
         let bad = |body: &[u8]| numbers(body).contains(&4);
-        let receiver = Receiver::on(free_port(), move |delivery| (if bad(&delivery.bytes) { 422 } else { 200 }, Vec::new()));
+        let receiver =
+            Receiver::on(free_port(), move |delivery| (if bad(&delivery.bytes) { 422 } else { 200 }, Vec::new()));
         let memory = Memory::with(alerts(7));
         runtime().block_on(deliver_until(sink(kind, receiver.port, TIMEOUT), &memory, WITHIN, |kept| kept.cursor == 7));
         assert_eq!(taken(&receiver), [1, 2, 3, 5, 6, 7], "{kind}");
@@ -103,7 +105,13 @@ fn a_receiver_that_is_gone_is_left_alone() {
 fn what_is_not_severe_enough_is_passed_over() {
     for kind in HTTP_KINDS {
         let receiver = Receiver::start();
-        let severities = [Severity::Informational, Severity::Low, Severity::Informational, Severity::Critical, Severity::Informational];
+        let severities = [
+            Severity::Informational,
+            Severity::Low,
+            Severity::Informational,
+            Severity::Critical,
+            Severity::Informational,
+        ];
         let memory = Memory::with((1..).zip(severities).map(|(number, severity)| alert(number, severity)).collect());
         runtime().block_on(deliver_until(sink(kind, receiver.port, TIMEOUT), &memory, WITHIN, |kept| kept.cursor == 5));
         assert_eq!(taken(&receiver), [2, 4], "{kind}");
@@ -290,7 +298,8 @@ async fn alerts_that_hold_are_told_again_while_they_hold() {
     let memory = Memory::with(alerts(2));
     // Seen long ago: it does not hold any more.
     memory.kept().queued[0].committed = super::epoch();
-    let told = |script: &Script, id: &str| script.asked().iter().filter(|(_, ids)| ids.iter().any(|told| told == id)).count();
+    let told =
+        |script: &Script, id: &str| script.asked().iter().filter(|(_, ids)| ids.iter().any(|told| told == id)).count();
     let watched = Arc::clone(&script);
     deliver_until(script.clone(), &memory, Duration::from_secs(600), |_| told(&watched, "id-2") == 4).await;
     assert_eq!(told(&script, "id-1"), 1, "what does not hold is told once");

@@ -48,7 +48,10 @@ pub fn alert(number: u64, severity: Severity) -> Alert {
         }),
         digest: Some(Sha256::of(b"bytes")),
         place: Place { host: Some("node-1".to_owned()), ..Place::default() },
-        evidence: serde_json::Map::from_iter([("artifact.pickle.globals".to_owned(), serde_json::json!(["posix.system"]))]),
+        evidence: serde_json::Map::from_iter([(
+            "artifact.pickle.globals".to_owned(),
+            serde_json::json!(["posix.system"]),
+        )]),
         event_id: format!("event-{number}"),
         ruleset: "rules".to_owned(),
     }

@@ -48,7 +48,10 @@ fn the_protocol_package_reads_what_is_sent() {
     for (index, (severity, number)) in severities.into_iter().enumerate() {
         let record = &records[index];
         assert_eq!((record["severity"].as_i64(), record["text"].as_str()), (Some(number), Some(severity.as_str())));
-        assert_eq!((record["event"].as_str(), record["scope"].as_str()), (Some("lanner.detection"), Some("lanner.detection")));
+        assert_eq!(
+            (record["event"].as_str(), record["scope"].as_str()),
+            (Some("lanner.detection"), Some("lanner.detection"))
+        );
         assert_eq!(record["nanos"], 1_767_323_045_000_000_000_u64);
         assert_eq!(record["resource"]["service.name"], "lanner");
         let attributes = &record["attributes"];

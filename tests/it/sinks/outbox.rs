@@ -131,7 +131,11 @@ pub async fn deliver_until(
 }
 
 /// A deliverer that hears of no news but looks by itself.
-pub fn deliverer(sink: Arc<dyn Sink>, memory: &Arc<Memory>, stop: &CancellationToken) -> impl Future<Output = ()> + use<> {
+pub fn deliverer(
+    sink: Arc<dyn Sink>,
+    memory: &Arc<Memory>,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + use<> {
     let (_, news) = watch::channel(0);
     let (outbox, observer) = (Arc::clone(memory), Arc::clone(memory));
     Deliverer { sink, outbox, observer, news, stop: stop.clone() }.run()

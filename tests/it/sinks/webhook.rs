@@ -14,7 +14,12 @@ fn signature_is_that_of_the_specification() {
 fn each_part_is_signed() {
     let sign = |secret: &str, id: &str, time: &str, body: &str| sign(&Secret::new(secret), id, time, body);
     let right = sign("plain words", "a", "1", "b");
-    for other in [sign("other words", "a", "1", "b"), sign("plain words", "x", "1", "b"), sign("plain words", "a", "2", "b"), sign("plain words", "a", "1", "c")] {
+    for other in [
+        sign("other words", "a", "1", "b"),
+        sign("plain words", "x", "1", "b"),
+        sign("plain words", "a", "2", "b"),
+        sign("plain words", "a", "1", "c"),
+    ] {
         assert_ne!(right, other);
     }
 }

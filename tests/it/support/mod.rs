@@ -45,7 +45,8 @@ pub fn peer(name: &str) -> PathBuf {
 
 /// The folder of what the tests' set-up installed.
 pub fn peers() -> PathBuf {
-    std::env::var_os("LANNER_PEERS").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".peers"), PathBuf::from)
+    std::env::var_os("LANNER_PEERS")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".peers"), PathBuf::from)
 }
 
 /// The interpreter that has the real libraries.

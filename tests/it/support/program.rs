@@ -53,7 +53,8 @@ impl Agent {
     /// Starts it again with the configuration that is there.
     pub fn start_again(directory: &Path, port: u16) -> Self {
         let log = directory.join("agent.log");
-        let append = || std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("the log can be opened");
+        let append =
+            || std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("the log can be opened");
         let child = Command::new(LANNER)
             .args(["run", "--config", "lanner.yaml"])
             .current_dir(directory)

@@ -51,10 +51,7 @@ impl Receiver {
     }
 
     /// Answers with a status and headers by what came.
-    pub fn on(
-        port: u16,
-        answer: impl Fn(&Delivery) -> (u16, Vec<(&'static str, String)>) + Send + 'static,
-    ) -> Self {
+    pub fn on(port: u16, answer: impl Fn(&Delivery) -> (u16, Vec<(&'static str, String)>) + Send + 'static) -> Self {
         Self::answering(port, move |delivery| {
             let (status, headers) = answer(delivery);
             (status, headers, Vec::new())
@@ -69,9 +66,7 @@ impl Receiver {
         let inner = Arc::new(Mutex::new(Inner { answer: Box::new(answer), deliveries: Vec::new() }));
         let runtime = super::runtime();
         let router = Router::new().fallback(take).with_state(Arc::clone(&inner));
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind(("127.0.0.1", port)))
-            .expect("the port is free");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", port))).expect("the port is free");
         runtime.spawn(async move { axum::serve(listener, router).await });
         Self { inner, port, runtime: Some(runtime) }
     }

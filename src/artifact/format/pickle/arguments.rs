@@ -100,7 +100,7 @@ impl Machine<'_, '_> {
             let arguments = self.pop_mark()?;
             let arguments = self.arena.add(Node::Items(Collection::Tuple, arguments));
             let class = self.import(&module, &name);
-            let object = self.call(class, arguments);
+            let object = self.call(class, arguments, false);
             self.push(object);
         } else {
             let global = self.import(&module, &name);

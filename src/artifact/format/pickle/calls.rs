@@ -1,11 +1,11 @@
 //! What the machine's imports and calls mean: names, operands, and what is handed on.
 
-use super::arrays;
 use super::findings::{Findings, Import, Nested};
-use super::globals::{Tier, is_module_walk, judge, python3_name};
+use super::globals::{Tier, is_method, is_module_walk, judge, python3_name};
 use super::machine::Machine;
 use super::names;
 use super::value::{Collection, Node, Slot};
+use super::{arrays, by_value};
 use crate::base::text::shorten;
 
 /// Nodes looked at below the arguments of one call.
@@ -16,6 +16,13 @@ const ARGUMENT_CHARS: usize = 160;
 /// Callables that deserialise the bytes they are given.
 const LOADERS: &[&str] =
     &["loads", "load", "_load_from_bytes", "read_pickle", "Unpickler", "unsafe_load", "_loads", "_load"];
+
+/// How an object gets its texts. State is data: paths and addresses belong there.
+#[derive(Debug, Clone, Copy)]
+enum Handed {
+    Arguments,
+    State,
+}
 
 impl Machine<'_, '_> {
     /// The global that loading would import here.
@@ -31,7 +38,7 @@ impl Machine<'_, '_> {
             tier = if mapped == Tier::Unlisted { tier } else { mapped };
             (module, name) = (new_module, new_name);
         }
-        if tier != Tier::Allowed && is_module_walk(&name) {
+        if tier != Tier::Allowed && is_module_walk(&name) && !is_method(&module, &name, tier) {
             self.findings.anomalies.insert("dotted_name");
         }
         let full = format!("{module}.{name}");
@@ -62,13 +69,15 @@ impl Machine<'_, '_> {
         Slot::Unknown
     }
 
-    /// Calls `callable` with a tuple of arguments; gives what can be known of the result.
-    pub(super) fn call(&mut self, callable: Slot, arguments: Slot) -> Slot {
+    /// Calls `callable` with a tuple of arguments, or its `__new__` where the opcode `constructs`;
+    /// gives what can be known of the result.
+    pub(super) fn call(&mut self, callable: Slot, arguments: Slot, constructs: bool) -> Slot {
+        by_value::note(self, callable, arguments, constructs);
         let target = self.target(callable, 0);
         let import = target.and_then(|index| self.findings.get(index).cloned());
         if let (Some(index), Some(import)) = (target, &import) {
             self.findings.mark_called(index);
-            self.judge_arguments(import, arguments);
+            self.judge_arguments(import, arguments, Handed::Arguments);
         }
         self.hand_over(import.as_ref(), callable, arguments);
         let known = match (&import, self.arena.as_global(callable)) {
@@ -96,7 +105,7 @@ impl Machine<'_, '_> {
     }
 
     /// Texts handed to what is not vetted, and bytes handed to a loader.
-    fn judge_arguments(&mut self, import: &Import, arguments: Slot) {
+    fn judge_arguments(&mut self, import: &Import, arguments: Slot, handed: Handed) {
         let loads = LOADERS.contains(&import.name.as_str())
             && (import.tier == Tier::Dangerous || import.full == "torch.storage._load_from_bytes");
         if loads {
@@ -121,10 +130,16 @@ impl Machine<'_, '_> {
         }
         for text in texts {
             let dangerous = import.tier == Tier::Dangerous;
-            if dangerous {
+            if dangerous && by_value::is_builder(import) {
+                Findings::keep(&mut self.findings.by_value_arguments, shorten(&text, ARGUMENT_CHARS));
+            } else if dangerous {
                 Findings::keep(&mut self.findings.arguments, shorten(&text, ARGUMENT_CHARS));
             } else if names::is_suspicious(&text) {
-                Findings::keep(&mut self.findings.suspicious, shorten(&text, ARGUMENT_CHARS));
+                let list = match handed {
+                    Handed::Arguments => &mut self.findings.suspicious,
+                    Handed::State => &mut self.findings.suspicious_state,
+                };
+                Findings::keep(list, shorten(&text, ARGUMENT_CHARS));
             }
         }
     }
@@ -154,6 +169,9 @@ impl Machine<'_, '_> {
     /// anything that is not known.
     fn hand_over(&mut self, import: Option<&Import>, callable: Slot, arguments: Slot) {
         let higher = import.is_none_or(|import| import.tier != Tier::Allowed || is_higher_order(&import.full));
+        if let Some(import) = import.filter(|import| is_higher_order(&import.full)) {
+            by_value::note_handed(self, &import.full, arguments);
+        }
         let mut reached = self.arena.reach(arguments, REACH);
         if self.arena.as_global(callable).is_none() {
             reached.extend(self.arena.reach(callable, REACH));
@@ -180,7 +198,7 @@ impl Machine<'_, '_> {
         if let Some((class, _)) = self.arena.as_call(object)
             && let Some(import) = self.arena.as_global(class).and_then(|index| self.findings.get(index).cloned())
         {
-            self.judge_arguments(&import, state);
+            self.judge_arguments(&import, state, Handed::State);
             if import.full.ends_with("functools.partial") {
                 self.hand_over(Some(&import), class, state);
             }

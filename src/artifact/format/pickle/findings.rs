@@ -39,6 +39,14 @@ pub struct Findings {
     pub anomalies: BTreeSet<&'static str>,
     pub arguments: Vec<String>,
     pub suspicious: Vec<String>,
+    /// The same texts where an unlisted object gets them as its state.
+    pub suspicious_state: Vec<String>,
+    /// Functions and classes by value, and the sinks in their code.
+    pub by_value: Vec<String>,
+    /// Texts handed to cloudpickle's builders.
+    pub by_value_arguments: Vec<String>,
+    /// Code by value that is not as cloudpickle writes it, that would run, or that names a sink.
+    pub by_value_astray: bool,
     pub loaders: Vec<String>,
     pub nested: Vec<Nested>,
     /// Bytes of `torch.storage._load_from_bytes`, where a pickle belongs.
@@ -147,6 +155,9 @@ impl Findings {
         for (mine, theirs) in [
             (&mut self.arguments, other.arguments),
             (&mut self.suspicious, other.suspicious),
+            (&mut self.suspicious_state, other.suspicious_state),
+            (&mut self.by_value, other.by_value),
+            (&mut self.by_value_arguments, other.by_value_arguments),
             (&mut self.loaders, other.loaders),
             (&mut self.errors, other.errors),
         ] {
@@ -158,6 +169,7 @@ impl Findings {
         other.expected.into_iter().for_each(|nested| self.nest(nested, true));
         self.protocol = self.protocol.max(other.protocol);
         self.streams = self.streams.saturating_add(other.streams);
+        self.by_value_astray |= other.by_value_astray;
         self.broken |= other.broken;
         self.broken_after_call |= other.broken_after_call;
         self.cut |= other.cut;

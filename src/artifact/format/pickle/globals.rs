@@ -172,6 +172,22 @@ pub fn is_module_walk(name: &str) -> bool {
     name.split_once('.').is_some_and(|(first, _)| !is_class_name(first))
 }
 
+/// True for what hangs below a vetted class, also one in lower case such as `interp1d._call_linear_np`:
+/// ordinary names that reach no module and nothing under the surface.
+pub fn is_method(module: &str, name: &str, tier: Tier) -> bool {
+    let ordinary = |part: &str| {
+        !part.starts_with("__")
+            && !part.starts_with(|first: char| first.is_ascii_digit())
+            && !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    tier == Tier::Unlisted
+        && name.split_once('.').is_some_and(|(class, rest)| {
+            let vetted = TABLE.exact.get(format!("{module}.{class}").as_str()) == Some(&Tier::Allowed);
+            vetted && rest.split('.').all(ordinary)
+        })
+}
+
 /// True for names that reach what lies under the surface: dunders, private or dangerous modules.
 fn walks_astray(name: &str) -> bool {
     let dotted = name.contains('.');

@@ -247,13 +247,13 @@ impl<'a, 'f> Machine<'a, 'f> {
             }
             Op::Reduce | Op::NewObj => {
                 let (arguments, callable) = (self.pop()?, self.pop()?);
-                let object = self.call(callable, arguments);
+                let object = self.call(callable, arguments, op == Op::NewObj);
                 self.push(object);
             }
             Op::NewObjEx => {
                 let (keywords, arguments, class) = (self.pop()?, self.pop()?, self.pop()?);
                 let both = self.arena.add(Node::Items(Collection::Tuple, vec![arguments, keywords]));
-                let object = self.call(class, both);
+                let object = self.call(class, both, true);
                 self.push(object);
             }
             Op::Obj => {
@@ -263,7 +263,7 @@ impl<'a, 'f> Machine<'a, 'f> {
                 }
                 let class = items.remove(0);
                 let arguments = self.arena.add(Node::Items(Collection::Tuple, items));
-                let object = self.call(class, arguments);
+                let object = self.call(class, arguments, false);
                 self.push(object);
             }
             Op::Build => {

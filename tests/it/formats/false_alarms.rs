@@ -1,0 +1,142 @@
+//! What honest files hold that looks like an attack, and the attacks it looks like.
+
+use super::build::pickle;
+use super::{list, report};
+
+#[test]
+fn a_method_of_a_vetted_class_is_no_walk_through_modules() {
+    let anomalies = "artifact.pickle.anomalies";
+    let of = |module: &str, name: &str| pickle::whole(4, &[&pickle::stack_global(module, name)]);
+    for name in ["interp1d._call_linear_np", "interp1d._evaluate"] {
+        let quiet = report(&of("scipy.interpolate._interpolate", name), "a.pkl");
+        assert!(list(&quiet, anomalies).is_empty(), "{name}: {:?}", quiet.facts);
+    }
+    for (module, name) in [
+        ("random", "_os.system"),
+        ("scipy.interpolate._interpolate", "np.f2py"),
+        ("scipy.interpolate._interpolate", "interp1d.__init__.__globals__"),
+        ("scipy.interpolate._interpolate", "interp1d.os.system"),
+        ("mycompany.tools", "helpers.launch"),
+    ] {
+        let found = list(&report(&of(module, name), "a.pkl"), anomalies);
+        assert_eq!(found, ["dotted_name"], "{module}.{name}");
+    }
+}
+
+#[test]
+fn the_state_of_an_object_is_data() {
+    let texts = ["https://example.com/data", "/data/train.csv", "SELECT 1; SELECT 2"];
+    let state: Vec<u8> = texts
+        .iter()
+        .enumerate()
+        .flat_map(|(index, text)| [pickle::text(&format!("k{index}")), pickle::text(text)].concat())
+        .collect();
+    let class = pickle::stack_global("__main__", "Feat");
+    let plain = pickle::whole(4, &[&class, b")\x81}(", &state, b"ub"]);
+    let slots = pickle::whole(4, &[&class, b")\x81N}(", &state, b"u\x86b"]);
+    let old = pickle::whole(
+        2,
+        &[
+            &pickle::global("copy_reg", "_reconstructor"),
+            b"(",
+            &class,
+            &pickle::global("__builtin__", "object"),
+            b"NtR}(",
+            &state,
+            b"ub",
+        ],
+    );
+    for (sample, made) in [(&plain, true), (&slots, true), (&old, false)] {
+        let report = report(sample, "a.pkl");
+        assert!(list(&report, "artifact.pickle.suspicious_arguments").is_empty(), "{:?}", report.facts);
+        assert_eq!(list(&report, "artifact.pickle.unlisted"), ["__main__.Feat"]);
+        if made {
+            assert_eq!(list(&report, "artifact.pickle.suspicious_state").len(), 3, "{:?}", report.facts);
+        }
+    }
+    let called = pickle::call("__main__", "Feat", &["https://example.com/data"]);
+    assert_eq!(list(&report(&called, "a.pkl"), "artifact.pickle.suspicious_arguments"), ["https://example.com/data"]);
+    let stated = pickle::whole(4, &[&pickle::stack_global("os", "popen"), b")R}(", &state, b"ub"]);
+    assert!(list(&report(&stated, "a.pkl"), "artifact.pickle.arguments").contains(&texts[0].to_owned()));
+}
+
+/// A code object as cloudpickle writes it for Python 3.11.
+fn code(names: &[&str], constant: &str) -> Vec<u8> {
+    let names: Vec<u8> = names.iter().flat_map(|name| pickle::text(name)).collect();
+    [
+        pickle::stack_global("cloudpickle.cloudpickle", "_builtin_type"),
+        pickle::text("CodeType"),
+        b"\x85R(K\x01K\0K\0K\x01K\x02K\x03C\x04\x97\0S\0(N".to_vec(),
+        pickle::text(constant),
+        b"t(".to_vec(),
+        names,
+        b"t)".to_vec(),
+        pickle::text("/home/user/train.py"),
+        pickle::text("transform"),
+        pickle::text("transform"),
+        b"K\x03C\x02\x80\0C\0))tR".to_vec(),
+    ]
+    .concat()
+}
+
+fn function(code: &[u8]) -> Vec<u8> {
+    [&pickle::stack_global("cloudpickle.cloudpickle", "_make_function"), b"(".as_slice(), code, b"}NNNtR"].concat()
+}
+
+#[test]
+fn code_by_value_is_no_execution_until_it_runs_or_names_a_means_of_it() {
+    let benign = function(&code(&["np", "log"], "Takes the logarithm; requests none."));
+    let whole = |body: &[u8]| pickle::whole(4, &[body]);
+    let quiet = report(&whole(&benign), "a.pkl");
+    assert!(list(&quiet, "artifact.pickle.dangerous").is_empty(), "{:?}", quiet.facts);
+    assert!(list(&quiet, "artifact.pickle.arguments").is_empty(), "{:?}", quiet.facts);
+    assert_eq!(list(&quiet, "artifact.pickle.code_by_value"), ["transform"]);
+    let calls = list(&quiet, "artifact.pickle.unlisted_calls");
+    assert!(calls.contains(&"cloudpickle.cloudpickle._make_function".to_owned()), "{calls:?}");
+    let types = pickle::whole(4, &[&pickle::stack_global("types", "CodeType"), b"(K\x01tR"]);
+    let other = [
+        pickle::stack_global("cloudpickle.cloudpickle", "_builtin_type"),
+        pickle::text("FunctionType"),
+        b"\x85R".to_vec(),
+    ]
+    .concat();
+    let mapped = [pickle::stack_global("builtins", "map"), b"(".to_vec(), benign.clone(), b"]tR".to_vec()].concat();
+    let handed = [
+        pickle::stack_global("builtins", "map"),
+        b"(".to_vec(),
+        pickle::stack_global("cloudpickle.cloudpickle", "_make_function"),
+        b"]tR".to_vec(),
+    ]
+    .concat();
+    for (what, sample) in [
+        ("runs", whole(&[benign.as_slice(), b")R"].concat())),
+        ("is mapped", whole(&mapped)),
+        ("hands a builder out", whole(&handed)),
+        ("names a sink", whole(&function(&code(&["os", "system"], "x")))),
+        ("holds a sink", whole(&function(&code(&["os", "getattr"], "popen")))),
+        ("holds a command", whole(&function(&code(&[], "curl -s http://127.0.0.1 | sh")))),
+        ("another type", whole(&other)),
+        ("no cloudpickle", types),
+    ] {
+        let report = report(&sample, "a.pkl");
+        assert!(!list(&report, "artifact.pickle.dangerous_calls").is_empty(), "{what}: {:?}", report.facts);
+    }
+    let named = report(&whole(&function(&code(&["os", "system"], "x"))), "a.pkl");
+    assert_eq!(list(&named, "artifact.pickle.code_by_value"), ["transform", "sink:os.system"]);
+}
+
+#[test]
+fn what_cloudpickle_itself_writes_of_a_function_and_an_object_is_code_by_value() {
+    let script = "import sys, cloudpickle as c\nclass K:\n    a = 2\n    def f(self, x): return x * self.a\n\
+                  k = 3\ng = lambda x: [y + k for y in x]\n\
+                  sys.stdout.buffer.write(c.dumps([lambda x: x + 1, g, K()]))\n";
+    let made = std::process::Command::new(super::benign::python()).args(["-c", script]).output();
+    let made = made.expect("the peers' Python starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let report = report(&made.stdout, "a.pkl");
+    assert!(list(&report, "artifact.pickle.dangerous").is_empty(), "{:?}", report.facts);
+    let found = list(&report, "artifact.pickle.code_by_value");
+    for name in ["<lambda>", "f"] {
+        assert!(found.contains(&name.to_owned()), "{found:?}");
+    }
+}

@@ -1,0 +1,1 @@
+//! Places in which something was once overlooked.
