@@ -174,6 +174,38 @@ fn dispatch(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'
     }
 }
 
+/// Looks into what follows the end of a format, `position` bytes into it: a container, a program,
+/// or a pickle that acts.
+pub fn trailing(inspection: &mut Inspection<'_>, rest: Input<'_>, position: u64) {
+    let start = rest.read(0, HEAD_BYTES);
+    let padding = start.iter().take_while(|byte| **byte == 0).count() as u64;
+    let (rest, position) = (rest.from(padding), position.saturating_add(padding));
+    let bytes = rest.read(0, HEAD_BYTES);
+    executable::look(inspection, &bytes, position);
+    let head = Head { bytes: &bytes, input: rest, name: "trailing" };
+    let container = [zip::identify, gguf::identify, numpy::identify, compressed::is_archive, tar::identify]
+        .iter()
+        .any(|identify| identify(&head));
+    if container {
+        inspection.member("trailing", |inspection| {
+            dispatch(inspection, rest, "trailing");
+        });
+    } else if zip::has_members(rest) {
+        inspection.member("trailing", |inspection| {
+            zip::inspect(inspection, rest, "trailing");
+        });
+    } else if pickle::may_be_pickle(&bytes, rest.len()) && acts(inspection, rest) {
+        inspection.add("artifact.pickle.nested", 1);
+    }
+}
+
+/// True, and told, when what follows is a pickle that acts.
+fn acts(inspection: &mut Inspection<'_>, rest: Input<'_>) -> bool {
+    let mut is_one = false;
+    inspection.member("trailing", |inspection| is_one = pickle::attempt(inspection, rest));
+    is_one
+}
+
 fn claim(name: &str) -> Option<&'static (&'static str, &'static str, &'static [&'static str])> {
     let extension = extension(name);
     CLAIMS.iter().find(|(known, _, _)| *known == extension)

@@ -27,6 +27,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
         inspection.issue("truncated", "the NumPy header reaches beyond the end or is far too long");
     }
     let text = String::from_utf8_lossy(&header);
+    if !is_dictionary(&text) {
+        inspection.issue("malformed", "the NumPy header is no literal dictionary");
+    }
     let body = input.from(data.saturating_add(length.into()));
     match literal(&text, "descr") {
         Some(descr) if descr.contains('O') => {
@@ -83,6 +86,27 @@ fn item_size(descr: &str) -> Option<u64> {
     let digits: String = code.get(kind.len_utf8()..)?.chars().take_while(char::is_ascii_digit).collect();
     let size: u64 = digits.parse().ok()?;
     if kind == 'U' { size.checked_mul(4) } else { Some(size) }
+}
+
+/// True for a dictionary of literals: outside of its texts stand numbers, brackets and constants.
+fn is_dictionary(text: &str) -> bool {
+    let mut quote = None;
+    let mut outside = String::new();
+    for c in text.trim().chars() {
+        match quote {
+            Some(open) if open == c => quote = None,
+            Some(_) => {}
+            None if matches!(c, '\'' | '"') => quote = Some(c),
+            None => outside.push(c),
+        }
+    }
+    let mut words = outside.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let number = |word: &str| word.trim_end_matches('L').bytes().all(|byte| byte.is_ascii_digit());
+    quote.is_none()
+        && outside.starts_with('{')
+        && outside.ends_with('}')
+        && outside.chars().all(|c| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "{}()[],:_-".contains(c))
+        && words.all(|word| matches!(word, "True" | "False" | "None") || number(word))
 }
 
 /// The value of a key of the header's dictionary, as written.

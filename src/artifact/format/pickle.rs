@@ -47,20 +47,32 @@ pub fn identify(head: &Head<'_>) -> bool {
     }
 }
 
+/// True for text that is a pickle all the same, whatever its name: it imports, by plausible names.
+pub fn imports(head: &Head<'_>) -> bool {
+    let first = head.bytes.first();
+    first.is_some_and(|first| opcodes::decode(*first).is_some()) && trial(head.input).is_some_and(|imports| imports)
+}
+
 /// Protocol 0 and 1 have no magic: a stream must end well, or call what it imports.
 fn makes_sense(input: Input<'_>) -> bool {
+    trial(input).is_some()
+}
+
+/// Runs the first bytes at the cost of a small budget; `None` when they are no pickle, otherwise
+/// whether the pickle imports anything.
+fn trial(input: Input<'_>) -> Option<bool> {
     let budget = Budget::new(&input.budget.limits);
     budget.opcodes.set(input.budget.limits.opcodes_max.saturating_sub(20_000));
-    let trial = input.window(0, 1 << 20).charged_to(&budget);
+    let start = input.window(0, 1 << 20).charged_to(&budget);
     let mut findings = Findings::default();
-    let run = Machine::new(trial, 0, &mut findings).run();
+    let run = Machine::new(start, 0, &mut findings).run();
     let plausible = findings.imports.iter().all(|import| {
         import.module.split('.').all(is_identifier) && (import.name == "*" || import.name.split('.').all(is_identifier))
     });
     let whole = run.ending == Ending::Stop && run.opcodes > 1 && (run.opcodes > 2 || run.end == input.len());
     let acts = findings.imports.iter().any(|import| import.called);
     let over = run.ending == Ending::Budget && run.opcodes > 1000;
-    plausible && (whole || acts || over)
+    (plausible && (whole || acts || over)).then_some(!findings.imports.is_empty())
 }
 
 fn is_identifier(text: &str) -> bool {

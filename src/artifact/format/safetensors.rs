@@ -178,8 +178,7 @@ fn layout(inspection: &mut Inspection<'_>, tensors: &mut [Segment], data: Input<
     }
     if position < data.len() {
         anomaly(inspection, "trailing_data");
-        let start = data.read(position, 512);
-        look(inspection, &start, position, data.from(position));
+        super::trailing(inspection, data.from(position), position);
     }
 }
 

@@ -21,10 +21,10 @@ pub fn identify(head: &Head<'_>) -> bool {
     };
     let control = |byte: &u8| *byte < 9 || (14..32).contains(byte) && *byte != 27;
     let texts = valid && !head.bytes.iter().any(control);
-    texts && (is_known_text(head) || !super::pickle::identify(head))
+    texts && if is_known_text(head) { !super::pickle::imports(head) } else { !super::pickle::identify(head) }
 }
 
-/// Names and beginnings that are no pickle of protocol 0, whatever the first letter would mean.
+/// Names and beginnings that are no pickle of protocol 0 unless it imports: most letters are opcodes.
 fn is_known_text(head: &Head<'_>) -> bool {
     let file = file_name(head.name);
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);

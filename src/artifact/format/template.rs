@@ -3,13 +3,15 @@
 
 use std::borrow::Cow;
 
-use minijinja::machinery::ast::{CallArg, Expr, Stmt};
+use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
 use minijinja::machinery::parse;
 use minijinja::syntax::SyntaxConfig;
 
 use crate::artifact::inspection::Inspection;
 use crate::event::Sha256;
 
+/// Largest constant bound of a loop.
+const RANGE_MAX: f64 = 1_000_000.0;
 /// Longest template that is parsed.
 const TEXT_MAX: usize = 1 << 20;
 
@@ -284,7 +286,11 @@ impl Walk<'_, '_> {
                 self.arguments(&node.args);
             }
             Expr::GetAttr(node) => {
-                self.name(node.name);
+                if node.name.starts_with('_') {
+                    self.note(format!("dunder:{}", node.name));
+                } else {
+                    self.name(node.name);
+                }
                 self.expression(&node.expr);
             }
             Expr::GetItem(node) => {
@@ -312,6 +318,9 @@ impl Walk<'_, '_> {
     fn call(&mut self, callee: &Expr<'_>, arguments: &[CallArg<'_>]) {
         match callee {
             Expr::Var(node) => {
+                if node.id == "range" && arguments.iter().any(is_endless) {
+                    self.note("loop:range");
+                }
                 if !FUNCTIONS.contains(&node.id) && !self.macros.iter().any(|name| name == node.id) {
                     self.note(format!("call:{}", node.id));
                 }
@@ -351,6 +360,30 @@ impl Walk<'_, '_> {
         for part in parts.filter(|part| is_dunder(part)) {
             self.note(format!("dunder:{part}"));
         }
+    }
+}
+
+/// A bound of `range` beyond any conversation: a large constant, or a power.
+fn is_endless(argument: &CallArg<'_>) -> bool {
+    let (CallArg::Pos(value) | CallArg::Kwarg(_, value) | CallArg::PosSplat(value) | CallArg::KwargSplat(value)) =
+        argument;
+    size(value, 0).is_some_and(|size| size > RANGE_MAX)
+}
+
+/// The size of a number made of constants; that of a power has no bound.
+fn size(expression: &Expr<'_>, depth: u32) -> Option<f64> {
+    let inner = depth.saturating_add(1);
+    match expression {
+        _ if depth > 64 => None,
+        Expr::Const(node) => f64::try_from(node.value.clone()).ok().map(f64::abs),
+        Expr::UnaryOp(node) => size(&node.expr, inner),
+        Expr::BinOp(node) => match node.op {
+            BinOpKind::Pow => Some(f64::INFINITY),
+            BinOpKind::Mul => Some(size(&node.left, inner)? * size(&node.right, inner)?),
+            BinOpKind::Add => Some(size(&node.left, inner)? + size(&node.right, inner)?),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -13,6 +13,9 @@ use crate::artifact::inflate::{Codec, Fault, unpack};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
+/// Longest target of a link that is read.
+const LINK_MAX: usize = 4096;
+
 pub fn identify(head: &Head<'_>) -> bool {
     head.bytes.starts_with(b"PK\x03\x04") || head.bytes.starts_with(b"PK\x05\x06")
 }
@@ -40,6 +43,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         // The same bytes named twice are looked at once, unless the two headers see them otherwise.
         if entry.is_directory() || !seen.insert((entry.data, entry.stored)) {
             continue;
+        }
+        if entry.link {
+            link(inspection, input, entry);
         }
         inspection.member(&entry.name, |inspection| member(inspection, input, entry, format));
     }
@@ -126,6 +132,26 @@ fn member(inspection: &mut Inspection<'_>, input: Input<'_>, entry: &Entry, form
         }
     }
     model::member(inspection, Input::new(&*unpacked.bytes, input.budget), &entry.name, format);
+}
+
+/// A link whose target lies outside of the directory into which it is unpacked.
+fn link(inspection: &mut Inspection<'_>, input: Input<'_>, entry: &Entry) {
+    let packed = input.window(entry.data, entry.packed);
+    let target = if entry.method == 8 {
+        Input::new(&*unpack(packed, Codec::Deflate).bytes, input.budget).read(0, LINK_MAX)
+    } else {
+        packed.read(0, LINK_MAX)
+    };
+    let target = String::from_utf8_lossy(&target).into_owned();
+    let folder = entry.name.rsplit_once('/').map_or(0, |(folder, _)| folder.split('/').count());
+    let below = target.split(['/', '\\']).try_fold(folder, |depth, part| match part {
+        ".." => depth.checked_sub(1),
+        "" | "." => Some(depth),
+        _ => Some(depth.saturating_add(1)),
+    });
+    if below.is_none() || target.starts_with(['/', '\\']) || target.get(1..2) == Some(":") {
+        inspection.list("artifact.container.escapes", format!("{} -> {target}", entry.name));
+    }
 }
 
 /// The checksum of what is stored, where it is small; that of weights would cost a second pass.

@@ -1,7 +1,7 @@
 //! JSON that loaders read: `config.json`, tokenizers, chat templates, Keras' layers.
 
 use crate::artifact::format::json::Json;
-use crate::artifact::format::template;
+use crate::artifact::format::{template, zip};
 use crate::artifact::inspection::Inspection;
 use crate::event::Sha256;
 
@@ -19,8 +19,23 @@ pub fn inspect(inspection: &mut Inspection<'_>, json: &Json, file: &str) {
         inspection.list("artifact.config.architectures", architecture.as_text().unwrap_or_default());
     }
     templates(inspection, json);
+    if file.ends_with(".index.json") {
+        shards(inspection, json);
+    }
     if file.starts_with("tokenizer") && json.get("model").is_some() {
         tokenizer(inspection, json);
+    }
+}
+
+/// The files that hold the weights lie beside their index.
+fn shards(inspection: &mut Inspection<'_>, json: &Json) {
+    for (_, shard) in json.get("weight_map").map(Json::members).unwrap_or_default() {
+        let shard = shard.as_text().unwrap_or_default();
+        if shard.contains("://") || shard.contains('\\') || shard.starts_with('~') {
+            inspection.list("artifact.container.escapes", shard);
+        } else {
+            zip::escapes(inspection, shard);
+        }
     }
 }
 

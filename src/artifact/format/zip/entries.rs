@@ -36,6 +36,8 @@ pub struct Entry {
     pub stored: bool,
     pub name_differs: bool,
     pub size_differs: bool,
+    /// A symbolic link by its mode; its content is the target.
+    pub link: bool,
 }
 
 impl Entry {
@@ -182,6 +184,8 @@ fn entry(input: Input<'_>, raw: &Raw<'_>, name: &[u8], extra: &[u8], shift: u64,
         stored: raw.u16(10) == 0,
         name_differs: present && local_name != name,
         size_differs: differs || !present,
+        // The upper half of the external attributes is the mode of Unix.
+        link: (raw.u32(38) >> 16) & 0o170_000 == 0o120_000,
     });
     if present
         && local_raw.u16(8) != raw.u16(10)
@@ -276,6 +280,7 @@ fn hidden(input: Input<'_>, header: u64, archive: &mut Archive) -> Option<u64> {
         stored: raw.u16(8) == 0,
         name_differs: false,
         size_differs: false,
+        link: false,
     });
     let known = raw.u16(6) & 8 == 0 && raw.u32(18) != 0;
     known.then(|| data.saturating_add(packed))

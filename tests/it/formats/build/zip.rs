@@ -13,6 +13,8 @@ pub struct Member {
     pub listed: bool,
     /// Size in the directory.
     pub size: u32,
+    /// External attributes: the mode of Unix is the upper half.
+    pub attributes: u32,
 }
 
 /// An honest member.
@@ -28,6 +30,7 @@ pub fn member(name: &str, data: &[u8]) -> Member {
         crc: crc.sum(),
         listed: true,
         size,
+        attributes: 0,
     }
 }
 
@@ -52,7 +55,8 @@ pub fn archive(members: &[Member]) -> Vec<u8> {
         directory.extend_from_slice(b"PK\x01\x02\x14\0");
         directory.extend(fields(member, member.size, member.size));
         directory.extend(length(&member.name));
-        directory.extend([0; 12]);
+        directory.extend([0; 8]);
+        directory.extend(member.attributes.to_le_bytes());
         directory.extend(offset.to_le_bytes());
         directory.extend_from_slice(member.name.as_bytes());
     }
