@@ -15,7 +15,7 @@ use crate::support::receiver::{Delivery, Receiver};
 use crate::support::{client, get, run_python, runtime, wait_for};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const SWEEP_SECS: u64 = 5;
+const SWEEP_SECS: u64 = 15;
 
 /// Registers a version of `fraud-clf` as a training job would, and points `champion` at it.
 const REGISTER: &str = r#"
@@ -94,7 +94,7 @@ fn an_overwritten_champion_reaches_people_and_its_benign_twin_does_not() {
         (sweeps > 0.0 && known() > before.max(6.0)).then_some(())
     });
     let quiet_until = std::time::Instant::now() + Duration::from_secs(2 * SWEEP_SECS + 2);
-    wait_for("two sweeps", Duration::from_secs(60), || (std::time::Instant::now() > quiet_until).then_some(()));
+    wait_for("two sweeps", Duration::from_secs(120), || (std::time::Instant::now() > quiet_until).then_some(()));
     assert_eq!(rules(&receiver), Vec::<String>::new(), "a normal release raises nothing");
 
     // The attack: one PUT, and the registry notices nothing.
