@@ -122,7 +122,9 @@ fn is_harmless(full: &str, code: &str, text: &str, at: usize) -> bool {
         || compact.contains("shell=")
         || compact.contains("executable=")
         || compact.contains("env=")
-        || !constant.is_some_and(|(list, _)| list.bytes().all(|byte| byte == b','))
+        || !constant.is_some_and(|(list, after)| {
+            list.bytes().all(|byte| byte == b',') && (after.is_empty() || after.starts_with(','))
+        })
     {
         return false;
     }
