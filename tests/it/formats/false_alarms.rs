@@ -140,3 +140,31 @@ fn what_cloudpickle_itself_writes_of_a_function_and_an_object_is_code_by_value()
         assert!(found.contains(&name.to_owned()), "{found:?}");
     }
 }
+
+#[test]
+fn code_that_loads_tensors_or_asks_about_the_machine_has_no_sink() {
+    let sinks = |code: &str| {
+        let code = format!("import os, subprocess, torch\n# käse\n{code}\n");
+        list(&report(code.as_bytes(), "modeling.py"), "artifact.code.sinks")
+    };
+    for quiet in [
+        "torch.load(path, map_location='cpu', weights_only=True)",
+        "subprocess.check_output(['git', 'rev-parse', 'HEAD'], text=True)",
+        "subprocess.run([\"nvidia-smi\", \"-L\"], check=True)",
+        "device = os.environ.get('DEVICE', os.getenv('D'))",
+    ] {
+        assert!(sinks(quiet).is_empty(), "{quiet}: {:?}", sinks(quiet));
+    }
+    for (code, sink) in [
+        ("torch.load(path)", "torch.load"),
+        ("torch.load(path, weights_only=False)", "torch.load"),
+        ("torch.load(path, note='weights_only=True')", "torch.load"),
+        ("subprocess.run(['sh', '-c', 'echo lanner'])", "subprocess.run"),
+        ("subprocess.run(['git', 'clone', 'lanner'])", "subprocess.run"),
+        ("subprocess.run(['git' + x, 'rev-parse'])", "subprocess.run"),
+        ("subprocess.run(['uname'], shell=True)", "subprocess.run"),
+        ("os.system(os.getenv('X'))", "os.getenv"),
+    ] {
+        assert!(sinks(code).contains(&sink.to_owned()), "{code}: {:?}", sinks(code));
+    }
+}

@@ -64,6 +64,8 @@ const SINKS: &[&str] = &[
     "platform.node",
     "getpass.getuser",
 ];
+/// Bytes of the arguments of one call that are looked at.
+const ARGUMENTS_MAX: usize = 4096;
 /// Builtins that execute text.
 const BUILTINS: &[&str] = &["eval", "exec", "compile", "__import__", "execfile"];
 
@@ -81,6 +83,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
     let code = strip(text);
     let aliases = imports(&code);
     let Some(pattern) = CALL.as_ref() else { return };
+    let mut sinks: Vec<String> = Vec::new();
     for found in pattern.find_iter(&code) {
         let called = found.as_str().ends_with(['(', '[']);
         let name: String = found.as_str().chars().filter(|c| !c.is_whitespace() && !"([".contains(*c)).collect();
@@ -93,10 +96,58 @@ pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
         let builtin = called && rest.is_none() && BUILTINS.contains(&full.as_str());
         let environment = full.starts_with("os.environ");
         let sink = (called || environment) && SINKS.iter().any(|sink| full == *sink || sink_prefix(sink, &full));
-        if builtin || sink {
-            inspection.list("artifact.code.sinks", full);
+        let harmless = called && is_harmless(&full, &code, text, found.end());
+        if (builtin || sink) && !harmless && !sinks.contains(&full) {
+            sinks.push(full);
         }
     }
+    // Configuration is read from the environment everywhere; it matters beside something else.
+    if sinks.iter().any(|sink| !sink.starts_with("os.environ") && sink != "os.getenv") {
+        sinks.iter().for_each(|sink| inspection.list("artifact.code.sinks", sink));
+    }
+}
+
+/// A call that its own arguments, which begin at `at`, make harmless: tensors alone are loaded, or
+/// a constant command only asks about the machine or the repository.
+fn is_harmless(full: &str, code: &str, text: &str, at: usize) -> bool {
+    let Some(arguments) = code.get(at..).and_then(|code| code.get(..closing(code)?)) else { return false };
+    let compact: String = arguments.chars().filter(|c| !c.is_whitespace()).collect();
+    if full == "torch.load" {
+        return compact.split(',').any(|argument| argument == "weights_only=True");
+    }
+    let runs = ["subprocess.run", "subprocess.check_output", "subprocess.check_call", "subprocess.call"];
+    // Texts are blanked in the code, so nothing but commas is left of a constant list.
+    let constant = compact.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    if !runs.contains(&full)
+        || compact.contains("shell=")
+        || compact.contains("executable=")
+        || compact.contains("env=")
+        || !constant.is_some_and(|(list, after)| {
+            list.bytes().all(|byte| byte == b',') && (after.is_empty() || after.starts_with(','))
+        })
+    {
+        return false;
+    }
+    let list = arguments.find(']').and_then(|end| text.as_bytes().get(at..at.saturating_add(end)));
+    let list = String::from_utf8_lossy(list.unwrap_or_default()).into_owned();
+    let words: Vec<&str> = list.split(['[', ',']).map(|word| word.trim().trim_matches(['"', '\''])).skip(1).collect();
+    matches!(
+        words.as_slice(),
+        ["nvidia-smi" | "uname" | "lscpu" | "rocm-smi", ..] | ["git", "rev-parse" | "describe", ..]
+    )
+}
+
+/// Where the bracket that is open at the beginning is closed, within a bound.
+fn closing(code: &str) -> Option<usize> {
+    let mut depth = 1_u32;
+    code.bytes().take(ARGUMENTS_MAX).position(|byte| {
+        match byte {
+            b'(' | b'[' | b'{' => depth = depth.saturating_add(1),
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0
+    })
 }
 
 fn sink_prefix(sink: &str, full: &str) -> bool {
@@ -137,7 +188,7 @@ fn imports(code: &str) -> HashMap<String, String> {
     aliases
 }
 
-/// The source with comments and the content of texts blanked.
+/// The source with comments and texts blanked, byte for byte as long.
 fn strip(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -153,7 +204,9 @@ fn strip(text: &str) -> String {
                 continue;
             }
         };
-        out.push(b' ');
+        // As long as before, so that places in the code are places in the text.
+        let end = skip.max(1).min(rest.len());
+        out.resize(out.len().saturating_add(end), b' ');
         at = at.saturating_add(skip.max(1));
     }
     String::from_utf8_lossy(&out).into_owned()
