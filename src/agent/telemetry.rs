@@ -64,7 +64,10 @@ impl Telemetry {
         let tracer = SdkTracerProvider::builder().with_batch_exporter(spans).with_resource(resource()).build();
         let logger = SdkLoggerProvider::builder().with_batch_exporter(logs).with_resource(resource()).build();
         let scope = InstrumentationScope::builder("lanner").with_version(env!("CARGO_PKG_VERSION")).build();
-        let traced = tracing_opentelemetry::layer().with_location(false).with_threads(false).with_tracer(tracer.tracer_with_scope(scope));
+        let traced = tracing_opentelemetry::layer()
+            .with_location(false)
+            .with_threads(false)
+            .with_tracer(tracer.tracer_with_scope(scope));
         let layers: Vec<Extra> = vec![
             // Exporters log about themselves: exporting that would never end.
             ours(traced.boxed()),
@@ -168,7 +171,7 @@ fn bridge(meter: &Meter, registry: Registry, family: &MetricFamily) {
         MetricType::HISTOGRAM => {
             let read = move |observer: &dyn opentelemetry::metrics::AsyncInstrument<f64>| {
                 each(&registry, &wanted, |metric, labels| {
-                    observer.observe(metric.get_histogram().get_sample_sum(), labels)
+                    observer.observe(metric.get_histogram().get_sample_sum(), labels);
                 });
             };
             meter.f64_observable_counter(format!("{name}.sum")).with_callback(read).build();

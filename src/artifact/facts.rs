@@ -71,11 +71,6 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Tricks against parsers: `frame_boundary`, `extension_registry`, `dotted_name`, `computed_name`, `misplaced_proto`, `expansion`, `attribute_write`.",
     ),
-    field(
-        "artifact.pickle.code_by_value",
-        FieldType::TextList,
-        "Functions whose code is in the pickle itself, as cloudpickle writes them; `sink:…` for what that code would call.",
-    ),
     // Containers
     field(
         "artifact.container.anomalies",

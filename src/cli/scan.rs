@@ -211,6 +211,9 @@ impl Summary {
     fn print(&self) -> anyhow::Result<()> {
         let Self { files, malicious, suspicious, errors, failing: _ } = self;
         let clean = files - malicious - suspicious - errors;
-        say(&format!("{files} file{}: {malicious} malicious, {suspicious} suspicious, {errors} not readable, {clean} without findings", if *files == 1 { "" } else { "s" }))
+        say(&format!(
+            "{files} file{}: {malicious} malicious, {suspicious} suspicious, {errors} not readable, {clean} without findings",
+            if *files == 1 { "" } else { "s" }
+        ))
     }
 }

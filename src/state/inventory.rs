@@ -89,7 +89,12 @@ impl State {
             .prepare_cached("SELECT size, report, segments, hint FROM blob WHERE sha256 = ?1 AND inspector = ?2")?;
         let row = statement
             .query_row(params![sha256.as_bytes(), INSPECTOR], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, String>(2)?,
+                    row.get::<_, String>(3)?,
+                ))
             })
             .optional()?;
         // What cannot be read is as good as not there: the bytes are looked at again.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use lanner::base::backoff::Backoff;
+use lanner::base::files;
 use lanner::base::text::{distance, nearest, shorten};
 use lanner::base::yaml::{Data, Node, parse};
-use lanner::base::files;
 
 use crate::support::Numbers;
 
@@ -108,7 +108,9 @@ fn a_misspelt_word_finds_its_neighbour() {
 
 #[test]
 fn distance_is_one() {
-    for (from, to, edits) in [("", "", 0), ("a", "", 1), ("ab", "ba", 1), ("kitten", "sitting", 3), ("größe", "grösse", 2)] {
+    for (from, to, edits) in
+        [("", "", 0), ("a", "", 1), ("ab", "ba", 1), ("kitten", "sitting", 3), ("größe", "grösse", 2)]
+    {
         assert_eq!((distance(from, to), distance(to, from)), (edits, edits), "{from} {to}");
     }
     let long = "x".repeat(1 << 20);

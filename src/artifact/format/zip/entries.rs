@@ -22,6 +22,7 @@ pub enum Source {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about one member")]
 pub struct Entry {
     pub name: String,
     pub source: Source,
