@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use super::servers::{alertmanager, prometheus};
 use super::{calls_os_system, rules};
 use crate::peers::mlflow::Mlflow;
-use crate::support::program::Agent;
+use crate::support::program::{Agent, lanner_in, stdout};
 use crate::support::receiver::{Delivery, Receiver};
 use crate::support::{client, get, run_python, runtime, wait_for};
 
@@ -86,13 +86,11 @@ fn an_overwritten_champion_reaches_people_and_its_benign_twin_does_not() {
     // The benign twin: a second version, registered and aliased as usual.
     let second = register(&server, 2);
     assert_ne!(first, second);
-    let known =
-        || agent.metric("lanner_artifacts_inspected_total", "") + agent.metric("lanner_artifacts_known_total", "");
-    let before = known();
-    wait_for("the second version to be looked into", Duration::from_secs(60), || {
-        let sweeps = agent.metric("lanner_events_received_total", "source=\"registry\"");
-        (sweeps > 0.0 && known() > before.max(6.0)).then_some(())
-    });
+    let looked_into = || {
+        let verb = ["inventory", "--config", "lanner.yaml", "--format", "json", "list", "fraud-clf/2/model.pkl"];
+        stdout(&lanner_in(root, &verb)).contains("\"sha256\":\"")
+    };
+    wait_for("the second version to be looked into", Duration::from_secs(120), || looked_into().then_some(()));
     let quiet_until = std::time::Instant::now() + Duration::from_secs(2 * SWEEP_SECS + 2);
     wait_for("two sweeps", Duration::from_secs(120), || (std::time::Instant::now() > quiet_until).then_some(()));
     assert_eq!(rules(&receiver), Vec::<String>::new(), "a normal release raises nothing");
