@@ -59,15 +59,10 @@ pub struct Config {
     pub depth_max: usize,
     /// Notifications waiting to be handled; more mean a full walk.
     pub hint_queue_max: usize,
-    /// Holds the first notification for so long: makes the kernel's queue overflow on purpose.
-    #[serde(skip_serializing_if = "is_zero")]
+    /// Holds notifications while this file exists: makes the kernel's queue overflow on purpose.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
-    pub hint_stall_millis: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
+    pub hint_hold_path: Option<PathBuf>,
 }
 
 /// How changes are noticed.
@@ -96,7 +91,7 @@ impl Default for Config {
             files_max: 1_000_000,
             depth_max: 64,
             hint_queue_max: 65_536,
-            hint_stall_millis: 0,
+            hint_hold_path: None,
         }
     }
 }

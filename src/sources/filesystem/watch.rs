@@ -37,7 +37,7 @@ impl Watcher {
         let (sender, hints) = sync_channel(config.hint_queue_max);
         let lost = Arc::new(AtomicBool::new(false));
         let mut handler =
-            Handler { sender, lost: Arc::clone(&lost), stall: Duration::from_millis(config.hint_stall_millis) };
+            Handler { sender, lost: Arc::clone(&lost), hold: config.hint_hold_path.clone() };
         // Close-after-write says that content changed; `MODIFY_DATA` would repeat it for every
         // write, and opens and reads would be mostly our own.
         let kinds = EventKindMask::CREATE
@@ -73,14 +73,15 @@ impl Watcher {
 struct Handler {
     sender: SyncSender<PathBuf>,
     lost: Arc<AtomicBool>,
-    stall: Duration,
+    hold: Option<PathBuf>,
 }
 
 impl Handler {
     fn handle(&mut self, event: notify::Result<Event>) {
-        if !self.stall.is_zero() {
-            std::thread::sleep(std::mem::take(&mut self.stall));
+        while self.hold.as_ref().is_some_and(|path| path.exists()) {
+            std::thread::sleep(Duration::from_millis(20));
         }
+        self.hold = None;
         let Ok(event) = event else {
             self.lost.store(true, Ordering::Release);
             return;

@@ -45,13 +45,15 @@ fn a_queue_that_overflowed_is_seen_and_made_good() {
     let root = directory.path();
     std::fs::create_dir_all(root.join("models/noise")).expect("it is empty");
     let config = "sources: {filesystem: [{name: models, paths: [models], sweep_interval_secs: 600, exclude: [\"noise-*\"], \
-                  hint_stall_millis: 8000}]}\n";
+                  hint_hold_path: hold}]}\n";
+    std::fs::write(root.join("hold"), b"").expect("it is empty");
     let agent = Agent::start(root, config).ready();
     // Each file is created and closed after writing: two notifications, and the queue holds 16,384.
     for number in 0..12_000 {
         std::fs::write(root.join(format!("models/noise/noise-{number}")), b"x").expect("there is space");
     }
     storm(root);
+    std::fs::remove_file(root.join("hold")).expect("it is there");
     wait_for("200 of 200", Duration::from_secs(120), || (inspected(root) == ROUNDS).then_some(()));
     assert!(agent.metric("lanner_watch_overflows_total", "source=\"models\"") >= 1.0, "the overflow is told");
     assert_eq!(agent.stop(), Some(0));

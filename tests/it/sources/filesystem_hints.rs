@@ -49,7 +49,10 @@ async fn the_kernels_queue_overflows_and_nothing_is_missed() {
     fs::create_dir(folder.path().join("flood")).unwrap();
     let mut settings = config(folder.path());
     // While the first hint is held, the kernel queues what fits, and drops the rest.
-    settings.hint_stall_millis = 15_000;
+    let hold = TempDir::new().unwrap();
+    let held = hold.path().join("hold");
+    fs::write(&held, "").unwrap();
+    settings.hint_hold_path = Some(held.clone());
     let mut running = start(settings);
     running.listed().await;
     let events_max: usize =
@@ -65,6 +68,7 @@ async fn the_kernels_queue_overflows_and_nothing_is_missed() {
         fs::write(flood.with_file_name(format!("{}.tmp", round % 64)), "x").unwrap();
     }
     train(folder.path());
+    fs::remove_file(&held).unwrap();
     running.until("200 of 200", |running| models(running) == ROUNDS).await;
     assert!(running.metric("lanner_watch_overflows_total{source=\"models\"}") >= 1.0);
     assert!(running.metric("lanner_rescans_total{reason=\"overflow\"") >= 1.0);
