@@ -12,12 +12,13 @@
 
 pub mod catalogue;
 mod compile;
+pub mod correlation;
 pub mod diagnostic;
 mod frame;
 mod item;
 mod load;
 mod network;
-mod number;
+pub mod number;
 mod pattern;
 mod predicate;
 pub mod rule;
@@ -33,6 +34,7 @@ pub use load::load;
 pub use rule::{Rule, RuleTest};
 pub use ruleset::{RuleSet, TestFailure};
 pub use schema::Schema;
+pub use sigma::modifier::Comparison;
 
 /// A rule file as its caller read it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,8 @@ use crate::base::text;
 use crate::event::alert::AlertRule;
 use crate::event::{Event, Fields, LifecyclePhase, MitigationId, Severity, TechniqueId, Value};
 
+use super::correlation::Plan;
+
 pub use super::sigma::logsource::Logsource;
 
 /// Fields in the evidence of one alert.
@@ -49,6 +51,10 @@ pub struct Rule {
     pub falsepositives: Vec<String>,
     pub references: Vec<String>,
     pub tests: Vec<RuleTest>,
+    /// What it asks of several events together; `None` for a rule about single events.
+    pub correlation: Option<Plan>,
+    /// A match raises no alert of its own: a correlation counts it, and does not `generate`.
+    pub silent: bool,
     /// File it came from, and the line on which it begins.
     pub path: String,
     pub line: usize,

@@ -80,26 +80,45 @@ impl RuleSet {
         &self.warnings
     }
 
-    /// The rules that match an event of ours: those of its kind, product and service.
-    pub fn matches(&self, event: &Event) -> Vec<&Rule> {
+    /// The rule with a number that [`Self::hits`] gave.
+    pub fn rule(&self, number: usize) -> Option<&Rule> {
+        self.rules.get(number)
+    }
+
+    /// Numbers of the rules that match an event of ours: those of its kind, product and service;
+    /// silent ones too, no correlations.
+    pub fn hits(&self, event: &Event) -> Vec<usize> {
         let Some(program) = self.programs.get(&event.kind) else {
             return Vec::new();
         };
         let frame = Frame::new(&event.fields, &self.table, false);
-        program
-            .iter()
-            .filter_map(|number| Some((self.rules.get(*number)?, self.expressions.get(*number)?)))
-            .filter(|(rule, expression)| rule.logsource.covers(event) && expression.holds(&frame))
-            .map(|(rule, _)| rule)
-            .collect()
+        let holds = |number: &usize| {
+            self.rules.get(*number).is_some_and(|rule| rule.logsource.covers(event))
+                && self.expressions.get(*number).is_some_and(|expression| expression.holds(&frame))
+        };
+        program.iter().copied().filter(holds).collect()
     }
 
-    /// The rules that match foreign fields, whatever their logsource. A name is a key as it
-    /// stands, else a path into nested objects.
-    pub fn matches_open(&self, fields: &Fields) -> Vec<&Rule> {
+    /// Numbers of the rules that match foreign fields, whatever their logsource; silent ones too.
+    /// A name is a key as it stands, else a path into nested objects.
+    pub fn open_hits(&self, fields: &Fields) -> Vec<usize> {
         let frame = Frame::new(fields, &self.table, true);
-        let pairs = self.rules.iter().zip(&self.expressions);
-        pairs.filter(|(_, expression)| expression.holds(&frame)).map(|(rule, _)| rule).collect()
+        let all = self.expressions.iter().enumerate();
+        all.filter(|(_, expression)| expression.holds(&frame)).map(|(number, _)| number).collect()
+    }
+
+    /// The rules that raise an alert for an event of ours by itself.
+    pub fn matches(&self, event: &Event) -> Vec<&Rule> {
+        self.loud(&self.hits(event))
+    }
+
+    /// The rules that raise an alert for foreign fields.
+    pub fn matches_open(&self, fields: &Fields) -> Vec<&Rule> {
+        self.loud(&self.open_hits(fields))
+    }
+
+    fn loud(&self, hits: &[usize]) -> Vec<&Rule> {
+        hits.iter().filter_map(|number| self.rules.get(*number)).filter(|rule| !rule.silent).collect()
     }
 
     /// The set without the rules that are named by what outputs call them, or by their Sigma id.

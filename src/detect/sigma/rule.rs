@@ -95,6 +95,8 @@ pub fn read(node: &Node, path: &str, schema: &Schema, reporter: &mut Reporter<'_
         falsepositives: loose_texts(node, "falsepositives"),
         references: loose_texts(node, "references"),
         tests,
+        correlation: None,
+        silent: false,
         path: path.to_owned(),
         line: node.line,
     };

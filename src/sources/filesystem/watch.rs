@@ -36,8 +36,7 @@ impl Watcher {
     pub fn new(config: &Config) -> Result<Self, Failure> {
         let (sender, hints) = sync_channel(config.hint_queue_max);
         let lost = Arc::new(AtomicBool::new(false));
-        let mut handler =
-            Handler { sender, lost: Arc::clone(&lost), hold: config.hint_hold_path.clone() };
+        let mut handler = Handler { sender, lost: Arc::clone(&lost), hold: config.hint_hold_path.clone() };
         // Close-after-write says that content changed; `MODIFY_DATA` would repeat it for every
         // write, and opens and reads would be mostly our own.
         let kinds = EventKindMask::CREATE
