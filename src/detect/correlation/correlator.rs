@@ -85,6 +85,11 @@ impl Correlator {
         Counts { groups, entries, bytes, ..self.counts }
     }
 
+    /// How many changes wait for [`Self::take_memos`].
+    pub fn pending(&self) -> usize {
+        self.memos.as_ref().map_or(0, Vec::len)
+    }
+
     /// What changed since this was last asked: to be written down, in this order, together with
     /// what the events led to.
     pub fn take_memos(&mut self) -> Vec<Memo> {
