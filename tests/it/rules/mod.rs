@@ -4,6 +4,7 @@ mod conformance;
 mod diagnostics;
 mod evidence;
 mod hostile;
+mod manual;
 mod replay;
 mod shipped;
 
@@ -11,6 +12,11 @@ use std::path::PathBuf;
 
 use lanner::agent::rules::declared_fields;
 use lanner::detect::{Schema, Source};
+
+/// The cases of one suite under `tests/cases/detect`.
+fn detect_cases() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases/detect")
+}
 
 fn cases(area: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases/rules").join(area)
