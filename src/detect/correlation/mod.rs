@@ -9,6 +9,7 @@
 //! aggregate   what is computed over a window; `order` for sequences
 //! pool        all groups, in the order in which they were touched
 //! memory      what outlives a reload and a restart
+//! trial       the tests inside correlation rules
 //! ```
 //!
 //! `docs/correlation.md` states what it means.
@@ -26,6 +27,7 @@ mod order;
 pub mod plan;
 mod pool;
 mod program;
+pub(super) mod trial;
 mod watermark;
 
 pub use correlator::{Correlator, Sight};

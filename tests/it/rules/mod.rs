@@ -7,6 +7,7 @@ mod hostile;
 mod manual;
 mod replay;
 mod shipped;
+mod timelines;
 
 use std::path::PathBuf;
 
