@@ -219,7 +219,7 @@ impl Correlator {
                 self.counts.late += 1;
                 return Vec::new();
             }
-            if group.has(event) {
+            if group.has(event, time, plan) {
                 self.counts.skipped(Uncounted::Repeat);
                 return Vec::new();
             }

@@ -1,6 +1,6 @@
 //! One group of a correlation: its entries in time, its window, and what it has told.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use crate::detect::number::Number;
 use crate::event::correlation::GroupKey;
@@ -27,8 +27,8 @@ pub struct Group {
     /// First entry of the window that ends with the newest one.
     start: usize,
     aggregate: Aggregate,
-    /// Digests of ids, when there are many entries.
-    ids: Option<HashSet<u64, Spreading>>,
+    /// How often each id occurs, by digest, when there are many entries.
+    ids: Option<HashMap<u64, u32, Spreading>>,
     /// Entries that keep their evidence.
     evident: usize,
     /// Weight of all entries.
@@ -94,11 +94,13 @@ impl Group {
         self.entries.back().map_or(i64::MIN, |entry| entry.seq)
     }
 
-    pub fn has(&self, event: u64) -> bool {
-        match &self.ids {
-            Some(ids) => ids.contains(&event),
-            None => self.entries.iter().any(|entry| entry.event == event),
+    /// Whether the event is there already, as far as one window could hold both.
+    pub fn has(&self, event: u64, time: i64, plan: &Plan) -> bool {
+        if self.ids.as_ref().is_some_and(|ids| !ids.contains_key(&event)) {
+            return false;
         }
+        let near = |entry: &Entry| entry.time.abs_diff(time) <= plan.timespan_millis.unsigned_abs();
+        self.entries.iter().any(|entry| entry.event == event && near(entry))
     }
 
     /// Puts the entries of one event, all of one time and arrival, where they belong, and looks at
@@ -115,7 +117,7 @@ impl Group {
             self.weight += entry.weight();
             self.evident += usize::from(entry.evidence.is_some());
             if let Some(ids) = &mut self.ids {
-                ids.insert(entry.event);
+                *ids.entry(entry.event).or_insert(0) += 1;
             }
             if within {
                 self.aggregate.add(&entry);
@@ -260,11 +262,13 @@ impl Group {
         } else {
             self.aggregate.remove(&entry);
         }
-        // Entries of one event leave one after the other; while one is there its id is known.
-        if self.entries.front().is_none_or(|front| front.seq != entry.seq)
-            && let Some(ids) = &mut self.ids
+        if let Some(ids) = &mut self.ids
+            && let Some(count) = ids.get_mut(&entry.event)
         {
-            ids.remove(&entry.event);
+            *count -= 1;
+            if *count == 0 {
+                ids.remove(&entry.event);
+            }
         }
     }
 
@@ -278,7 +282,11 @@ impl Group {
         if length < IDS_FROM {
             self.ids = None;
         } else if self.ids.is_none() && length >= 2 * IDS_FROM {
-            self.ids = Some(self.entries.iter().map(|entry| entry.event).collect());
+            let mut ids = HashMap::default();
+            for entry in &self.entries {
+                *ids.entry(entry.event).or_insert(0) += 1;
+            }
+            self.ids = Some(ids);
         }
     }
 }
