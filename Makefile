@@ -25,8 +25,9 @@ lint: ## Format and lints
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
-bench: build ## Scan speed as a ratio to sha2 itself on the same file
+bench: build ## Scan speed as a ratio to sha2 itself; a million events through fifty correlations
 	cargo bench --locked --bench scan
+	cargo bench --locked --bench correlate
 
 image: ## Build the container image with buildah
 	deploy/build-image.sh

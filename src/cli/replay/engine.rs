@@ -15,7 +15,7 @@ use crate::event::Fields;
 
 use super::event::{event_of, fields_of, id_of, time_of};
 use super::lines::{LINE_BYTES_MAX, Read, next_line};
-use super::resume::{CHANGES_BETWEEN, EVENTS_BETWEEN, Resumable};
+use super::resume::{CHANGES_BETWEEN, Resumable};
 
 /// What became of the lines.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +55,8 @@ pub struct Replay<'r> {
 /// Where alerts go.
 pub enum Out<'o> {
     Plain(&'o mut dyn Write),
-    /// With notes to go on from.
-    Resumable(Box<std::io::BufWriter<Resumable>>),
+    /// With notes to go on from, made every so many lines.
+    Resumable(Box<std::io::BufWriter<Resumable>>, u64),
 }
 
 /// One event with what it matched.
@@ -113,7 +113,7 @@ impl Replay<'_> {
             if progress.index.is_multiple_of(4096) {
                 watch(progress);
             }
-            if progress.index - noted >= EVENTS_BETWEEN || correlator.pending() >= CHANGES_BETWEEN {
+            if progress.index - noted >= out.lines_between() || correlator.pending() >= CHANGES_BETWEEN {
                 noted = progress.index;
                 out.note(progress, correlator)?;
             }
@@ -218,17 +218,24 @@ impl Replay<'_> {
 }
 
 impl Out<'_> {
+    const fn lines_between(&self) -> u64 {
+        match self {
+            Self::Plain(_) => u64::MAX,
+            Self::Resumable(_, lines) => *lines,
+        }
+    }
+
     fn writer(&mut self) -> &mut dyn Write {
         match self {
             Self::Plain(out) => *out,
-            Self::Resumable(out) => out,
+            Self::Resumable(out, _) => out,
         }
     }
 
     fn note(&mut self, progress: &mut Progress, correlator: &mut Correlator) -> anyhow::Result<()> {
         match self {
             Self::Plain(_) => Ok(()),
-            Self::Resumable(out) => {
+            Self::Resumable(out, _) => {
                 out.flush()?;
                 out.get_mut().note(progress, correlator)
             }

@@ -49,6 +49,9 @@ pub struct ReplayArgs {
     /// command is given again
     #[arg(long, value_name = "FILE", requires = "output")]
     pub state: Option<PathBuf>,
+    /// Lines between two notes: a killed replay does so many again at most
+    #[arg(long, value_name = "LINES", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub note_every: u32,
     /// Seconds by which an event may come after newer ones and still be correlated
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub lateness_secs: u32,
@@ -125,7 +128,7 @@ fn events(args: &ReplayArgs, replay: &Replay<'_>) -> anyhow::Result<(Progress, C
         let (notes, mut progress, mut correlator) =
             Resumable::open(state, output, &mut file, replay.set, limits, &options)?;
         let before = progress.counts.events;
-        let mut out = Out::Resumable(Box::new(std::io::BufWriter::new(notes)));
+        let mut out = Out::Resumable(Box::new(std::io::BufWriter::new(notes)), args.note_every.into());
         let mut input = BufReader::with_capacity(1 << 16, file);
         replay.run(&mut input, &mut out, &mut errors, &mut correlator, &mut progress, &watch)?;
         (progress, correlator, before)

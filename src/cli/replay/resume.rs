@@ -17,8 +17,6 @@ use crate::state::Notebook;
 
 use super::engine::Progress;
 
-/// Events between two notes.
-pub const EVENTS_BETWEEN: u64 = 10_000;
 /// Changes that may wait for a note: what correlations remember is many rows for few events.
 pub const CHANGES_BETWEEN: usize = 50_000;
 /// The beginning of the events by which the file is known again.
@@ -68,17 +66,20 @@ impl Resumable {
         } else if length > 0 {
             bail!("{} is there already, and {} knows nothing of it", output.display(), state.display());
         }
-        let progress = progress.unwrap_or_default();
+        let mut progress = progress.unwrap_or_default();
         file.set_len(progress.written)?;
         file.seek(SeekFrom::Start(progress.written))?;
         events.seek(SeekFrom::Start(progress.read)).context("cannot go on in the middle of the events")?;
         let mut restoring = Correlator::restore(set, limits);
         notebook.remembered(&mut |memo| restoring.take(memo))?;
-        let (correlator, unreadable) = restoring.done();
+        let (mut correlator, unreadable) = restoring.done();
         if unreadable > 0 {
             bail!("{unreadable} rows of the notes in {} cannot be read", state.display());
         }
-        Ok((Self { notebook, output: file, settings, head }, progress, correlator))
+        let mut notes = Self { notebook, output: file, settings, head };
+        // Before the first byte of output, so that a kill right after it finds notes to go on from.
+        notes.note(&mut progress, &mut correlator)?;
+        Ok((notes, progress, correlator))
     }
 
     /// Writes down that everything up to here is done.

@@ -8,6 +8,7 @@ mod hostile;
 mod manual;
 mod naive;
 mod replay;
+mod resume;
 mod shipped;
 mod timelines;
 

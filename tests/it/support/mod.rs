@@ -2,6 +2,7 @@
 
 pub mod program;
 pub mod receiver;
+pub mod traffic;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
