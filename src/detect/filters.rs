@@ -22,6 +22,7 @@ pub fn apply(batch: &mut Batch<'_>, names: &Names, context: &mut Context<'_>) {
     for (file, filter) in std::mem::take(&mut batch.filters) {
         let Some(reporter) = batch.reporters.get_mut(file) else { continue };
         let compiled = compile(&filter.detection, context, reporter);
+        super::lint::selections(&filter.detection, reporter);
         let targets = targets(&filter, file, batch, names, context.schema.is_open());
         let Some(compiled) = compiled else { continue };
         parts = parts.saturating_add(size(&compiled.expression).saturating_mul(targets.len()));

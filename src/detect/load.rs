@@ -8,6 +8,7 @@ use crate::event::digest;
 use super::compile::{Context, compile};
 use super::diagnostic::{Diagnostic, Level, Reporter, Span};
 use super::frame::FieldTable;
+use super::lint::{self, twins::Twins};
 use super::predicate::Expression;
 use super::references::Names;
 use super::ruleset::{Loaded, RuleSet};
@@ -53,6 +54,7 @@ pub(crate) struct Batch<'s> {
     pub entries: Vec<Entry>,
     /// With the source that each came from.
     pub filters: Vec<(usize, Filter)>,
+    twins: Twins,
 }
 
 impl Loader {
@@ -65,7 +67,8 @@ impl Loader {
     /// files, then correlations, each after those that it counts.
     pub fn load(&self, sources: &[Source]) -> Result<RuleSet, Vec<Diagnostic>> {
         let mut context = Context::new(&self.schema, &self.values);
-        let mut batch = Batch { reporters: Vec::new(), entries: Vec::new(), filters: Vec::new() };
+        let mut batch =
+            Batch { reporters: Vec::new(), entries: Vec::new(), filters: Vec::new(), twins: Twins::default() };
         let mut ids = Ids::default();
         for (file, source) in sources.iter().enumerate() {
             let mut reporter = Reporter::new(source);
@@ -96,6 +99,12 @@ impl Batch<'_> {
                 let mut head = written.head;
                 ids.check(&head, context.schema, reporter);
                 let compiled = compile(&written.detection, context, reporter);
+                lint::selections(&written.detection, reporter);
+                if compiled.is_some()
+                    && let Some(asked) = lint::conditions(&written.detection, context.schema, reporter)
+                {
+                    self.twins.check(&head, &asked, reporter);
+                }
                 let expression = compiled.map(|compiled| {
                     head.rule.referenced_fields = compiled.referenced;
                     compiled.expression

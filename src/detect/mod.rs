@@ -9,6 +9,7 @@
 //! predicate  what an expression asks of one event
 //! plans      correlations → what is counted, grouped by what, for how long
 //! filters    what rules must not be told of here, added to their expressions
+//! lint       what is sound Sigma and surely not meant
 //! load       many files → one RuleSet, or every problem in them
 //! ```
 
@@ -22,6 +23,7 @@ mod expand;
 mod filters;
 mod frame;
 mod item;
+mod lint;
 mod load;
 mod moment;
 mod network;

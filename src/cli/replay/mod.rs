@@ -14,10 +14,10 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::agent::rules::{declared_fields, named_or_shipped};
+use crate::agent::rules::{declared_fields, loader, named_or_shipped};
 use crate::cli::rules::{EXIT_UNUSABLE, Format, report};
+use crate::detect::Schema;
 use crate::detect::correlation::{Correlator, Limits};
-use crate::detect::{self, Schema};
 
 pub use engine::{Counts, Out, Progress, Replay};
 use resume::Resumable;
@@ -32,6 +32,9 @@ pub struct ReplayArgs {
     /// Rule file or folder instead of the rules that come with the program; may be given again
     #[arg(long, value_name = "FILE|DIR")]
     pub rules: Vec<PathBuf>,
+    /// Lists of values for `expand`: a file NAME.txt or NAME.yml, or a folder of them; may be given again
+    #[arg(long, value_name = "FILE|DIR")]
+    pub values: Vec<PathBuf>,
     /// Take fields from the JSON as they are, allow unknown ones, and try every rule whatever its
     /// logsource: for rules and events of others
     #[arg(long)]
@@ -80,7 +83,7 @@ impl ReplayArgs {
 /// Runs the verb. Exit 3 when a rule does not load, 1 when there were lines and none was an event.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let schema = if args.open_schema { Schema::open() } else { Schema::declared(declared_fields()) };
-    let set = match detect::load(&named_or_shipped(&args.rules)?, &schema) {
+    let set = match loader(schema, &args.values)?.load(&named_or_shipped(&args.rules)?) {
         Ok(set) => set,
         Err(diagnostics) => {
             report(&diagnostics);

@@ -142,6 +142,10 @@ fn search(node: &Node, depth: usize, reporter: &mut Reporter<'_>) -> Option<Sear
             reporter.error("R018", Span::of(node), "an empty list would match no event");
             None
         }
+        Data::List(items) if items.len() > VALUES_MAX => {
+            reporter.error("R018", Span::of(node), format!("a list has at most {VALUES_MAX} members"));
+            None
+        }
         Data::List(items) if items.iter().all(is_scalar) => Some(Search::Item(keywords(node, items.clone(), true))),
         Data::List(items) => {
             let searches: Option<Vec<_>> = items.iter().map(|item| search(item, depth + 1, reporter)).collect();
