@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use lanner::artifact::Report;
 use lanner::event::alert::AlertRule;
+use lanner::event::correlation::{Counted, GroupKey, Memo};
 use lanner::event::subject::SubjectKind;
 use lanner::event::{Alert, Place, Severity, Sha256, Subject};
 use lanner::sources::{Checkpoint, RecordKind};
@@ -210,4 +211,77 @@ fn a_newer_state_and_a_second_agent_are_refused() {
     drop(database);
     assert!(matches!(State::open(directory.path(), Mode::Agent), Err(StateError::Newer { found: 99, .. })));
     assert!(State::open(&directory.path().join("missing"), Mode::Visitor).is_err());
+}
+
+#[test]
+fn the_state_of_the_version_before_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    let position = serde_json::json!({"offset": 7});
+    let checkpoints = vec![Checkpoint { key: "log".to_owned(), position: position.clone() }];
+    let alerts = vec![raised("1", "k")];
+    state.commit(&[Commit { records: vec![seen("a", b"1")], checkpoints, alerts, ..at(1) }]).expect("it commits");
+    drop(state);
+    // What version 1 did not have.
+    let database = rusqlite::Connection::open(directory.path().join("lanner.db")).expect("it can be opened");
+    for table in ["correlation", "correlation_group", "correlation_entry", "correlation_fired", "correlation_clock"] {
+        database.execute_batch(&format!("DROP TABLE {table}")).expect("it is there");
+    }
+    database.pragma_update(None, "user_version", 1).expect("it can be written");
+    drop(database);
+    let state = open(directory.path());
+    assert_eq!(state.checkpoints("models").expect("it answers").get("log"), Some(&position));
+    assert_eq!(state.alerts_newest(10).expect("it answers").len(), 1);
+    assert!(state.record("models", "a").expect("it answers").is_some());
+    let memo = Memo::Watermark { source: "models".to_owned(), time: 9 };
+    state.commit(&[Commit { memos: vec![memo.clone()], ..at(2) }]).expect("it commits");
+    let mut remembered = Vec::new();
+    state.remembered(&mut |memo| remembered.push(memo)).expect("it answers");
+    assert_eq!(remembered, [memo]);
+    let database = rusqlite::Connection::open(directory.path().join("lanner.db")).expect("it can be opened");
+    let version: i64 = database.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("it answers");
+    assert_eq!(version, lanner::state::VERSION);
+}
+
+#[test]
+fn what_correlations_remember_is_committed_and_let_go() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    let correlation: std::sync::Arc<str> = "rule:1".into();
+    let group = GroupKey([7; 16]);
+    let count = |time: i64, seq: i64| Memo::Count {
+        correlation: correlation.clone(),
+        group,
+        counted: Counted { time, seq, event: -5, part: 1, value: "7".to_owned(), evidence: Some("{}".to_owned()) },
+    };
+    let begin =
+        Memo::Group { correlation: correlation.clone(), group, values: vec!["a".to_owned()], source: "s".to_owned() };
+    let fired = Memo::Fired { correlation: correlation.clone(), group, time: 20 };
+    let trim = Memo::Trim { correlation: correlation.clone(), group, time: 20, seq: 2, fired_before: 15 };
+    let strip = Memo::Strip { correlation: correlation.clone(), group, time: 20, seq: 2, part: 1 };
+    let remembered = || {
+        let mut remembered = Vec::new();
+        state.remembered(&mut |memo| remembered.push(memo)).expect("it answers");
+        remembered
+    };
+    let commit = |memos: Vec<Memo>| state.commit(&[Commit { memos, ..at(1) }]).expect("it commits");
+    // Whatever the order in which entries are stored, they come back in that of time and arrival.
+    commit(vec![begin.clone(), count(20, 3), count(20, 2), count(10, 1), fired.clone()]);
+    assert_eq!(remembered(), [begin.clone(), count(10, 1), count(20, 2), count(20, 3), fired.clone()]);
+    commit(vec![count(20, 3), trim, strip]);
+    let stripped = match count(20, 2) {
+        Memo::Count { correlation, group, counted } => {
+            Memo::Count { correlation, group, counted: Counted { evidence: None, ..counted } }
+        }
+        other => other,
+    };
+    assert_eq!(remembered(), [begin, stripped, count(20, 3), fired], "the same entry twice is one");
+    commit(vec![
+        Memo::Next { seq: 9 },
+        Memo::Next { seq: 4 },
+        Memo::Forget { correlation: correlation.clone(), group },
+    ]);
+    assert_eq!(remembered(), [Memo::Next { seq: 9 }], "the order of arrival never goes back");
+    commit(vec![count(1, 1), Memo::Drop { correlation }]);
+    assert_eq!(remembered(), [Memo::Next { seq: 9 }]);
 }

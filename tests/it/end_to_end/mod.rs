@@ -6,6 +6,7 @@ mod logs;
 mod outage;
 mod registry;
 mod scanning;
+mod sequence;
 mod servers;
 mod storm;
 mod telemetry;
