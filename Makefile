@@ -15,8 +15,8 @@ build: ## Build the release binary, target/release/lanner
 test: peers ## Install what the tests need, then run all of them
 	cargo test --locked --test it
 
-test-all: test lint ## The same tests with the release binary, and lints
-	cargo test --locked --release --test it
+test-all: test lint ## The same tests with the release binary, longer ones at full length, and lints
+	LANNER_REPLAY_EVENTS=1000000 cargo test --locked --release --test it
 
 peers: ## Install real servers and libraries to test against (apt and pip)
 	tests/peers/setup.sh

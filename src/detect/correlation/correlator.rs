@@ -263,13 +263,10 @@ impl Correlator {
     /// Lets the groups of a correlation go that no event in time can reach any more.
     fn expire(&mut self, number: usize, most: usize) {
         let Some(timespan) = self.program.correlations.get(number).map(|of| of.plan.timespan_millis) else { return };
-        let reach = timespan.saturating_add(self.limits.lateness_millis);
         for _ in 0..most {
             let Some((place, group)) = self.pool.oldest(number) else { return };
-            let over = group.newest().is_none_or(|newest| {
-                newest.saturating_add(reach)
-                    < self.watermarks.time(group.source).saturating_sub(self.limits.lateness_millis)
-            });
+            let earliest = self.watermarks.time(group.source).saturating_sub(self.limits.lateness_millis);
+            let over = group.newest().is_none_or(|newest| newest.saturating_add(timespan) < earliest);
             if !over {
                 return;
             }

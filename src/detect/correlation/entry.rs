@@ -29,20 +29,24 @@ pub struct Entry {
     pub evidence: Option<Box<str>>,
 }
 
-/// What collections keep beside an entry, on average: spare room in the queue, the set of ids, and
-/// the share of what is computed.
-const BESIDE: usize = 96;
+/// What is kept beside an entry: its id in the map of ids, with that map's spare room.
+const BESIDE: usize = 40;
+/// A value in the map of values, with that map's spare room.
+const VALUE: usize = 36;
 
 impl Entry {
     /// Bytes that it accounts for. A function of its content alone, so that what is restored weighs
     /// as much as what was remembered.
     pub fn weight(&self) -> usize {
         let heap = match &self.datum {
-            Datum::Nothing | Datum::Value(_) => 0,
-            Datum::Values(values) => 16 + values.len() * (8 + 24),
-            Datum::Numbers(numbers) => 16 + numbers.len() * (32 + 48),
+            Datum::Nothing => 0,
+            Datum::Value(_) => VALUE,
+            Datum::Values(values) => 16 + values.len() * (8 + VALUE),
+            // Here, and in the sorted list at up to twice its length.
+            Datum::Numbers(numbers) => 16 + numbers.len() * 3 * size_of::<Number>(),
         };
         let evidence = self.evidence.as_ref().map_or(0, |kept| 16 + kept.len());
+        // The queue has room for up to twice what it holds.
         2 * size_of::<Self>() + BESIDE + heap + evidence
     }
 

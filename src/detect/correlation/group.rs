@@ -275,8 +275,8 @@ impl Group {
     /// Keeps room in proportion to content, and ids in a set where a search would be long.
     fn tidy(&mut self) {
         let length = self.entries.len();
-        if self.entries.capacity() > 4 * length + 8 {
-            self.entries.shrink_to(2 * length);
+        if self.entries.capacity() > 2 * length + 4 {
+            self.entries.shrink_to(length + length / 2 + 2);
             self.ids = None;
         }
         if length < IDS_FROM {

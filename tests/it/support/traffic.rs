@@ -31,7 +31,7 @@ pub fn rules() -> String {
         };
         documents.push(format!(
             "title: Burst {system}\ncorrelation: {{type: {kind}, rules: [login-{system}], group-by: [user], \
-             timespan: 1h, condition: {condition}}}\nlevel: medium\n"
+             timespan: 30m, condition: {condition}}}\nlevel: medium\n"
         ));
         let kind = if system % 2 == 0 { "temporal" } else { "temporal_ordered" };
         documents.push(format!(
