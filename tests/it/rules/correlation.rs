@@ -125,12 +125,12 @@ fn with_deaths(set: &RuleSet, limits: Limits, events: &[Happening], seed: u64) -
             0 => {
                 let memos = correlator.take_memos();
                 notebook.commit(&memos, &[("at", at.to_string())]).expect("it commits");
-                committed = alerts.clone();
+                committed.clone_from(&alerts);
                 kept = at;
             }
             1 => {
                 // Dead: what was not committed is gone.
-                alerts = committed.clone();
+                alerts.clone_from(&committed);
                 at = kept;
                 let mut restoring = Correlator::restore(set, limits);
                 notebook.remembered(&mut |memo| restoring.take(memo)).expect("it can be read");

@@ -85,7 +85,8 @@ fn rules(case: &Json) -> Result<RuleSet, String> {
 
 fn limits(case: &Json) -> Limits {
     let of = |name: &str| case["limits"].get(name).and_then(Json::as_u64);
-    let count = |name: &str, otherwise: usize| of(name).map_or(otherwise, |count| usize::try_from(count).unwrap());
+    let count =
+        |name: &str, otherwise: usize| of(name).map_or(otherwise, |count| usize::try_from(count).expect("it is small"));
     let otherwise = Limits::default();
     Limits {
         lateness_millis: of("lateness").map_or(otherwise.lateness_millis, |seconds| seconds.cast_signed() * 1000),
