@@ -15,6 +15,7 @@ mod compile;
 pub mod correlation;
 pub mod diagnostic;
 mod frame;
+mod glob;
 mod item;
 mod load;
 mod network;
