@@ -22,9 +22,11 @@ mod network;
 pub mod number;
 mod pattern;
 mod predicate;
+mod program;
 pub mod rule;
 mod ruleset;
 pub mod schema;
+mod select;
 pub mod shipped;
 mod sigma;
 mod spelling;
@@ -35,6 +37,7 @@ pub use load::load;
 pub use rule::{Rule, RuleTest};
 pub use ruleset::{RuleSet, TestFailure};
 pub use schema::Schema;
+pub use select::Labels;
 pub use sigma::modifier::Comparison;
 
 /// A rule file as its caller read it.
