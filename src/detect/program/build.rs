@@ -151,7 +151,8 @@ impl<'t> Builder<'t> {
             Expression::Reference { slot, other, relation, cased } => {
                 let (field, other) = (self.field(*slot), self.field(*other));
                 let key = Key::Reference(field, other, relation_number(*relation), *cased);
-                self.asked(key, Ask::Reference { field, other, relation: *relation, cased: *cased })
+                let asked = self.asked(key, Ask::Reference { field, other, relation: *relation, cased: *cased });
+                Term::All(vec![self.found(field, Place::Anything, ""), asked])
             }
         }
     }
@@ -176,7 +177,10 @@ impl<'t> Builder<'t> {
                 let asked = self.one_by_one(field, matcher);
                 self.gated(field, gate, asked)
             }
-            Matcher::Number(_) | Matcher::Network(_) | Matcher::Compare(..) => self.one_by_one(field, matcher),
+            Matcher::Number(_) | Matcher::Network(_) | Matcher::Compare(..) => {
+                let asked = self.one_by_one(field, matcher);
+                self.gated(field, None, asked)
+            }
         }
     }
 
@@ -200,12 +204,11 @@ impl<'t> Builder<'t> {
             }
         };
         match plain {
-            None => self.one_by_one(field, matcher),
+            None => self.found(field, Place::Anything, ""),
             Some((place, text)) if !cased => self.place(field, place, text),
             Some((place, text)) => {
                 let gate = self.place(field, place, &fold(text));
-                let asked = self.one_by_one(field, matcher);
-                Term::All(vec![gate, asked])
+                Term::All(vec![gate, self.one_by_one(field, matcher)])
             }
         }
     }
@@ -217,12 +220,13 @@ impl<'t> Builder<'t> {
         }
         let text = text.to_owned();
         let test = match place {
-            Place::Whole => TextTest::Exact(text),
+            Place::Whole | Place::Anything => TextTest::Exact(text),
             Place::Start => TextTest::Prefix(text),
             Place::End => TextTest::Suffix(text),
             Place::Inside => TextTest::Contains(text),
         };
-        self.one_by_one(field, &Matcher::Text { test, cased: false })
+        let asked = self.one_by_one(field, &Matcher::Text { test, cased: false });
+        self.gated(field, None, asked)
     }
 
     fn gated(&mut self, field: u32, gate: Option<Vec<String>>, asked: Term) -> Term {
@@ -231,7 +235,7 @@ impl<'t> Builder<'t> {
                 let texts = texts.iter().map(|text| self.found(field, Place::Inside, text)).collect();
                 Term::All(vec![Term::Any(texts), asked])
             }
-            Some(_) | None => asked,
+            Some(_) | None => Term::All(vec![self.found(field, Place::Anything, ""), asked]),
         }
     }
 

@@ -25,12 +25,14 @@ pub enum Place {
     Start,
     End,
     Inside,
+    /// Any value will do: the text is empty.
+    Anything,
 }
 
 /// Whether the pass finds such a text; others are asked one by one.
 pub const fn finds(place: Place, length: usize) -> bool {
     match place {
-        Place::Whole => true,
+        Place::Whole | Place::Anything => true,
         Place::Start | Place::End => length >= 2,
         Place::Inside => length >= 4,
     }
@@ -41,6 +43,8 @@ pub fn frequency(place: Place, text: &str) -> f64 {
     let common = text.len() >= 2 && COMMON.contains(text);
     let long = f64::from(u8::try_from(text.len()).unwrap_or(u8::MAX));
     match place {
+        // Behind everything that is told apart better.
+        Place::Anything => 10.0,
         Place::Whole => 0.02 + 0.2 / (1.0 + long),
         Place::Start | Place::End | Place::Inside if common => 0.2 + 0.3 / long,
         Place::Start | Place::End => 0.01 + 0.1 / long,
@@ -62,6 +66,7 @@ struct Literal {
 pub struct FieldIndex {
     literals: Vec<Literal>,
     texts: Vec<u8>,
+    anything: Vec<u32>,
     whole: Table,
     starts: [Table; ENDS.len()],
     ends: [Table; ENDS.len()],
@@ -83,6 +88,7 @@ impl FieldIndex {
             let bytes = text.as_bytes();
             let mut gram_at = 0;
             match place {
+                Place::Anything => made.anything.push(atom),
                 Place::Whole => whole.push((hash(bytes), number)),
                 Place::Start | Place::End => {
                     let class = ENDS.iter().position(|size| bytes.len() >= *size).unwrap_or(ENDS.len() - 1);
@@ -129,6 +135,7 @@ impl FieldIndex {
     /// Calls `found` with the atom of each text that the value has, now and then twice.
     #[inline]
     pub fn scan(&self, value: &[u8], mut found: impl FnMut(u32)) {
+        self.anything.iter().copied().for_each(&mut found);
         if !self.whole.is_empty() {
             for number in self.whole.get(hash(value)) {
                 let literal = &self.literals[*number as usize];
