@@ -1,7 +1,7 @@
 //! Process creations as Sysmon tells them: some 1.3 kB of JSON with 30 keys.
 
 use super::Dice;
-use super::words::{APPS, FLAGS, FOLDERS, TOOLS, coin, hex};
+use super::words::{APPS, BENIGN, FLAGS, FOLDERS, TOOLS, coin, hex};
 
 /// So many events, of which one in a hundred runs something that rules are about.
 pub fn processes(count: usize) -> Vec<String> {
@@ -17,16 +17,11 @@ fn process(number: usize, dice: &mut Dice) -> String {
     let arguments: String = if odd {
         (0..dice.between(1, 4)).map(|_| format!("{} {}", dice.pick(&FLAGS), coin(dice))).collect()
     } else {
-        (0..dice.between(2, 8)).map(|_| format!(" --{}-{}={}", coin(dice), coin(dice), dice.below(100_000))).collect()
+        (0..dice.between(2, 6)).map(|_| format!(" {}{}", dice.pick(&BENIGN), dice.below(100_000))).collect()
     };
     let parent = dice.pick(&APPS);
-    let hashes = format!(
-        "SHA1={},MD5={},SHA256={},IMPHASH={}",
-        hex(dice, 40),
-        hex(dice, 32),
-        hex(dice, 64),
-        hex(dice, 32)
-    );
+    let hashes =
+        format!("SHA1={},MD5={},SHA256={},IMPHASH={}", hex(dice, 40), hex(dice, 32), hex(dice, 64), hex(dice, 32));
     let event = serde_json::json!({
         "EventID": 1, "Version": 5, "Level": 4, "Task": 1, "Opcode": 0, "Keywords": "0x8000000000000000",
         "Provider_Name": "Microsoft-Windows-Sysmon", "Channel": "Microsoft-Windows-Sysmon/Operational",
@@ -41,7 +36,7 @@ fn process(number: usize, dice: &mut Dice) -> String {
         "LogonId": "0x3b5cb2", "TerminalSessionId": 1,
         "IntegrityLevel": dice.pick(&["Medium", "High", "System", "Low"]), "Hashes": hashes,
         "ParentProcessId": dice.below(60_000), "ParentImage": format!("C:\\Windows\\{parent}"),
-        "ParentCommandLine": format!("C:\\Windows\\{parent} -k netsvcs -p -s {}", coin(dice)),
+        "ParentCommandLine": format!("C:\\Windows\\{parent} -k netsvcs -p -s Schedule{}", dice.below(90)),
     });
     event.to_string()
 }

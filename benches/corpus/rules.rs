@@ -50,7 +50,7 @@ fn list(key: &str, values: &[String]) -> String {
 }
 
 fn image(dice: &mut Dice) -> String {
-    if dice.percent(60) { format!("\\{}", dice.pick(&TOOLS)) } else { format!("\\{}.exe", coin(dice)) }
+    if dice.percent(80) { format!("\\{}", dice.pick(&TOOLS)) } else { format!("\\{}.exe", coin(dice)) }
 }
 
 fn images(dice: &mut Dice, most: usize) -> Vec<String> {
@@ -59,12 +59,10 @@ fn images(dice: &mut Dice, most: usize) -> Vec<String> {
 
 fn part(dice: &mut Dice) -> String {
     match dice.below(10) {
-        0..4 => dice.pick(&FLAGS).to_owned(),
-        4 => dice.pick(&FOLDERS).to_owned(),
-        5 => format!(" -{}", coin(dice)),
-        6 => format!("{}.{}", coin(dice), coin(dice)),
-        7 => format!("--{} {}", coin(dice), coin(dice)),
-        8 => format!("{}-{}", coin(dice), coin(dice)),
+        0..6 => dice.pick(&FLAGS).to_owned(),
+        6 => dice.pick(&FOLDERS).to_owned(),
+        7 => format!(" -{}", coin(dice)),
+        8 => format!("{}.{}", coin(dice), coin(dice)),
         _ => coin(dice),
     }
 }
@@ -104,7 +102,8 @@ fn process_detection(dice: &mut Dice) -> String {
         }
         58..67 => {
             text += "    selection:\n";
-            let tokens: Vec<String> = (0..dice.between(4, 24)).map(|_| format!("{}{}", coin(dice), coin(dice))).collect();
+            let tokens: Vec<String> =
+                (0..dice.between(4, 24)).map(|_| format!("{}{}", coin(dice), coin(dice))).collect();
             text += &list("CommandLine|contains", &tokens);
             "selection"
         }

@@ -7,7 +7,7 @@ use crate::detect::pattern::{DASHES, TextTest, Token, fold};
 use crate::detect::predicate::{Expression, Matcher, Relation};
 
 use super::gate;
-use super::index::{FieldIndex, Place, finds, frequency};
+use super::index::{FieldIndex, Place, finds, finds_short, frequency};
 use super::paths::Paths;
 use super::table::index;
 use super::{Ask, Node, Program};
@@ -231,7 +231,7 @@ impl<'t> Builder<'t> {
 
     fn gated(&mut self, field: u32, gate: Option<Vec<String>>, asked: Term) -> Term {
         match gate {
-            Some(texts) if texts.iter().all(|text| finds(Place::Inside, text.len())) => {
+            Some(texts) if texts.iter().all(|text| finds_short(text.len())) => {
                 let texts = texts.iter().map(|text| self.found(field, Place::Inside, text)).collect();
                 Term::All(vec![Term::Any(texts), asked])
             }

@@ -6,7 +6,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use crate::detect::pattern::fold;
 
 /// Shorter texts are in too many values.
-pub const LENGTH_MIN: usize = 4;
+pub const LENGTH_MIN: usize = 3;
 /// Texts of which one must be there.
 const TEXTS_MAX: usize = 32;
 

@@ -9,6 +9,10 @@ use super::table::{Table, index};
 
 /// Bits that tell in one look whether a gram may be of interest.
 const SIEVE_BITS: u32 = 16;
+const SIEVE_WORDS: usize = 1 << (SIEVE_BITS - 6);
+/// Texts inside values are found by so many bytes of theirs in a row; the shorter grams are for
+/// texts that are shorter than the longer ones.
+const GRAMS: [usize; 2] = [4, 3];
 /// Ends of texts are told apart by so many bytes, the longest that the text has.
 const ENDS: [usize; 3] = [8, 4, 2];
 /// What machines' paths, commands and logs are full of: texts in here make bad witnesses.
@@ -34,8 +38,13 @@ pub const fn finds(place: Place, length: usize) -> bool {
     match place {
         Place::Whole | Place::Anything => true,
         Place::Start | Place::End => length >= 2,
-        Place::Inside => length >= 4,
+        Place::Inside => length >= GRAMS[0],
     }
+}
+
+/// Whether the pass finds such a text at some more cost, which spares regular expressions.
+pub const fn finds_short(length: usize) -> bool {
+    length >= GRAMS[1]
 }
 
 /// A guess at the share of values in which a text is found: what wakes rules should be rare.
@@ -70,8 +79,31 @@ pub struct FieldIndex {
     whole: Table,
     starts: [Table; ENDS.len()],
     ends: [Table; ENDS.len()],
-    grams: Table,
+    grams: [Grams; GRAMS.len()],
+}
+
+/// Grams of one length.
+#[derive(Debug, Default)]
+struct Grams {
+    table: Table,
+    /// One bit for each hash of a gram.
     sieve: Vec<u64>,
+}
+
+impl Grams {
+    fn new(numbers: HashMap<u32, Vec<u32>>) -> Self {
+        if numbers.is_empty() {
+            return Self::default();
+        }
+        let mut sieve = vec![0; SIEVE_WORDS];
+        for gram in numbers.keys() {
+            let bit = sieve_bit(*gram);
+            sieve[bit >> 6] |= 1 << (bit & 63);
+        }
+        let pairs =
+            numbers.into_iter().flat_map(|(gram, all)| all.into_iter().map(move |number| (gram.into(), number)));
+        Self { table: Table::new(pairs.collect()), sieve }
+    }
 }
 
 impl FieldIndex {
@@ -79,7 +111,7 @@ impl FieldIndex {
         let mut made = Self::default();
         let mut whole = Vec::new();
         let (mut starts, mut ends): ([Vec<_>; ENDS.len()], [Vec<_>; ENDS.len()]) = Default::default();
-        let mut grams: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut grams: [HashMap<u32, Vec<u32>>; GRAMS.len()] = Default::default();
         // The longest first: they have the widest choice of grams.
         let mut asked: Vec<_> = asked.to_vec();
         asked.sort_by_key(|(_, text, _)| text.len());
@@ -99,13 +131,16 @@ impl FieldIndex {
                     sets[class].push((end_key(part.unwrap_or_default()), number));
                 }
                 Place::Inside => {
-                    let crowd = |gram: u32| grams.get(&gram).map_or(0, Vec::len);
+                    let class = usize::from(bytes.len() < GRAMS[0]);
+                    let crowd = |gram: u32| grams[class].get(&gram).map_or(0, Vec::len);
                     let cost = |window: &[u8]| gram_cost(window) * (2.0 + f64::from(index(crowd(gram_of(window)))));
-                    let windows = bytes.windows(4).enumerate();
+                    let windows = bytes.windows(GRAMS[class]).enumerate();
                     let best = windows.min_by(|(_, a), (_, b)| cost(a).total_cmp(&cost(b)));
-                    let (at, window) = best.unwrap_or((0, &[0; 4]));
+                    let Some((at, window)) = best else {
+                        continue;
+                    };
                     gram_at = at;
-                    grams.entry(gram_of(window)).or_default().push(number);
+                    grams[class].entry(gram_of(window)).or_default().push(number);
                 }
             }
             let start = index(made.texts.len());
@@ -115,16 +150,7 @@ impl FieldIndex {
         made.whole = Table::new(whole);
         made.starts = starts.map(Table::new);
         made.ends = ends.map(Table::new);
-        if !grams.is_empty() {
-            made.sieve = vec![0; 1 << (SIEVE_BITS - 6)];
-            for gram in grams.keys() {
-                let bit = sieve_bit(*gram);
-                made.sieve[bit >> 6] |= 1 << (bit & 63);
-            }
-        }
-        made.grams = Table::new(
-            grams.into_iter().flat_map(|(gram, all)| all.into_iter().map(move |n| (gram.into(), n))).collect(),
-        );
+        made.grams = grams.map(Grams::new);
         made
     }
 
@@ -166,29 +192,27 @@ impl FieldIndex {
                 }
             }
         }
-        if !self.sieve.is_empty() {
-            self.scan_grams(value, &mut found);
-        }
+        self.scan_grams::<{ GRAMS[0] }>(&self.grams[0], value, &mut found);
+        self.scan_grams::<{ GRAMS[1] }>(&self.grams[1], value, &mut found);
     }
 
     #[inline]
-    fn scan_grams(&self, value: &[u8], found: &mut impl FnMut(u32)) {
-        let sieve: &[u64; 1 << (SIEVE_BITS - 6)] = match self.sieve.as_slice().try_into() {
-            Ok(sieve) => sieve,
-            Err(_) => return,
+    fn scan_grams<const SIZE: usize>(&self, grams: &Grams, value: &[u8], found: &mut impl FnMut(u32)) {
+        let Ok(sieve) = <&[u64; SIEVE_WORDS]>::try_from(grams.sieve.as_slice()) else {
+            return;
         };
-        for (at, window) in value.windows(4).enumerate() {
+        for (at, window) in value.array_windows::<SIZE>().enumerate() {
             let gram = gram_of(window);
             let bit = sieve_bit(gram);
             if sieve[bit >> 6] & (1 << (bit & 63)) != 0 {
-                self.probe(value, at, gram, found);
+                self.probe(&grams.table, value, at, gram, found);
             }
         }
     }
 
     #[inline(never)]
-    fn probe(&self, value: &[u8], at: usize, gram: u32, found: &mut impl FnMut(u32)) {
-        for number in self.grams.get(gram.into()) {
+    fn probe(&self, table: &Table, value: &[u8], at: usize, gram: u32, found: &mut impl FnMut(u32)) {
+        for number in table.get(gram.into()) {
             let literal = &self.literals[*number as usize];
             let Some(start) = at.checked_sub(literal.gram as usize) else {
                 continue;
@@ -221,7 +245,11 @@ fn end_key(bytes: &[u8]) -> u64 {
 
 #[inline]
 fn gram_of(window: &[u8]) -> u32 {
-    window.try_into().map_or(0, u32::from_le_bytes)
+    match *window {
+        [a, b, c, d] => u32::from_le_bytes([a, b, c, d]),
+        [a, b, c] => u32::from_le_bytes([a, b, c, 0]),
+        _ => 0,
+    }
 }
 
 #[inline]
