@@ -185,7 +185,13 @@ impl TextTest {
     }
 }
 
-/// Lower case, character by character, so that a character folds alike wherever it stands.
+/// Lower case, character by character, so that a character folds alike wherever it stands, and to
+/// one character, so that `?` stays one: `İ` becomes a plain `i`.
 pub fn fold(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().flat_map(char::to_lowercase).collect() }
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(fold_character).collect() }
+}
+
+/// The lower case of one character.
+pub fn fold_character(character: char) -> char {
+    character.to_lowercase().next().unwrap_or(character)
 }

@@ -3,7 +3,7 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use crate::detect::pattern::fold;
+use crate::detect::pattern::{fold, fold_character};
 
 /// Shorter texts are in too many values.
 pub const LENGTH_MIN: usize = 3;
@@ -70,14 +70,10 @@ fn one_text(hir: &Hir) -> Option<String> {
             if count > 4 {
                 return None;
             }
-            let mut folded: Vec<String> = class
-                .ranges()
-                .iter()
-                .flat_map(|range| range.start()..=range.end())
-                .map(|character| character.to_lowercase().collect())
-                .collect();
+            let mut folded: Vec<char> =
+                class.ranges().iter().flat_map(|range| range.start()..=range.end()).map(fold_character).collect();
             folded.dedup();
-            if folded.len() == 1 { folded.pop() } else { None }
+            if let [only] = folded.as_slice() { Some(only.to_string()) } else { None }
         }
         HirKind::Capture(capture) => one_text(&capture.sub),
         HirKind::Class(Class::Bytes(_))

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::detect::pattern::fold_character;
 use crate::detect::predicate::{Look, Plain};
 
 /// No entry.
@@ -139,7 +140,7 @@ impl Scratch {
                 added.make_ascii_lowercase();
             }
         } else {
-            self.folded.extend(text.chars().flat_map(char::to_lowercase));
+            self.folded.extend(text.chars().map(fold_character));
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod diagnostics;
+mod differential;
 mod evidence;
 mod hostile;
 mod replay;
