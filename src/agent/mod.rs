@@ -20,5 +20,6 @@ pub mod run;
 pub mod supervisor;
 pub mod telemetry;
 pub mod tell;
+pub mod values;
 
 pub use run::{Agent, AgentError, Settings};

@@ -97,7 +97,8 @@ impl Reloader {
     /// What the files look like now: names, inodes, sizes, times. Following links, so that the swap of a
     /// mounted ConfigMap is seen.
     async fn print(&self) -> Vec<(PathBuf, [i64; 5])> {
-        let roots: Vec<PathBuf> = self.file.iter().chain(&self.config.rules.paths).cloned().collect();
+        let roots: Vec<PathBuf> =
+            self.file.iter().chain(&self.config.rules.paths).chain(&self.config.rules.values).cloned().collect();
         tokio::task::spawn_blocking(move || {
             let mut print = Vec::new();
             for entry in

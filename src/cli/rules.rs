@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use crate::agent::rules::{declared_fields, named_or_shipped};
+use crate::agent::rules::{declared_fields, loader, named_or_shipped};
 use crate::detect::{self, Diagnostic, Level, Rule, RuleSet, Schema};
 
 /// Exit code for a configuration or a rule that cannot be used.
@@ -48,6 +48,9 @@ pub struct RuleOptions {
     /// Rule file or folder, instead of the rules that come with the program; may be given several times
     #[arg(long, value_name = "PATH")]
     pub rules: Vec<PathBuf>,
+    /// Lists of values for `expand`: a file NAME.txt or NAME.yml, or a folder of them; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub values: Vec<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -83,8 +86,8 @@ fn with_rules(
     options: &RuleOptions,
     verb: impl FnOnce(RuleSet) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
-    let schema = Schema::declared(declared_fields());
-    match detect::load(&named_or_shipped(&options.rules)?, &schema) {
+    let loader = loader(Schema::declared(declared_fields()), &options.values)?;
+    match loader.load(&named_or_shipped(&options.rules)?) {
         Ok(set) => verb(set),
         Err(diagnostics) => {
             report(&diagnostics);
@@ -99,7 +102,8 @@ fn list(set: &RuleSet, format: Format) -> anyhow::Result<ExitCode> {
         match format {
             Format::Json => writeln!(out, "{}", describe(rule))?,
             Format::Text => {
-                let category = rule.logsource.category.as_deref().unwrap_or("any");
+                let other = if rule.correlation.is_some() { "correlation" } else { "any" };
+                let category = rule.logsource.category.as_deref().unwrap_or(other);
                 let severity = rule.severity.as_str();
                 writeln!(out, "{:<9} {severity:<13} {category:<15} {}", rule.display_id(), rule.title)?;
             }
@@ -146,7 +150,8 @@ fn details(rule: &Rule) -> Vec<(&'static str, String)> {
         ("shows", rule.fields.join(", ")),
         ("references", rule.references.join(", ")),
         ("uuid", rule.uuid.clone().unwrap_or_default()),
-        ("tests", rule.tests.len().to_string()),
+        ("filters", rule.filters.join("; ")),
+        ("tests", (rule.tests.len() + rule.timelines.len()).to_string()),
         ("file", rule.path.clone()),
     ]
 }
@@ -171,14 +176,17 @@ fn describe(rule: &Rule) -> serde_json::Value {
         "referenced_fields": rule.referenced_fields,
         "falsepositives": rule.falsepositives,
         "references": rule.references,
-        "tests": rule.tests.len(),
+        "filters": rule.filters,
+        "silent": rule.silent,
+        "correlation": rule.correlation.is_some(),
+        "tests": rule.tests.len() + rule.timelines.len(),
         "path": rule.path,
     })
 }
 
 fn check(options: &RuleOptions) -> anyhow::Result<ExitCode> {
     let sources = named_or_shipped(&options.rules)?;
-    let (diagnostics, rules) = match detect::load(&sources, &Schema::declared(declared_fields())) {
+    let (diagnostics, rules) = match loader(Schema::declared(declared_fields()), &options.values)?.load(&sources) {
         Ok(set) => (set.warnings().to_vec(), Some(set.rules().len())),
         Err(diagnostics) => (diagnostics, None),
     };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::detect::correlation::Limits;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
 use crate::sources::{filesystem, logs, mlflow};
 
@@ -15,6 +16,7 @@ pub struct Config {
     pub state: State,
     pub http: Http,
     pub rules: Rules,
+    pub correlation: Correlation,
     pub sources: Sources,
     pub sinks: Sinks,
     pub alerts: Alerts,
@@ -61,6 +63,8 @@ pub struct Rules {
     pub shipped: bool,
     /// Further rule files, or directories of them.
     pub paths: Vec<PathBuf>,
+    /// Lists of values for `expand`: files `NAME.txt` or `NAME.yml`, or folders of them.
+    pub values: Vec<PathBuf>,
     /// Short ids or UUIDs of rules not to use.
     pub disabled: Vec<String>,
     /// Load again when a file changes; a SIGHUP always does.
@@ -69,7 +73,44 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { shipped: true, paths: Vec::new(), disabled: Vec::new(), watch: true }
+        Self { shipped: true, paths: Vec::new(), values: Vec::new(), disabled: Vec::new(), watch: true }
+    }
+}
+
+/// Bounds of what correlation rules remember.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Correlation {
+    /// Seconds by which an event may come after newer ones of its source or group and still count.
+    pub lateness_secs: u64,
+    /// Groups of all correlations together; beyond, those that were touched longest ago go.
+    pub groups_max: usize,
+    /// Events in one group; beyond, the oldest go.
+    pub group_entries_max: usize,
+    /// Bytes of memory for all groups together; beyond, those that were touched longest ago go.
+    pub bytes_max: usize,
+}
+
+impl Default for Correlation {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            lateness_secs: limits.lateness_millis.unsigned_abs() / 1000,
+            groups_max: limits.groups_max,
+            group_entries_max: limits.group_entries_max,
+            bytes_max: limits.bytes_max,
+        }
+    }
+}
+
+impl Correlation {
+    pub fn limits(&self) -> Limits {
+        Limits {
+            groups_max: self.groups_max,
+            group_entries_max: self.group_entries_max,
+            bytes_max: self.bytes_max,
+            lateness_millis: i64::try_from(self.lateness_secs.saturating_mul(1000)).unwrap_or(i64::MAX),
+        }
     }
 }
 

@@ -7,22 +7,34 @@
 //! sigma/     a rule as written: YAML with places → rule, selections, condition, modifiers
 //! compile    selections and conditions → expressions over interned fields
 //! predicate  what an expression asks of one event
+//! plans      correlations → what is counted, grouped by what, for how long
+//! filters    what rules must not be told of here, added to their expressions
+//! lint       what is sound Sigma and surely not meant
 //! load       many files → one RuleSet, or every problem in them
 //! ```
 
+mod bounds;
+mod budget;
 pub mod catalogue;
 mod compile;
 pub mod correlation;
 pub mod diagnostic;
+mod expand;
+mod filters;
 mod frame;
 mod glob;
 mod item;
+mod lint;
 mod load;
+mod moment;
 mod network;
 pub mod number;
+mod parts;
 mod pattern;
+mod plans;
 mod predicate;
 mod program;
+mod references;
 pub mod rule;
 mod ruleset;
 pub mod schema;
@@ -31,14 +43,16 @@ pub mod shipped;
 mod sigma;
 mod spelling;
 mod types;
+pub mod values;
 
 pub use diagnostic::{Diagnostic, Level};
-pub use load::load;
-pub use rule::{Rule, RuleTest};
+pub use load::{Loader, load};
+pub use rule::{Rule, RuleTest, TimedEvent, Timeline};
 pub use ruleset::{RuleSet, TestFailure};
 pub use schema::Schema;
 pub use select::Labels;
 pub use sigma::modifier::Comparison;
+pub use values::Values;
 
 /// A rule file as its caller read it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::event::Value;
+
 /// A finite number as a rule or an event has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
@@ -10,6 +12,16 @@ pub enum Number {
 }
 
 impl Number {
+    /// The number that a value is, or that its text spells in decimal.
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Int(number) => Some(Self::Int(*number)),
+            Value::Float(number) => number.is_finite().then_some(Self::Float(*number)),
+            Value::Text(text) => Self::parse(text),
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
     /// Decimal digits with sign, point and exponent; no spaces, no `inf`.
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(number) = text.parse() {

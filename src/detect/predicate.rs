@@ -2,7 +2,9 @@
 
 use regex::Regex;
 
+use super::correlation::plan::Bound;
 use super::frame::Frame;
+use super::moment::TimePart;
 use super::network::Network;
 use super::number::Number;
 use super::pattern::TextTest;
@@ -48,13 +50,18 @@ pub enum Expression {
 /// What is asked of one value.
 #[derive(Debug, Clone)]
 pub enum Matcher {
-    Text { test: TextTest, cased: bool },
+    Text {
+        test: TextTest,
+        cased: bool,
+    },
     Regex(Regex),
     Network(Network),
     Number(Number),
     Bool(bool),
     Null,
     Compare(Comparison, Number),
+    /// A part of a time stands so to the number.
+    Time(TimePart, Bound, Number),
 }
 
 /// One scalar of an event, however it is kept.
@@ -132,6 +139,9 @@ impl Matcher {
             Self::Compare(comparison, number) => {
                 number_of(scalar).is_some_and(|found| comparison.holds(found.compare(*number)))
             }
+            Self::Time(part, bound, number) => {
+                part.of(scalar).is_some_and(|found| bound.holds(Number::Int(found.into()), *number))
+            }
             // Asked of the field, not of a value.
             Self::Null => false,
         }
@@ -147,7 +157,7 @@ fn same_number(scalar: &impl Look, number: Number) -> bool {
 }
 
 /// The number that a scalar is, or that its text spells in decimal.
-fn number_of(scalar: &impl Look) -> Option<Number> {
+pub fn number_of(scalar: &impl Look) -> Option<Number> {
     match scalar.plain() {
         Plain::Bool(_) => None,
         Plain::Int(number) => Some(Number::Int(number)),

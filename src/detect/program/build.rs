@@ -177,7 +177,7 @@ impl<'t> Builder<'t> {
                 let asked = self.one_by_one(field, matcher);
                 self.gated(field, gate, asked)
             }
-            Matcher::Number(_) | Matcher::Network(_) | Matcher::Compare(..) => {
+            Matcher::Number(_) | Matcher::Network(_) | Matcher::Compare(..) | Matcher::Time(..) => {
                 let asked = self.one_by_one(field, matcher);
                 self.gated(field, None, asked)
             }

@@ -2,7 +2,7 @@
 //! another engine, `rsigma-eval`.
 //!
 //! What is known to differ is not generated: defects of that engine (patterns inside `startswith`
-//! and `endswith`, `base64offset`, `windash` and `/`, keywords with `all` and of numbers, numbers
+//! and `endswith`, lists behind `fieldref`, `base64offset`, `windash` and `/`, keywords with `all` and of numbers, numbers
 //! beyond 2^53) and choices that the specification leaves open (see `docs/rules.md`). Each of these
 //! has cases of its own under `tests/cases/detect`.
 
@@ -192,7 +192,12 @@ fn another_engine_agrees() {
         if parsed.is_err() || parsed.is_ok_and(|all| engine.add_collection(&all).is_err()) {
             return Ok(());
         }
+        // That engine compares fields with lists of values not at all.
+        let listless = source.text.contains("fieldref");
         for event in events {
+            if listless && event.to_string().contains('[') {
+                continue;
+            }
             let ours = !set.open_hits(&value::from_json(event.clone())).is_empty();
             let theirs = !engine.evaluate(&JsonEvent::borrow(&event)).is_empty();
             prop_assert_eq!(ours, theirs, "event {} (left: ours)", event);

@@ -1,17 +1,26 @@
 //! Rules: what they mean, what is said when they are wrong, and those that are shipped.
 
 mod conformance;
+mod correlation;
 mod diagnostics;
 mod differential;
 mod evidence;
 mod hostile;
+mod manual;
+mod naive;
 mod replay;
 mod shipped;
+mod timelines;
 
 use std::path::PathBuf;
 
 use lanner::agent::rules::declared_fields;
 use lanner::detect::{Schema, Source};
+
+/// The cases of one suite under `tests/cases/detect`.
+fn detect_cases() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases/detect")
+}
 
 fn cases(area: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases/rules").join(area)
