@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::event::{Fields, Value};
 
 use super::pattern::fold;
+use super::predicate::{Look, Plain};
 
 /// Dots at which the name of a field is tried as a path into nested objects.
 const PATH_DOTS_MAX: usize = 12;
@@ -20,6 +21,10 @@ pub struct FieldTable {
 }
 
 impl FieldTable {
+    pub fn name(&self, number: usize) -> &str {
+        self.names.get(number).map_or("", String::as_str)
+    }
+
     pub fn number(&mut self, name: &str) -> usize {
         if let Some(number) = self.numbers.get(name) {
             return *number;
@@ -33,7 +38,7 @@ impl FieldTable {
 /// One scalar of an event.
 #[derive(Debug)]
 pub struct Scalar<'e> {
-    pub value: &'e Value,
+    value: &'e Value,
     spelt: OnceCell<String>,
     folded: OnceCell<String>,
 }
@@ -42,9 +47,19 @@ impl<'e> Scalar<'e> {
     fn new(value: &'e Value) -> Self {
         Self { value, spelt: OnceCell::new(), folded: OnceCell::new() }
     }
+}
 
-    /// As text: numbers in decimal, `true` and `false`.
-    pub fn text(&self) -> &str {
+impl Look for Scalar<'_> {
+    fn plain(&self) -> Plain {
+        match self.value {
+            Value::Bool(flag) => Plain::Bool(*flag),
+            Value::Int(number) => Plain::Int(*number),
+            Value::Float(number) => Plain::Float(*number),
+            Value::Text(_) | Value::Null | Value::List(_) | Value::Map(_) => Plain::Text,
+        }
+    }
+
+    fn text(&self) -> &str {
         match self.value {
             Value::Text(text) => text,
             Value::Null | Value::List(_) | Value::Map(_) => "",
@@ -55,8 +70,7 @@ impl<'e> Scalar<'e> {
         }
     }
 
-    /// The text in lower case.
-    pub fn folded(&self) -> &str {
+    fn folded(&self) -> &str {
         self.folded.get_or_init(|| fold(self.text()))
     }
 }

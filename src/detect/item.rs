@@ -13,7 +13,7 @@ use super::moment::TimePart;
 use super::network::Network;
 use super::number::Number;
 use super::pattern::Pattern;
-use super::predicate::{Expression, Matcher, Relation, join};
+use super::predicate::{Expression, Matcher, Relation};
 use super::schema::Schema;
 use super::sigma::detection::Item;
 use super::sigma::modifier::{Comparison, Flag, Modifier};
@@ -124,7 +124,7 @@ impl Compiler<'_, '_> {
     /// Several matchers of one value are spellings of it: any of them will do.
     fn field(slot: usize, values: Vec<Vec<Matcher>>, every: bool) -> Expression {
         if !every {
-            return Expression::Field { slot, matchers: join(values.into_iter().flatten().collect()), every };
+            return Expression::Field { slot, matchers: values.into_iter().flatten().collect(), every };
         }
         let value = |matchers| Expression::Field { slot, matchers, every: false };
         Expression::All(values.into_iter().map(value).collect())
@@ -147,7 +147,7 @@ impl Compiler<'_, '_> {
         let values: Option<Vec<_>> = values.iter().map(|value| self.keyword(value, asked)).collect();
         let values = values?;
         if !asked.every || values.is_empty() {
-            let matchers = join(values.into_iter().flatten().collect());
+            let matchers = values.into_iter().flatten().collect();
             return Some(Expression::Keywords { matchers, every: false });
         }
         let value = |matchers| Expression::Keywords { matchers, every: false };
@@ -259,15 +259,7 @@ impl Compiler<'_, '_> {
                 return None;
             }
         };
-        let mut matchers = Vec::new();
-        for pattern in patterns {
-            let Ok(compiled) = pattern.compile(cased) else {
-                self.reporter.error("R016", Span::of(value), "the pattern is too large");
-                return None;
-            };
-            matchers.push(Matcher::Text { test: compiled, cased });
-        }
-        Some(matchers)
+        Some(patterns.iter().map(|pattern| Matcher::Text { test: pattern.compile(cased), cased }).collect())
     }
 
     fn regex(&mut self, value: &Node, asked: &Asked) -> Option<Vec<Matcher>> {
@@ -281,12 +273,10 @@ impl Compiler<'_, '_> {
             Some(Modifier::EndsWith) => format!(r"(?:{written})\z"),
             Some(_) | None => written,
         };
-        let mut builder = RegexBuilder::new(&expression);
-        builder
-            .case_insensitive(asked.has(Flag::IgnoreCase))
-            .multi_line(asked.has(Flag::MultiLine))
-            .dot_matches_new_line(asked.has(Flag::DotAll));
-        match self.budget.build(&mut builder) {
+        // Written into the expression, so that its text alone says what it matches.
+        let flags = [(Flag::IgnoreCase, "(?i)"), (Flag::MultiLine, "(?m)"), (Flag::DotAll, "(?s)")];
+        let flags: String = flags.into_iter().filter(|(flag, _)| asked.has(*flag)).map(|(_, text)| text).collect();
+        match self.budget.build(&mut RegexBuilder::new(&format!("{flags}{expression}"))) {
             Ok(regex) => Some(vec![Matcher::Regex(regex)]),
             Err(error) => {
                 let hint = match &error {

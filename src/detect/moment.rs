@@ -4,9 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::event::Value;
-
 use super::number::Number;
+use super::predicate::{Look, Plain, number_of};
 
 /// A part of a time, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +40,7 @@ impl TimePart {
     /// This part of a value that is a time: a text by RFC 3339, a date with or without a time of day
     /// and taken for UTC where it names no zone, or a number of seconds, milliseconds, microseconds or
     /// nanoseconds since 1970, told apart by their size. `None` for what is no time.
-    pub fn of(self, value: &Value) -> Option<i64> {
+    pub fn of(self, value: &impl Look) -> Option<i64> {
         let time = time_of(value)?;
         Some(match self {
             Self::Minute => time.minute().into(),
@@ -54,15 +53,14 @@ impl TimePart {
     }
 }
 
-fn time_of(value: &Value) -> Option<DateTime> {
-    if let Some(number) = Number::of(value) {
+fn time_of(value: &impl Look) -> Option<DateTime> {
+    if let Some(number) = number_of(value) {
         return from_epoch(number);
     }
-    let Value::Text(text) = value else { return None };
-    if text.len() > 64 {
+    if value.plain() != Plain::Text || value.text().len() > 64 {
         return None;
     }
-    let text = text.trim();
+    let text = value.text().trim();
     let zoned = text.parse::<Timestamp>().ok().map(|stamp| TimeZone::UTC.to_datetime(stamp));
     zoned.or_else(|| text.parse::<DateTime>().ok())
 }

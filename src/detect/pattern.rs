@@ -1,7 +1,6 @@
 //! Texts with wildcards, as Sigma writes them, and how they match.
 
-use memchr::memmem::Finder;
-use regex::{Regex, RegexBuilder};
+use super::glob::Glob;
 
 /// Bytes that one compiled expression may take; hostile or careless rules hit it at load.
 pub const REGEX_BYTES_MAX: usize = 4 << 20;
@@ -18,6 +17,15 @@ pub enum Token {
     Many,
     /// Any of [`DASHES`].
     Dash,
+}
+
+impl Token {
+    fn map(&self, put: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(put(text)),
+            Self::One | Self::Many | Self::Dash => self.clone(),
+        }
+    }
 }
 
 /// A text with wildcards.
@@ -126,19 +134,17 @@ impl Pattern {
     }
 
     /// How it matches. Texts that are not `cased` are folded here; fold the value too.
-    pub fn compile(&self, cased: bool) -> Result<TextTest, regex::Error> {
+    pub fn compile(&self, cased: bool) -> TextTest {
         let put = |text: &str| if cased { text.to_owned() } else { fold(text) };
-        Ok(match self.tokens.as_slice() {
+        match self.tokens.as_slice() {
             [] => TextTest::Exact(String::new()),
             [Token::Many] => TextTest::Anything,
             [Token::Text(text)] => TextTest::Exact(put(text)),
             [Token::Text(text), Token::Many] => TextTest::Prefix(put(text)),
             [Token::Many, Token::Text(text)] => TextTest::Suffix(put(text)),
-            [Token::Many, Token::Text(text), Token::Many] => {
-                TextTest::Contains(Box::new(Finder::new(&put(text)).into_owned()))
-            }
-            tokens => TextTest::Glob(glob(tokens, put)?),
-        })
+            [Token::Many, Token::Text(text), Token::Many] => TextTest::Contains(put(text)),
+            tokens => TextTest::Glob(Glob::new(&tokens.iter().map(|token| token.map(put)).collect::<Vec<_>>())),
+        }
     }
 
     fn push_text(&mut self, literal: &mut String) {
@@ -155,31 +161,15 @@ impl Pattern {
     }
 }
 
-/// A regular expression over the folded text: linear in its length whatever the wildcards.
-fn glob(tokens: &[Token], put: impl Fn(&str) -> String) -> Result<Regex, regex::Error> {
-    let mut expression = String::from(r"(?s)\A");
-    for token in tokens {
-        match token {
-            Token::Text(text) => expression.push_str(&regex::escape(&put(text))),
-            Token::One => expression.push('.'),
-            Token::Many => expression.push_str(".*"),
-            Token::Dash => expression.push_str("[-/\u{2013}\u{2014}\u{2015}]"),
-        }
-    }
-    expression.push_str(r"\z");
-    RegexBuilder::new(&expression).size_limit(REGEX_BYTES_MAX).build()
-}
-
 /// A pattern ready to match.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TextTest {
     Anything,
     Exact(String),
     Prefix(String),
     Suffix(String),
-    /// A search made ready.
-    Contains(Box<Finder<'static>>),
-    Glob(Regex),
+    Contains(String),
+    Glob(Glob),
 }
 
 impl TextTest {
@@ -189,13 +179,19 @@ impl TextTest {
             Self::Exact(whole) => text == whole,
             Self::Prefix(prefix) => text.starts_with(prefix),
             Self::Suffix(suffix) => text.ends_with(suffix),
-            Self::Contains(part) => part.find(text.as_bytes()).is_some(),
-            Self::Glob(expression) => expression.is_match(text),
+            Self::Contains(part) => memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some(),
+            Self::Glob(glob) => glob.matches(text),
         }
     }
 }
 
-/// Lower case, character by character, so that a character folds alike wherever it stands.
+/// Lower case, character by character, so that a character folds alike wherever it stands, and to
+/// one character, so that `?` stays one: `İ` becomes a plain `i`.
 pub fn fold(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().flat_map(char::to_lowercase).collect() }
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(fold_character).collect() }
+}
+
+/// The lower case of one character.
+pub fn fold_character(character: char) -> char {
+    character.to_lowercase().next().unwrap_or(character)
 }

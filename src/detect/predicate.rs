@@ -1,14 +1,9 @@
 //! What a rule asks of one event.
 
-use std::collections::HashSet;
-
-use aho_corasick::AhoCorasick;
 use regex::Regex;
 
-use crate::event::Value;
-
 use super::correlation::plan::Bound;
-use super::frame::{Frame, Scalar};
+use super::frame::Frame;
 use super::moment::TimePart;
 use super::network::Network;
 use super::number::Number;
@@ -59,10 +54,6 @@ pub enum Matcher {
         test: TextTest,
         cased: bool,
     },
-    /// One of these folded texts is the whole value.
-    ExactAny(HashSet<String>),
-    /// One of these folded texts is in the value.
-    ContainsAny(AhoCorasick),
     Regex(Regex),
     Network(Network),
     Number(Number),
@@ -71,6 +62,24 @@ pub enum Matcher {
     Compare(Comparison, Number),
     /// A part of a time stands so to the number.
     Time(TimePart, Bound, Number),
+}
+
+/// One scalar of an event, however it is kept.
+pub trait Look {
+    fn plain(&self) -> Plain;
+    /// As text: numbers in decimal, `true` and `false`.
+    fn text(&self) -> &str;
+    /// The text in lower case.
+    fn folded(&self) -> &str;
+}
+
+/// What a scalar is, beside its text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Plain {
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Text,
 }
 
 /// How one text stands to another.
@@ -115,25 +124,23 @@ impl Expression {
 }
 
 impl Matcher {
-    fn matches(&self, scalar: &Scalar<'_>) -> bool {
+    pub fn matches(&self, scalar: &impl Look) -> bool {
         match self {
             Self::Text { test, cased: true } => test.matches(scalar.text()),
             Self::Text { test, cased: false } => test.matches(scalar.folded()),
-            Self::ExactAny(texts) => texts.contains(scalar.folded()),
-            Self::ContainsAny(texts) => texts.is_match(scalar.folded()),
             Self::Regex(expression) => expression.is_match(scalar.text()),
             Self::Network(network) => network.contains(scalar.text()),
-            Self::Number(number) => same_number(scalar.value, *number),
-            Self::Bool(wanted) => match scalar.value {
-                Value::Bool(flag) => flag == wanted,
-                Value::Text(text) => text.eq_ignore_ascii_case(if *wanted { "true" } else { "false" }),
-                Value::Null | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => false,
+            Self::Number(number) => same_number(scalar, *number),
+            Self::Bool(wanted) => match scalar.plain() {
+                Plain::Bool(flag) => flag == *wanted,
+                Plain::Text => scalar.text().eq_ignore_ascii_case(if *wanted { "true" } else { "false" }),
+                Plain::Int(_) | Plain::Float(_) => false,
             },
             Self::Compare(comparison, number) => {
-                Number::of(scalar.value).is_some_and(|found| comparison.holds(found.compare(*number)))
+                number_of(scalar).is_some_and(|found| comparison.holds(found.compare(*number)))
             }
             Self::Time(part, bound, number) => {
-                part.of(scalar.value).is_some_and(|found| bound.holds(Number::Int(found.into()), *number))
+                part.of(scalar).is_some_and(|found| bound.holds(Number::Int(found.into()), *number))
             }
             // Asked of the field, not of a value.
             Self::Null => false,
@@ -142,15 +149,25 @@ impl Matcher {
 }
 
 /// A whole number equals a text that spells it so: `007` is not 7, as an identifier is no number.
-fn same_number(value: &Value, number: Number) -> bool {
-    match (value, number) {
-        (Value::Text(text), Number::Int(number)) => *text == number.to_string(),
-        _ => Number::of(value).is_some_and(|found| found.compare(number).is_eq()),
+fn same_number(scalar: &impl Look, number: Number) -> bool {
+    match (scalar.plain(), number) {
+        (Plain::Text, Number::Int(number)) => scalar.text() == number.to_string(),
+        _ => number_of(scalar).is_some_and(|found| found.compare(number).is_eq()),
+    }
+}
+
+/// The number that a scalar is, or that its text spells in decimal.
+pub fn number_of(scalar: &impl Look) -> Option<Number> {
+    match scalar.plain() {
+        Plain::Bool(_) => None,
+        Plain::Int(number) => Some(Number::Int(number)),
+        Plain::Float(number) => number.is_finite().then_some(Number::Float(number)),
+        Plain::Text => Number::parse(scalar.text()),
     }
 }
 
 impl Relation {
-    fn holds(self, a: &Scalar<'_>, b: &Scalar<'_>, cased: bool) -> bool {
+    pub fn holds(self, a: &impl Look, b: &impl Look, cased: bool) -> bool {
         let (a, b) = if cased { (a.text(), b.text()) } else { (a.folded(), b.folded()) };
         match self {
             Self::Equal => a == b,
@@ -159,28 +176,4 @@ impl Relation {
             Self::EndsWith => a.ends_with(b),
         }
     }
-}
-
-/// Joins matchers that one pass can answer; the answer to "any of them" stays the same.
-pub fn join(matchers: Vec<Matcher>) -> Vec<Matcher> {
-    let (mut exact, mut parts, mut rest) = (HashSet::new(), Vec::new(), Vec::new());
-    for matcher in matchers {
-        match matcher {
-            Matcher::Text { test: TextTest::Exact(text), cased: false } => {
-                exact.insert(text);
-            }
-            Matcher::Text { test: TextTest::Contains(part), cased: false } => parts.push(part),
-            other => rest.push(other),
-        }
-    }
-    if !exact.is_empty() {
-        rest.push(Matcher::ExactAny(exact));
-    }
-    let contains = |part| Matcher::Text { test: TextTest::Contains(part), cased: false };
-    // Few parts are found faster one by one.
-    match (parts.len() > 3).then(|| AhoCorasick::new(parts.iter().map(|part| part.needle()))) {
-        Some(Ok(automaton)) => rest.push(Matcher::ContainsAny(automaton)),
-        Some(Err(_)) | None => rest.extend(parts.into_iter().map(contains)),
-    }
-    rest
 }

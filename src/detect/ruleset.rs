@@ -1,13 +1,15 @@
 //! Rules that are loaded: immutable, shared, replaced whole.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::event::{Event, EventKind, Fields, Sha256, digest};
+use crate::event::{Event, Fields, Sha256, digest};
 
 use super::diagnostic::Diagnostic;
 use super::frame::{FieldTable, Frame};
 use super::predicate::Expression;
+use super::program::Program;
 use super::rule::Rule;
+use super::select::{Labels, Programs};
 
 /// A rule with its matcher.
 #[derive(Debug, Clone)]
@@ -17,13 +19,12 @@ pub(crate) struct Loaded {
 }
 
 /// All rules, by the events that they look at.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
     expressions: Vec<Expression>,
     table: FieldTable,
-    /// Numbers of the rules that look at a kind of event.
-    programs: BTreeMap<EventKind, Vec<usize>>,
+    programs: Programs,
     digest: Sha256,
     warnings: Vec<Diagnostic>,
 }
@@ -50,13 +51,8 @@ impl std::fmt::Display for TestFailure {
 
 impl RuleSet {
     pub(crate) fn new(loaded: Vec<Loaded>, table: FieldTable, digest: Sha256, warnings: Vec<Diagnostic>) -> Self {
-        let mut programs: BTreeMap<EventKind, Vec<usize>> = BTreeMap::new();
-        for (number, one) in loaded.iter().enumerate() {
-            if let Some(kind) = one.rule.logsource.kind {
-                programs.entry(kind).or_default().push(number);
-            }
-        }
-        let (rules, expressions) = loaded.into_iter().map(|one| (one.rule, one.expression)).unzip();
+        let (rules, expressions): (Vec<_>, Vec<_>) = loaded.into_iter().map(|one| (one.rule, one.expression)).unzip();
+        let programs = Programs::new(&rules);
         Self { rules, expressions, table, programs, digest, warnings }
     }
 
@@ -88,23 +84,35 @@ impl RuleSet {
     /// Numbers of the rules that match an event of ours: those of its kind, product and service;
     /// silent ones too, no correlations.
     pub fn hits(&self, event: &Event) -> Vec<usize> {
-        let Some(program) = self.programs.get(&event.kind) else {
-            return Vec::new();
-        };
-        let frame = Frame::new(&event.fields, &self.table, false);
-        let holds = |number: &usize| {
-            self.rules.get(*number).is_some_and(|rule| rule.logsource.covers(event))
-                && self.expressions.get(*number).is_some_and(|expression| expression.holds(&frame))
-        };
-        program.iter().copied().filter(holds).collect()
+        self.labelled(Labels::of(event)).run_flat(&event.fields)
     }
 
     /// Numbers of the rules that match foreign fields, whatever their logsource; silent ones too.
     /// A name is a key as it stands, else a path into nested objects.
     pub fn open_hits(&self, fields: &Fields) -> Vec<usize> {
+        self.programs.open(&self.rules, &self.expressions, &self.table).run_nested(fields)
+    }
+
+    /// The same, from one JSON object; without labels whatever the rules' logsource. The error is
+    /// the parser's.
+    pub fn json_hits(&self, json: &str, labels: Option<Labels<'_>>) -> Result<Vec<usize>, serde_json::Error> {
+        let program = match labels {
+            Some(labels) => self.labelled(labels),
+            None => self.programs.open(&self.rules, &self.expressions, &self.table),
+        };
+        program.run_json(json)
+    }
+
+    /// The same as [`Self::open_hits`], rule by rule and without a program: slow and plain, for
+    /// explanations and to test the programs against.
+    pub fn plain_hits(&self, fields: &Fields) -> Vec<usize> {
         let frame = Frame::new(fields, &self.table, true);
         let all = self.expressions.iter().enumerate();
         all.filter(|(_, expression)| expression.holds(&frame)).map(|(number, _)| number).collect()
+    }
+
+    fn labelled(&self, labels: Labels<'_>) -> Arc<Program> {
+        self.programs.labelled(labels, &self.rules, &self.expressions, &self.table)
     }
 
     /// The rules that raise an alert for an event of ours by itself.

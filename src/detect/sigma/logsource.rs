@@ -4,7 +4,8 @@ use crate::base::text;
 use crate::base::yaml::Node;
 use crate::detect::diagnostic::{Reporter, Span};
 use crate::detect::schema::Schema;
-use crate::event::{Event, EventKind};
+use crate::detect::select::Labels;
+use crate::event::EventKind;
 
 use super::keys;
 
@@ -24,14 +25,14 @@ pub struct Logsource {
 const KEYS: &[&str] = &["category", "product", "service", "definition"];
 
 impl Logsource {
-    /// Whether the rule looks at this event.
-    pub fn covers(&self, event: &Event) -> bool {
+    /// Whether the rule looks at events with these labels; what it does not name may be anything.
+    pub(crate) fn covers(&self, labels: Labels<'_>) -> bool {
         let fits = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| found.is_some_and(|found| found.eq_ignore_ascii_case(wanted)))
         };
-        self.kind == Some(event.kind)
-            && fits(&self.product, Some(&event.product))
-            && fits(&self.service, event.service.as_deref())
+        fits(&self.category, labels.category)
+            && fits(&self.product, labels.product)
+            && fits(&self.service, labels.service)
     }
 
     /// Whether a filter for this looks at all that a rule for `other` looks at.

@@ -79,8 +79,13 @@ fn events(case: &Node, name: &str, set: &RuleSet) -> Vec<String> {
         for event in case.get(key).and_then(Node::as_list).unwrap_or_default() {
             asked += 1;
             let fields: Fields = value::from_json(event.to_json());
-            if set.matches_open(&fields).is_empty() == wanted {
-                failures.push(format!("{key} expected of {}", event.to_json()));
+            let json = set.json_hits(&event.to_json().to_string(), None).expect("it is JSON");
+            for (way, hits) in [("plain", set.plain_hits(&fields)), ("program", set.open_hits(&fields)), ("JSON", json)]
+            {
+                let loud = hits.iter().any(|number| set.rule(*number).is_some_and(|rule| !rule.silent));
+                if loud != wanted {
+                    failures.push(format!("{key} expected ({way}) of {}", event.to_json()));
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 mod conformance;
 mod correlation;
 mod diagnostics;
+mod differential;
 mod evidence;
 mod hostile;
 mod manual;

@@ -1,0 +1,226 @@
+//! Rules of one logsource as one program: what they all ask is found once for each event.
+//!
+//! ```text
+//! build    expressions → atoms, nodes, witnesses
+//! gate     what a regular expression needs to be worth a try
+//! index    all texts asked of one field, found in one pass
+//! table    hash → entries
+//! paths    keys of a JSON object → fields
+//! read     an event → scratch
+//! scratch  one event while it is matched; reused
+//! ```
+//!
+//! Every different question (field, kind, text) is an atom. Texts of some length are found in
+//! passing over each value; other questions are asked when a rule needs the answer, and once. A rule
+//! is looked at only when one of its witnesses was found: atoms of which at least one holds whenever
+//! the rule does. What a rule means is said by [`super::predicate`]; a test holds the two together.
+
+mod build;
+mod gate;
+mod index;
+mod paths;
+mod read;
+mod scratch;
+mod table;
+
+use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
+
+use crate::event::Fields;
+
+use super::number::Number;
+use super::predicate::{Matcher, Relation};
+
+pub use build::Builder;
+use index::FieldIndex;
+use paths::Paths;
+use read::Reader;
+use scratch::Scratch;
+
+/// Scratches kept for the next events.
+const POOL_MAX: usize = 8;
+
+/// How an atom is answered.
+#[derive(Debug)]
+enum Ask {
+    /// In passing: what was not found does not hold.
+    Found,
+    Match {
+        field: u32,
+        matcher: Matcher,
+    },
+    Null {
+        field: u32,
+    },
+    Exists {
+        field: u32,
+        wanted: bool,
+    },
+    Present {
+        field: u32,
+    },
+    Reference {
+        field: u32,
+        other: u32,
+        relation: Relation,
+        cased: bool,
+    },
+}
+
+/// A part of a rule's expression. Ranges are first and count in the list of kids.
+#[derive(Debug, Clone, Copy)]
+enum Node {
+    Constant(bool),
+    Found(u32),
+    Ask(u32),
+    Not(u32),
+    All(u32, u32),
+    Any(u32, u32),
+    /// Kids are atoms that are found in passing.
+    AnyFound(u32, u32),
+}
+
+/// Rules ready to run.
+#[derive(Debug, Default)]
+pub struct Program {
+    paths: Paths,
+    keywords: Option<u32>,
+    slots: usize,
+    indexes: Vec<FieldIndex>,
+    asks: Vec<Ask>,
+    /// For each atom the range of rules that it wakes.
+    wakes: Vec<(u32, u32)>,
+    woken: Vec<u32>,
+    /// Rules without witnesses.
+    always: Vec<u32>,
+    nodes: Vec<Node>,
+    kids: Vec<u32>,
+    /// Number in the set, and the node of the whole expression.
+    rules: Vec<(usize, u32)>,
+    pool: Mutex<Vec<Scratch>>,
+}
+
+impl Program {
+    /// Numbers of the rules that match facts of our own, which are flat; in the order of the set.
+    pub fn run_flat(&self, fields: &Fields) -> Vec<usize> {
+        let Ok(hits) = self.run(|reader| {
+            reader.flat(fields);
+            Ok::<(), Infallible>(())
+        });
+        hits
+    }
+
+    /// The same for foreign facts, which may be nested.
+    pub fn run_nested(&self, fields: &Fields) -> Vec<usize> {
+        let Ok(hits) = self.run(|reader| {
+            reader.nested(fields);
+            Ok::<(), Infallible>(())
+        });
+        hits
+    }
+
+    /// The same for one JSON object. The error is the parser's.
+    pub fn run_json(&self, json: &str) -> Result<Vec<usize>, serde_json::Error> {
+        self.run(|reader| read::json(json, reader))
+    }
+
+    fn run<E>(&self, fill: impl FnOnce(&mut Reader<'_, '_>) -> Result<(), E>) -> Result<Vec<usize>, E> {
+        let mut scratch = self.take();
+        scratch.begin();
+        let read = fill(&mut Reader { paths: &self.paths, keywords: self.keywords, scratch: &mut scratch });
+        let hits = read.map(|()| {
+            self.find(&mut scratch);
+            self.judge(&mut scratch)
+        });
+        self.give_back(scratch);
+        hits
+    }
+
+    /// Looks at the rules that were woken. Nothing is allocated when nothing matches.
+    fn judge(&self, scratch: &mut Scratch) -> Vec<usize> {
+        for rule in &self.always {
+            scratch.wake(*rule);
+        }
+        let woken = std::mem::take(&mut scratch.woken);
+        let candidates = woken.iter().filter_map(|local| self.rules.get(*local as usize));
+        let mut hits: Vec<usize> =
+            candidates.filter(|(_, root)| self.holds(*root, scratch)).map(|(number, _)| *number).collect();
+        scratch.woken = woken;
+        hits.sort_unstable();
+        hits
+    }
+
+    /// Finds every text that some rule asks for, and wakes whom it may concern.
+    fn find(&self, scratch: &mut Scratch) {
+        let touched = std::mem::take(&mut scratch.touched);
+        let folded = scratch.take_folded();
+        for field in &touched {
+            let Some(index) = self.indexes.get(*field as usize).filter(|index| !index.is_empty()) else {
+                continue;
+            };
+            let mut next = scratch.first(*field);
+            while let Some((range, after)) = scratch.value(next) {
+                next = after;
+                index.scan(folded.as_bytes().get(range).unwrap_or_default(), |atom| {
+                    if !scratch.holds(atom) {
+                        scratch.set(atom, true);
+                        let (first, count) = self.wakes.get(atom as usize).copied().unwrap_or_default();
+                        for rule in self.woken.get(first as usize..(first + count) as usize).unwrap_or_default() {
+                            scratch.wake(*rule);
+                        }
+                    }
+                });
+            }
+        }
+        scratch.give_folded(folded);
+        scratch.touched = touched;
+    }
+
+    fn holds(&self, node: u32, scratch: &mut Scratch) -> bool {
+        match self.nodes.get(node as usize).copied().unwrap_or(Node::Constant(false)) {
+            Node::Constant(value) => value,
+            Node::Found(atom) => scratch.holds(atom),
+            Node::Ask(atom) => self.ask(atom, scratch),
+            Node::Not(inner) => !self.holds(inner, scratch),
+            Node::All(first, count) => self.kids(first, count).iter().all(|kid| self.holds(*kid, scratch)),
+            Node::Any(first, count) => self.kids(first, count).iter().any(|kid| self.holds(*kid, scratch)),
+            Node::AnyFound(first, count) => self.kids(first, count).iter().any(|atom| scratch.holds(*atom)),
+        }
+    }
+
+    fn kids(&self, first: u32, count: u32) -> &[u32] {
+        self.kids.get(first as usize..(first + count) as usize).unwrap_or_default()
+    }
+
+    fn ask(&self, atom: u32, scratch: &mut Scratch) -> bool {
+        if let Some(answer) = scratch.answer(atom) {
+            return answer;
+        }
+        let answer = match self.asks.get(atom as usize) {
+            Some(Ask::Match { field, matcher }) => scratch.values(*field).any(|value| matcher.matches(&value)),
+            Some(Ask::Null { field }) => scratch.slot(*field).is_none_or(|slot| slot.null),
+            Some(Ask::Exists { field, wanted }) => scratch.slot(*field).is_some() == *wanted,
+            Some(Ask::Present { field }) => {
+                scratch.slot(*field).is_some_and(|slot| !slot.null) || scratch.values(*field).next().is_some()
+            }
+            Some(Ask::Reference { field, other, relation, cased }) => {
+                scratch.values(*field).any(|a| scratch.values(*other).any(|b| relation.holds(&a, &b, *cased)))
+            }
+            Some(Ask::Found) | None => false,
+        };
+        scratch.set(atom, answer);
+        answer
+    }
+
+    fn take(&self) -> Scratch {
+        let pooled = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        pooled.unwrap_or_else(|| Scratch::new(self.slots, self.asks.len(), self.rules.len()))
+    }
+
+    fn give_back(&self, scratch: Scratch) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.len() < POOL_MAX {
+            pool.push(scratch);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! From the keys of a JSON object to the fields of a program.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher as _;
+
+use foldhash::fast::FixedState;
+
+use super::scratch::NONE;
+use super::table::{Table, index};
+
+/// Dots at which the name of a field is tried as a path into nested objects.
+pub const DOTS_MAX: usize = 12;
+
+/// Where a key leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The field that is complete with this key.
+    pub field: u32,
+    /// Where the members of an object below it are looked up.
+    pub below: u32,
+    /// Dots in the key.
+    pub dots: u32,
+}
+
+/// Objects by the dotted path that leads to them; the first one is the event itself.
+#[derive(Debug, Default)]
+pub struct Paths {
+    steps: Vec<(Box<str>, Step)>,
+    objects: Vec<Table>,
+}
+
+impl Paths {
+    pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        // For each path walked so far, which keys go on from there.
+        let mut keys: Vec<BTreeMap<String, Step>> = vec![BTreeMap::new()];
+        let mut numbers: HashMap<Option<String>, usize> = HashMap::from([(None, 0)]);
+        for (field, name) in names.into_iter().enumerate() {
+            let mut starts: Vec<usize> = vec![0];
+            starts.extend(name.match_indices('.').map(|(dot, _)| dot + 1).take(DOTS_MAX));
+            for start in &starts {
+                let walked = start.checked_sub(1).and_then(|end| name.get(..end)).map(str::to_owned);
+                let from = *numbers.entry(walked).or_insert_with(|| {
+                    keys.push(BTreeMap::new());
+                    keys.len() - 1
+                });
+                // A key may have dots itself: each place at which it can end.
+                for end in starts.iter().filter(|end| *end > start).map(|end| end - 1).chain([name.len()]) {
+                    let key = name.get(*start..end).unwrap_or_default();
+                    let dots = index(key.matches('.').count());
+                    let empty = Step { field: NONE, below: NONE, dots };
+                    if end == name.len() {
+                        keys[from].entry(key.to_owned()).or_insert(empty).field = index(field);
+                    } else {
+                        let below = *numbers.entry(name.get(..end).map(str::to_owned)).or_insert_with(|| {
+                            keys.push(BTreeMap::new());
+                            keys.len() - 1
+                        });
+                        keys[from].entry(key.to_owned()).or_insert(empty).below = index(below);
+                    }
+                }
+            }
+        }
+        let mut made = Self::default();
+        for keys in keys {
+            let mut pairs = Vec::new();
+            for (key, step) in keys {
+                pairs.push((hash(&key), index(made.steps.len())));
+                made.steps.push((key.into_boxed_str(), step));
+            }
+            made.objects.push(Table::new(pairs));
+        }
+        made
+    }
+
+    /// Where a key of an object leads, if any rule cares.
+    #[inline]
+    pub fn step(&self, object: u32, key: &str) -> Option<Step> {
+        let candidates = self.objects.get(object as usize)?.get(hash(key));
+        candidates
+            .iter()
+            .filter_map(|number| self.steps.get(*number as usize))
+            .find(|(name, _)| **name == *key)
+            .map(|(_, step)| *step)
+    }
+}
+
+#[inline]
+fn hash(key: &str) -> u64 {
+    FixedState::with_seed(0).hash_one(key.as_bytes())
+}

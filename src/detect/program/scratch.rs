@@ -1,0 +1,256 @@
+//! Where one event lies while it is matched: reused from event to event, so that nothing is
+//! allocated once the buffers have grown.
+
+use std::fmt::Write as _;
+
+use crate::detect::pattern::fold_character;
+use crate::detect::predicate::{Look, Plain};
+
+/// No entry.
+pub const NONE: u32 = u32::MAX;
+/// Buffers that grew beyond this are given back after the event.
+const KEEP_BYTES: usize = 1 << 20;
+
+/// One scalar: where its text lies, and what it is.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    text: (u32, u32),
+    folded: (u32, u32),
+    plain: Plain,
+    next: u32,
+}
+
+/// What the event has at one field of the program.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot {
+    epoch: u32,
+    first: u32,
+    last: u32,
+    /// One of its values is null.
+    pub null: bool,
+    /// The path by which it was found; a better one replaces it.
+    rank: u32,
+}
+
+#[derive(Debug)]
+pub struct Scratch {
+    /// Number of the event, counted up by two: the lower bit of an atom's mark is its answer.
+    epoch: u32,
+    text: String,
+    folded: String,
+    values: Vec<Kept>,
+    slots: Vec<Slot>,
+    pub touched: Vec<u32>,
+    /// For each atom the epoch in which it was answered, and the answer.
+    atoms: Vec<u32>,
+    /// For each rule the epoch in which it was woken.
+    rules: Vec<u32>,
+    pub woken: Vec<u32>,
+}
+
+impl Scratch {
+    pub fn new(slots: usize, atoms: usize, rules: usize) -> Self {
+        let empty = Slot { epoch: 0, first: NONE, last: NONE, null: false, rank: 0 };
+        Self {
+            epoch: 0,
+            text: String::new(),
+            folded: String::new(),
+            values: Vec::new(),
+            slots: vec![empty; slots],
+            touched: Vec::new(),
+            atoms: vec![0; atoms],
+            rules: vec![0; rules],
+            woken: Vec::new(),
+        }
+    }
+
+    /// Forgets the event before.
+    pub fn begin(&mut self) {
+        self.epoch = match self.epoch.checked_add(2) {
+            Some(epoch) => epoch,
+            None => {
+                self.atoms.fill(0);
+                self.rules.fill(0);
+                self.slots.iter_mut().for_each(|slot| slot.epoch = 0);
+                2
+            }
+        };
+        for buffer in [&mut self.text, &mut self.folded] {
+            buffer.clear();
+            if buffer.capacity() > KEEP_BYTES {
+                buffer.shrink_to(KEEP_BYTES);
+            }
+        }
+        self.values.clear();
+        self.touched.clear();
+        self.woken.clear();
+    }
+
+    pub fn slot(&self, number: u32) -> Option<&Slot> {
+        self.slots.get(number as usize).filter(|slot| slot.epoch == self.epoch)
+    }
+
+    /// Makes the field present. `false`: a better path led to it before.
+    pub fn touch(&mut self, number: u32, rank: u32) -> bool {
+        let Some(slot) = self.slots.get_mut(number as usize) else {
+            return false;
+        };
+        if slot.epoch != self.epoch {
+            *slot = Slot { epoch: self.epoch, first: NONE, last: NONE, null: false, rank };
+            self.touched.push(number);
+        } else if slot.rank < rank {
+            *slot = Slot { epoch: self.epoch, first: NONE, last: NONE, null: false, rank };
+        } else if slot.rank > rank {
+            return false;
+        }
+        true
+    }
+
+    pub fn put_null(&mut self, number: u32) {
+        if let Some(slot) = self.slots.get_mut(number as usize) {
+            slot.null = true;
+        }
+    }
+
+    pub fn put_text(&mut self, number: u32, text: &str) {
+        let (start, folded) = (self.text.len(), self.folded.len());
+        self.text.push_str(text);
+        self.fold(start, folded);
+        self.put(number, start, folded, Plain::Text);
+    }
+
+    pub fn put_plain(&mut self, number: u32, plain: Plain) {
+        let (start, folded) = (self.text.len(), self.folded.len());
+        let written = match plain {
+            Plain::Bool(flag) => write!(self.text, "{flag}"),
+            Plain::Int(whole) => write!(self.text, "{whole}"),
+            Plain::Float(float) => write!(self.text, "{float}"),
+            Plain::Text => Ok(()),
+        };
+        written.expect("a text takes what is written into it");
+        self.fold(start, folded);
+        self.put(number, start, folded, plain);
+    }
+
+    fn fold(&mut self, start: usize, folded: usize) {
+        let text = self.text.get(start..).unwrap_or_default();
+        if text.is_ascii() {
+            self.folded.push_str(text);
+            if let Some(added) = self.folded.get_mut(folded..) {
+                added.make_ascii_lowercase();
+            }
+        } else {
+            self.folded.extend(text.chars().map(fold_character));
+        }
+    }
+
+    fn put(&mut self, number: u32, start: usize, folded: usize, plain: Plain) {
+        // Lines are far shorter than 4 GiB; beyond that the value is not looked at.
+        let ends = [start, self.text.len(), folded, self.folded.len()].map(u32::try_from);
+        let [Ok(start), Ok(end), Ok(folded), Ok(folded_end)] = ends else {
+            return;
+        };
+        let value = u32::try_from(self.values.len()).unwrap_or(NONE);
+        self.values.push(Kept { text: (start, end), folded: (folded, folded_end), plain, next: NONE });
+        let Some(slot) = self.slots.get_mut(number as usize) else {
+            return;
+        };
+        if slot.first == NONE {
+            slot.first = value;
+        } else if let Some(last) = self.values.get_mut(slot.last as usize) {
+            last.next = value;
+        }
+        slot.last = value;
+    }
+
+    /// The values of a field.
+    pub fn values(&self, number: u32) -> impl Iterator<Item = Seen<'_>> {
+        let mut next = self.slot(number).map_or(NONE, |slot| slot.first);
+        std::iter::from_fn(move || {
+            let kept = *self.values.get(next as usize)?;
+            next = kept.next;
+            Some(self.seen(kept))
+        })
+    }
+
+    /// The first value of a field; the next one by [`Self::value`].
+    pub fn first(&self, number: u32) -> u32 {
+        self.slot(number).map_or(NONE, |slot| slot.first)
+    }
+
+    /// A value's folded bytes, and the number of the value after it.
+    #[inline]
+    pub fn value(&self, number: u32) -> Option<(std::ops::Range<usize>, u32)> {
+        let kept = self.values.get(number as usize)?;
+        Some((kept.folded.0 as usize..kept.folded.1 as usize, kept.next))
+    }
+
+    /// The folded texts, to be given back: while they are looked at, atoms are marked.
+    pub fn take_folded(&mut self) -> String {
+        std::mem::take(&mut self.folded)
+    }
+
+    pub fn give_folded(&mut self, folded: String) {
+        self.folded = folded;
+    }
+
+    fn seen(&self, kept: Kept) -> Seen<'_> {
+        Seen {
+            text: self.text.get(kept.text.0 as usize..kept.text.1 as usize).unwrap_or_default(),
+            folded: self.folded.get(kept.folded.0 as usize..kept.folded.1 as usize).unwrap_or_default(),
+            plain: kept.plain,
+        }
+    }
+
+    /// The answer, if there is one yet.
+    #[inline]
+    pub fn answer(&self, atom: u32) -> Option<bool> {
+        let mark = self.atoms.get(atom as usize).copied().unwrap_or_default();
+        (mark & !1 == self.epoch).then_some(mark & 1 == 1)
+    }
+
+    #[inline]
+    pub fn holds(&self, atom: u32) -> bool {
+        self.atoms.get(atom as usize).is_some_and(|mark| *mark == self.epoch | 1)
+    }
+
+    #[inline]
+    pub fn set(&mut self, atom: u32, answer: bool) {
+        if let Some(mark) = self.atoms.get_mut(atom as usize) {
+            *mark = self.epoch | u32::from(answer);
+        }
+    }
+
+    /// Puts a rule among those to look at, once.
+    #[inline]
+    pub fn wake(&mut self, rule: u32) {
+        if let Some(mark) = self.rules.get_mut(rule as usize)
+            && *mark != self.epoch
+        {
+            *mark = self.epoch;
+            self.woken.push(rule);
+        }
+    }
+}
+
+/// One scalar of the event.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'s> {
+    text: &'s str,
+    folded: &'s str,
+    plain: Plain,
+}
+
+impl Look for Seen<'_> {
+    fn plain(&self) -> Plain {
+        self.plain
+    }
+
+    fn text(&self) -> &str {
+        self.text
+    }
+
+    fn folded(&self) -> &str {
+        self.folded
+    }
+}
