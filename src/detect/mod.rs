@@ -32,6 +32,7 @@ mod parts;
 mod pattern;
 mod plans;
 mod predicate;
+pub mod reference;
 mod references;
 pub mod rule;
 mod ruleset;

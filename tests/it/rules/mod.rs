@@ -10,6 +10,7 @@ mod naive;
 mod replay;
 mod shipped;
 mod timelines;
+mod values;
 
 use std::path::PathBuf;
 
