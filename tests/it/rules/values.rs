@@ -11,16 +11,16 @@ use serde_json::json;
 use super::rule_of;
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder for the test");
     for (name, text) in files {
-        std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::write(folder.path().join(name), text).expect("a file for the test");
     }
     folder
 }
 
 fn failure(paths: &[&Path]) -> String {
     let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
-    rules::loader(Schema::open(), &paths).unwrap_err().to_string()
+    rules::loader(Schema::open(), &paths).expect_err("this is no list").to_string()
 }
 
 #[test]
