@@ -20,7 +20,7 @@ pub fn kind(correlation: &Correlation) -> Kind {
 /// Compiles bounds, and reports those that nothing or everything keeps within. `rules` is how many rules
 /// the correlation counts; a temporal one counts how many different ones matched.
 pub fn compile(written: &Bounds, kind: Kind, rules: usize, reporter: &mut Reporter<'_>) -> Condition {
-    let bounds: Vec<(Bound, Number)> = written.bounds.iter().map(|(bound, number, _)| (*bound, *number)).collect();
+    let bounds: Vec<(Bound, Number)> = written.limits.iter().map(|(bound, number, _)| (*bound, *number)).collect();
     let most = match kind {
         Kind::Temporal | Kind::TemporalOrdered => Some(rules),
         Kind::EventCount

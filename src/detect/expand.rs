@@ -128,19 +128,16 @@ fn pieces(text: &str) -> Vec<Piece> {
             continue;
         }
         let name = from.strip_prefix('%').and_then(|inner| inner.split_once('%'));
-        match name.filter(|(name, _)| !name.is_empty() && name.bytes().all(is_name)) {
-            Some((name, after)) => {
-                if !literal.is_empty() {
-                    found.push(Piece::Text(std::mem::take(&mut literal)));
-                }
-                found.push(Piece::Placeholder(name.to_owned()));
-                rest = after;
+        if let Some((name, after)) = name.filter(|(name, _)| !name.is_empty() && name.bytes().all(is_name)) {
+            if !literal.is_empty() {
+                found.push(Piece::Text(std::mem::take(&mut literal)));
             }
-            None => {
-                let mut characters = from.chars();
-                literal.extend(characters.next());
-                rest = characters.as_str();
-            }
+            found.push(Piece::Placeholder(name.to_owned()));
+            rest = after;
+        } else {
+            let mut characters = from.chars();
+            literal.extend(characters.next());
+            rest = characters.as_str();
         }
     }
     literal.push_str(rest);

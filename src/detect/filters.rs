@@ -4,7 +4,7 @@
 //! out. As in the reference implementation it is added to the rule's with `and`: to leave something out,
 //! one writes `not selection`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::compile::{Context, compile, size};
 use super::diagnostic::{Level, Span};
@@ -14,18 +14,19 @@ use super::references::Names;
 use super::sigma::filter::{Filter, Targets};
 
 /// Parts of all copies of all filters: a filter stands in every rule that it is for.
-const PARTS_MAX: usize = 5_000_000;
+const PARTS_MAX: usize = 1_000_000;
 
 /// Adds every filter to its rules; reports those that are for no rule.
 pub fn apply(batch: &mut Batch<'_>, names: &Names, context: &mut Context<'_>) {
     let mut parts = 0_usize;
+    let mut added: BTreeMap<usize, Vec<Expression>> = BTreeMap::new();
     for (file, filter) in std::mem::take(&mut batch.filters) {
         let Some(reporter) = batch.reporters.get_mut(file) else { continue };
         let compiled = compile(&filter.detection, context, reporter);
         super::lint::selections(&filter.detection, reporter);
         let targets = targets(&filter, file, batch, names, context.schema.is_open());
         let Some(compiled) = compiled else { continue };
-        parts = parts.saturating_add(size(&compiled.expression).saturating_mul(targets.len()));
+        parts = parts.saturating_add(size(&compiled.expression).saturating_add(1).saturating_mul(targets.len()));
         if parts > PARTS_MAX {
             report(batch, file, Level::Error, "R070", filter.span, "filters are too large for so many rules", None);
             return;
@@ -33,10 +34,14 @@ pub fn apply(batch: &mut Batch<'_>, names: &Names, context: &mut Context<'_>) {
         for index in targets {
             let Some(entry) = batch.entries.get_mut(index) else { continue };
             entry.head.rule.filters.push(filter.title.clone());
-            if let Body::Rule(Some(expression)) = &mut entry.body {
-                let rule = std::mem::replace(expression, Expression::Any(Vec::new()));
-                *expression = Expression::All(vec![rule, compiled.expression.clone()]);
-            }
+            added.entry(index).or_default().push(compiled.expression.clone());
+        }
+    }
+    for (index, filters) in added {
+        if let Some(Body::Rule(Some(expression))) = batch.entries.get_mut(index).map(|entry| &mut entry.body) {
+            let rule = std::mem::replace(expression, Expression::Any(Vec::new()));
+            // One level whatever their number: expressions are walked by recursion.
+            *expression = Expression::All(std::iter::once(rule).chain(filters).collect());
         }
     }
 }

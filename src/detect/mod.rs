@@ -34,6 +34,7 @@ mod pattern;
 mod plans;
 mod predicate;
 mod program;
+pub mod reference;
 mod references;
 pub mod rule;
 mod ruleset;

@@ -29,7 +29,9 @@ pub fn compile(batch: &mut Batch<'_>, names: &Names, schema: &Schema) -> Vec<usi
     for index in &correlations {
         let Some(parts) = counted.get(index) else { continue };
         if let Some((plan, referenced)) = plan(*index, parts, names, &numbers, batch, schema) {
-            parts.iter().for_each(|part| *loud.entry(*part).or_default() |= plan.generate);
+            for part in parts {
+                *loud.entry(*part).or_default() |= plan.generate;
+            }
             let rule = &mut batch.entries[*index].head.rule;
             rule.referenced_fields = referenced;
             rule.correlation = Some(plan);
@@ -76,9 +78,10 @@ fn counted(batch: &mut Batch<'_>, names: &Names) -> BTreeMap<usize, Vec<usize>> 
 
 /// The correlations, each after those that it counts; circles are reported.
 fn sort(correlations: &[usize], counted: &BTreeMap<usize, Vec<usize>>, batch: &mut Batch<'_>) -> Vec<usize> {
+    let all: BTreeSet<usize> = correlations.iter().copied().collect();
     let waits = |index: &usize, done: &BTreeSet<usize>| {
         let parts = counted.get(index).map(Vec::as_slice).unwrap_or_default();
-        parts.iter().any(|part| correlations.contains(part) && !done.contains(part))
+        parts.iter().any(|part| all.contains(part) && !done.contains(part))
     };
     let (mut order, mut done) = (Vec::new(), BTreeSet::new());
     let mut left: Vec<usize> = correlations.to_vec();

@@ -66,25 +66,24 @@ impl Values {
 
     /// Adds a list from the text of a YAML file: a list of scalars.
     pub fn insert_yaml(&mut self, name: &str, text: &str) -> Result<(), ValuesError> {
-        let malformed = |node: Option<&Node>, message: &str| ValuesError::Malformed {
-            line: node.map_or(1, |node| node.line),
-            message: message.to_owned(),
-        };
+        let malformed =
+            |node: &Node, message: &str| ValuesError::Malformed { line: node.line, message: message.to_owned() };
         let documents = yaml::parse(text)
             .map_err(|error| ValuesError::Malformed { line: error.line, message: error.message.clone() })?;
-        let [document] = documents.as_slice() else {
-            return Err(malformed(None, "a file of values is one list"));
-        };
-        let items = match &document.data {
-            Data::List(items) => items.as_slice(),
-            Data::Null => &[],
-            Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Text(_) | Data::Map(_) => {
-                return Err(malformed(Some(document), "a file of values is one list"));
-            }
+        let items = match documents.as_slice() {
+            [] => &[],
+            [document] => match &document.data {
+                Data::List(items) => items.as_slice(),
+                Data::Null => &[],
+                Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Text(_) | Data::Map(_) => {
+                    return Err(malformed(document, "a file of values is one list"));
+                }
+            },
+            [_, second, ..] => return Err(malformed(second, "a file of values is one list")),
         };
         let scalar = |item: &Node| match &item.data {
             Data::Bool(_) | Data::Int(_) | Data::Float(_) | Data::Text(_) => Ok(Value::from(item.to_json())),
-            Data::Null | Data::List(_) | Data::Map(_) => Err(malformed(Some(item), "a value is a text or a number")),
+            Data::Null | Data::List(_) | Data::Map(_) => Err(malformed(item, "a value is a text or a number")),
         };
         self.insert(name, items.iter().map(scalar).collect::<Result<_, _>>()?)
     }

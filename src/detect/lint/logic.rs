@@ -177,8 +177,8 @@ impl<'r> Reader<'r> {
             Data::List(_) | Data::Map(_) => String::new(),
         };
         let field = item.field.as_deref().unwrap_or_default();
-        let asked: String = names.iter().map(|name| format!("|{name}")).collect();
-        let text = format!("{field}{asked}: {spelt}");
+        let asked = [vec![field], names].concat().join("|");
+        let text = format!("{asked}: {spelt}");
         let asks = self.asks(item, value, &spelt);
         self.atom(text, item.field.clone(), asks)
     }

@@ -50,7 +50,7 @@ pub enum Wanted {
 
 #[derive(Debug, Clone, Default)]
 pub struct Bounds {
-    pub bounds: Vec<(Bound, Number, Span)>,
+    pub limits: Vec<(Bound, Number, Span)>,
     pub fields: Vec<(String, Span)>,
     pub percentile: Option<(f64, Span)>,
     pub span: Span,
@@ -261,14 +261,14 @@ fn bounds(node: &Node, kind: Kind, schema: &Schema, reporter: &mut Reporter<'_>)
     for (name, bound) in BOUNDS {
         let Some(written) = node.get(name) else { continue };
         match number(written) {
-            Some(number) => found.bounds.push((*bound, number, Span::of(written))),
+            Some(number) => found.limits.push((*bound, number, Span::of(written))),
             None => keys::wrong(written, name, "a number", reporter),
         }
     }
     found.fields = names(node, "field", FIELDS_MAX, reporter);
     found.percentile = percentile(node, kind, schema, reporter);
     fields(&found, kind, node, reporter);
-    if found.bounds.is_empty() && !reporter.errors_since(mark) {
+    if found.limits.is_empty() && !reporter.errors_since(mark) {
         let names: Vec<&str> = BOUNDS.iter().map(|(name, _)| *name).collect();
         let hint = format!("write one of {}", names.join(", "));
         reporter.error_hint("R061", Span::of(node), "the condition says no number", hint);

@@ -205,6 +205,11 @@ fn together(a: Modifier, b: Modifier) -> bool {
     !exists && (cased_reference || TOGETHER.contains(&(a, b)) || TOGETHER.contains(&(b, a)))
 }
 
+/// Every name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(name, _)| *name)
+}
+
 fn list_of_names() -> String {
-    NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    names().collect::<Vec<_>>().join(", ")
 }

@@ -45,7 +45,7 @@ fn loader(case: &Node) -> Loader {
     let mut values = Values::default();
     for (name, list) in case.get("values").and_then(Node::as_map).unwrap_or_default() {
         let list = list.as_list().expect("values are lists").iter().map(|value| Value::from(value.to_json()));
-        values.insert(name.as_text().expect("lists have names"), list.collect()).unwrap();
+        values.insert(name.as_text().expect("lists have names"), list.collect()).expect("a list of values");
     }
     Loader { schema: Schema::open(), values }
 }

@@ -61,10 +61,3 @@ fn diagnostics_are_json_too() {
     assert_eq!(json["severity"], "error");
     assert_eq!(json["line"], 1);
 }
-
-/// The table between its marks; `UPDATE=1` rewrites it.
-#[test]
-fn the_manual_explains_every_code() {
-    let rows: String = CODES.iter().map(|(code, meaning)| format!("| {code} | {meaning} |\n")).collect();
-    super::manual::holds("codes", &format!("| code | meaning |\n| --- | --- |\n{rows}"));
-}

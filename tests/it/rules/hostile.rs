@@ -186,6 +186,19 @@ fn correlations_of_great_size_are_refused() {
 }
 
 #[test]
+fn ten_thousand_filters_for_one_rule_are_one_expression() {
+    let rule = "title: r\nname: r\nlogsource: {category: a}\ndetection: {s: {f: 1}, condition: s}\n";
+    let filter =
+        |number: usize| format!("---\ntitle: f\nfilter: {{rules: any, s: {{g: {number}}}, condition: not s}}\n");
+    let filters: String = (0..9_000).map(filter).collect();
+    let set = detect::load(&[Source::new("f.yml", format!("{rule}{filters}"))], &Schema::open()).unwrap();
+    let fields = |other: i64| value::from_json(json!({"f": 1, "g": other}));
+    assert_eq!(set.rules()[0].filters.len(), 9_000);
+    assert!(set.matches_open(&fields(8_999)).is_empty());
+    assert_eq!(set.matches_open(&fields(9_000)).len(), 1);
+}
+
+#[test]
 fn placeholders_are_bounded() {
     let mut values = lanner::detect::Values::default();
     values.insert("many", (0..20_000).map(|number: i64| Value::from(number.to_string())).collect()).unwrap();

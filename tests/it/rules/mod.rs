@@ -12,6 +12,7 @@ mod replay;
 mod resume;
 mod shipped;
 mod timelines;
+mod values;
 
 use std::path::PathBuf;
 
