@@ -75,6 +75,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("R030", "unknown or retired ATLAS identifier"),
     ("R031", "malformed tag"),
     ("R040", "the rule's own tests are missing or malformed"),
+    ("R050", "an override that fits no rule"),
+    ("R051", "an override that has expired"),
+    ("R052", "an override that names no rule, or changes nothing"),
+    ("R053", "an override that asks for what is so already"),
 ];
 
 impl fmt::Display for Diagnostic {

@@ -7,6 +7,7 @@
 //! sigma/     a rule as written: YAML with places → rule, selections, condition, modifiers
 //! compile    selections and conditions → expressions over interned fields
 //! predicate  what an expression asks of one event
+//! overrides  what an operator changes about rules without editing them
 //! load       many files → one RuleSet, or every problem in them
 //! ```
 
@@ -19,6 +20,7 @@ mod item;
 mod load;
 mod network;
 pub mod number;
+pub mod overrides;
 mod pattern;
 mod predicate;
 pub mod rule;

@@ -4,6 +4,7 @@ mod conformance;
 mod diagnostics;
 mod evidence;
 mod hostile;
+mod overrides;
 mod replay;
 mod shipped;
 
