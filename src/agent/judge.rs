@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::tally::Tally;
 use crate::alert::{self, Mute};
 use crate::base::metrics::Metrics;
 use crate::detect::{Rule, RuleSet};
@@ -21,23 +22,30 @@ pub struct Law {
 pub struct Judge {
     law: Arc<RwLock<Arc<Law>>>,
     metrics: Metrics,
+    tally: Tally,
 }
 
 impl Judge {
     pub fn new(law: Law, metrics: Metrics) -> Self {
-        announce(&law, &metrics);
-        Self { law: Arc::new(RwLock::new(Arc::new(law))), metrics }
+        let tally = Tally::new(metrics.clone());
+        announce(&law, &metrics, &tally);
+        Self { law: Arc::new(RwLock::new(Arc::new(law))), metrics, tally }
     }
 
     /// Puts other rules in force, for every event that is judged from now on.
     pub fn replace(&self, law: Law) {
-        announce(&law, &self.metrics);
+        announce(&law, &self.metrics, &self.tally);
         *self.law.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(law);
     }
 
     /// The rules in force.
     pub fn law(&self) -> Arc<Law> {
         Arc::clone(&self.law.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What each rule did.
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// All alerts that the events lead to, judged by one and the same law.
@@ -48,7 +56,10 @@ impl Judge {
         for event in events {
             self.metrics.events_processed.with_label_values(&[event.kind.category()]).inc();
             self.metrics.rule_evaluations.inc();
-            for rule in law.rules.matches(event) {
+            let hits = law.rules.hits(event);
+            self.tally.judged(event, &law.rules, &hits);
+            let rules = hits.iter().filter_map(|number| law.rules.rule(*number));
+            for rule in rules.filter(|rule| !rule.silent) {
                 self.raise(&law, rule, event, &ruleset, &mut raised);
             }
         }
@@ -57,7 +68,9 @@ impl Judge {
 
     fn raise(&self, law: &Law, rule: &Rule, event: &Event, ruleset: &str, raised: &mut Vec<Raised>) {
         let alert = alert::compose(rule.to_alert_rule(), rule.severity, event, rule.evidence(event), ruleset);
-        if law.mutes.iter().any(|mute| mute.covers(&alert, crate::base::clock::now())) {
+        let muted = law.mutes.iter().any(|mute| mute.covers(&alert, crate::base::clock::now()));
+        self.tally.raised(&alert.rule.id, alert.time, muted);
+        if muted {
             self.metrics.detections_suppressed.with_label_values(&[alert.rule.id.as_str(), "mute"]).inc();
             return;
         }
@@ -74,7 +87,8 @@ impl Judge {
     }
 }
 
-fn announce(law: &Law, metrics: &Metrics) {
+fn announce(law: &Law, metrics: &Metrics, tally: &Tally) {
+    tally.announce(&law.rules);
     for rule in law.rules.rules() {
         metrics.announce_rule(rule.display_id(), rule.severity.as_str());
     }

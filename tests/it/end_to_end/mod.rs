@@ -5,10 +5,12 @@ mod kill;
 mod logs;
 mod outage;
 mod registry;
+mod reload;
 mod scanning;
 mod servers;
 mod storm;
 mod telemetry;
+mod tuning;
 mod verbs;
 
 use crate::support::receiver::{Delivery, Receiver};
