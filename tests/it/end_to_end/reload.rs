@@ -87,7 +87,7 @@ fn no_line_is_missed_or_matched_by_half_a_set() {
             }
         });
         let stop = Stop(&done);
-        swap(&agent, root, &sets, &digests, &broken, &written);
+        swap(&agent, root, &sets, &digests, &broken);
         drop(stop);
     });
     let lines = written.load(Ordering::Relaxed);
@@ -118,13 +118,10 @@ impl Drop for Stop<'_> {
     }
 }
 
-fn swap(agent: &Agent, root: &Path, sets: &[String; 2], digests: &[String; 2], broken: &str, written: &AtomicU64) {
+fn swap(agent: &Agent, root: &Path, sets: &[String; 2], digests: &[String; 2], broken: &str) {
     for number in 1..=SWAPS {
         let next = number % 2;
-        let before = written.load(Ordering::Relaxed);
-        wait_for("lines between two swaps", Duration::from_secs(20), || {
-            (written.load(Ordering::Relaxed) > before + 10).then_some(())
-        });
+        let before = alerts_by(root, &digests[next]);
         if number % 3 == 0 {
             let failures = reload_failures(agent);
             put(root, broken);
@@ -140,7 +137,14 @@ fn swap(agent: &Agent, root: &Path, sets: &[String; 2], digests: &[String; 2], b
         wait_for("the other set to be in force", Duration::from_secs(20), || {
             (in_force(agent)? == digests[next]).then_some(())
         });
+        wait_for("lines that it matched", Duration::from_secs(20), || {
+            (alerts_by(root, &digests[next]) > before).then_some(())
+        });
     }
+}
+
+fn alerts_by(root: &Path, digest: &str) -> usize {
+    std::fs::read_to_string(root.join("alerts.jsonl")).unwrap_or_default().matches(digest).count()
 }
 
 /// Rule and rule set of the alerts about each line.
