@@ -21,5 +21,6 @@ pub mod supervisor;
 pub mod tally;
 pub mod telemetry;
 pub mod tell;
+pub mod values;
 
 pub use run::{Agent, AgentError, Settings};

@@ -106,7 +106,8 @@ impl Reloader {
     /// mounted ConfigMap is seen.
     async fn print(&self) -> Vec<(PathBuf, [i64; 5])> {
         let rules = &self.config.rules;
-        let roots: Vec<PathBuf> = self.file.iter().chain(&rules.paths).chain(&rules.overrides).cloned().collect();
+        let beside = rules.paths.iter().chain(&rules.values).chain(&rules.overrides);
+        let roots: Vec<PathBuf> = self.file.iter().chain(beside).cloned().collect();
         tokio::task::spawn_blocking(move || {
             let mut print = Vec::new();
             for entry in

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use crate::artifact;
 use crate::base::{clock, files};
 use crate::config::raw;
-use crate::detect::{self, Diagnostic, RuleSet, Schema};
+use crate::detect::values::ValuesError;
+use crate::detect::{self, Diagnostic, Loader, RuleSet, Schema};
 use crate::event::{Field, field};
 use crate::sources;
+
+use super::values;
 
 /// One rule file; a larger one is none.
 const RULE_BYTES_MAX: u64 = 1 << 20;
@@ -25,6 +28,10 @@ pub enum RulesError {
     TooMany { path: String },
     #[error("there is no rule file (*.yml) under `{path}`")]
     None { path: String },
+    #[error("there is no list of values (NAME.txt or NAME.yml) at `{path}`")]
+    NoValues { path: String },
+    #[error("`{path}` is no list of values: {cause}")]
+    Values { path: String, cause: ValuesError },
     #[error("{} problem(s) in the rules", .0.len())]
     Invalid(Vec<Diagnostic>),
 }
@@ -33,7 +40,11 @@ impl RulesError {
     /// Everything that a person needs to mend it.
     pub fn explain(&self) -> String {
         match self {
-            Self::Unreadable { .. } | Self::TooMany { .. } | Self::None { .. } => self.to_string(),
+            Self::Unreadable { .. }
+            | Self::TooMany { .. }
+            | Self::None { .. }
+            | Self::NoValues { .. }
+            | Self::Values { .. } => self.to_string(),
             Self::Invalid(diagnostics) => diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         }
     }
@@ -56,8 +67,8 @@ pub fn load(rules: &raw::Rules) -> Result<RuleSet, RulesError> {
     for path in &rules.paths {
         sources.extend(read(path)?);
     }
-    let schema = Schema::declared(declared_fields());
-    let set = detect::load(&sources, &schema).map_err(RulesError::Invalid)?;
+    let loader = loader(Schema::declared(declared_fields()), &rules.values)?;
+    let set = loader.load(&sources).map_err(RulesError::Invalid)?;
     for id in rules.disabled.iter().filter(|id| set.find(id).is_none()) {
         tracing::warn!(%id, "`rules.disabled` names a rule that is not there");
     }
@@ -82,6 +93,11 @@ pub fn source(path: &Path) -> Result<detect::Source, RulesError> {
     let text = files::read_text(path, RULE_BYTES_MAX)
         .map_err(|cause| RulesError::Unreadable { path: path.display().to_string(), cause })?;
     Ok(detect::Source::new(path.display().to_string(), text))
+}
+
+/// Loads rules with the lists of values at these paths.
+pub fn loader(schema: Schema, paths: &[PathBuf]) -> Result<Loader, RulesError> {
+    Ok(Loader { schema, values: values::read(paths)? })
 }
 
 /// The rules at paths that a person named, else those that are built in.

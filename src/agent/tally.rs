@@ -71,6 +71,8 @@ pub struct RuleLine {
     /// It raises no alert of its own: a correlation counts its matches.
     pub silent: bool,
     pub overrides: Vec<Change>,
+    /// The filters that are in force on it.
+    pub filters: Vec<String>,
     /// Events of its logsource since it was loaded; absent for correlations, which look at matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluated: Option<u64>,
@@ -194,6 +196,7 @@ impl Counts {
             enabled,
             silent: rule.silent,
             overrides: changes.to_vec(),
+            filters: rule.filters.clone(),
             evaluated: single.then_some(if enabled || rule.silent { evaluated } else { 0 }),
             matched: count.matched,
             suppressed: count.suppressed,

@@ -10,12 +10,12 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::detect::{self, Rule, RuleSet, Schema};
+use crate::detect::{Rule, RuleSet, Schema};
 use crate::event::subject::SubjectKind;
 use crate::event::{Event, EventKind, Fields, Place, Subject, Value, value};
 
 use super::rules::{EXIT_UNUSABLE, Format, report};
-use crate::agent::rules::{declared_fields, named_or_shipped};
+use crate::agent::rules::{declared_fields, loader, named_or_shipped};
 
 /// Bytes of one line; longer ones are reported and left out.
 const LINE_BYTES_MAX: usize = 16 << 20;
@@ -25,6 +25,9 @@ pub struct ReplayArgs {
     /// Rule file or folder instead of the rules that come with the program; may be given again
     #[arg(long, value_name = "FILE|DIR")]
     pub rules: Vec<PathBuf>,
+    /// Lists of values for `expand`: a file NAME.txt or NAME.yml, or a folder of them; may be given again
+    #[arg(long, value_name = "FILE|DIR")]
+    pub values: Vec<PathBuf>,
     /// Take fields from the JSON as they are, allow unknown ones, and try every rule whatever its
     /// logsource: for rules and events of others
     #[arg(long)]
@@ -49,7 +52,7 @@ pub struct Counts {
 /// Runs the verb. Exit 3 when a rule does not load, 1 when there were lines and none was an event.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let schema = if args.open_schema { Schema::open() } else { Schema::declared(declared_fields()) };
-    let set = match detect::load(&named_or_shipped(&args.rules)?, &schema) {
+    let set = match loader(schema, &args.values)?.load(&named_or_shipped(&args.rules)?) {
         Ok(set) => set,
         Err(diagnostics) => {
             report(&diagnostics);

@@ -10,9 +10,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use crate::agent::rules::{RulesError, overridden};
-use crate::agent::rules::{declared_fields, named_or_shipped};
-use crate::detect::{self, Diagnostic, RuleSet, Schema};
+use crate::agent::rules::{RulesError, declared_fields, loader, named_or_shipped, overridden};
+use crate::detect::{Diagnostic, RuleSet, Schema};
 
 /// Exit code for a configuration or a rule that cannot be used.
 pub const EXIT_UNUSABLE: u8 = 3;
@@ -51,6 +50,9 @@ pub struct RuleOptions {
     /// Rule file or folder, instead of the rules that come with the program; may be given several times
     #[arg(long, value_name = "PATH")]
     pub rules: Vec<PathBuf>,
+    /// Lists of values for `expand`: a file NAME.txt or NAME.yml, or a folder of them; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub values: Vec<PathBuf>,
     /// File of overrides to put in force on the rules; may be given several times
     #[arg(long, value_name = "FILE")]
     pub overrides: Vec<PathBuf>,
@@ -100,8 +102,8 @@ fn with_rules(
 
 /// The rules as the options say, or everything that is wrong with them.
 fn load(options: &RuleOptions) -> anyhow::Result<Result<RuleSet, Vec<Diagnostic>>> {
-    let schema = Schema::declared(declared_fields());
-    let set = match detect::load(&named_or_shipped(&options.rules)?, &schema) {
+    let loader = loader(Schema::declared(declared_fields()), &options.values)?;
+    let set = match loader.load(&named_or_shipped(&options.rules)?) {
         Ok(set) => set,
         Err(diagnostics) => return Ok(Err(diagnostics)),
     };

@@ -255,9 +255,9 @@ impl Checker<'_> {
     }
 
     fn rules(&mut self, config: &Config) {
-        for (index, path) in config.rules.paths.iter().enumerate() {
-            if !path.exists() {
-                self.fail(&format!("rules.paths[{index}]"), format!("`{}` does not exist", path.display()), None);
+        for (key, paths) in [("paths", &config.rules.paths), ("values", &config.rules.values)] {
+            for (index, path) in paths.iter().enumerate().filter(|(_, path)| !path.exists()) {
+                self.fail(&format!("rules.{key}[{index}]"), format!("`{}` does not exist", path.display()), None);
             }
         }
         for (index, path) in config.rules.overrides.iter().enumerate() {

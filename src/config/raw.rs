@@ -61,6 +61,8 @@ pub struct Rules {
     pub shipped: bool,
     /// Further rule files, or directories of them.
     pub paths: Vec<PathBuf>,
+    /// Lists of values for `expand`: files `NAME.txt` or `NAME.yml`, or folders of them.
+    pub values: Vec<PathBuf>,
     /// Short ids or UUIDs of rules not to use.
     pub disabled: Vec<String>,
     /// Files of overrides: rules to switch off, other levels, other tags, each with its reason.
@@ -71,7 +73,14 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { shipped: true, paths: Vec::new(), disabled: Vec::new(), overrides: Vec::new(), watch: true }
+        Self {
+            shipped: true,
+            paths: Vec::new(),
+            values: Vec::new(),
+            disabled: Vec::new(),
+            overrides: Vec::new(),
+            watch: true,
+        }
     }
 }
 

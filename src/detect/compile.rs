@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::yaml::Node;
 
+use super::budget::Budget;
 use super::diagnostic::{Level, Reporter};
 use super::frame::FieldTable;
 use super::item::Compiler;
@@ -11,9 +12,29 @@ use super::predicate::Expression;
 use super::schema::Schema;
 use super::sigma::condition::{Condition, Word};
 use super::sigma::detection::{Detection, Search};
+use super::values::Values;
 
 /// Parts of all expressions of one rule: selections are copied where conditions name them.
 const PARTS_MAX: usize = 100_000;
+
+/// What rules are compiled with, and into.
+pub struct Context<'c> {
+    pub schema: &'c Schema,
+    pub values: &'c Values,
+    table: FieldTable,
+    budget: Budget,
+}
+
+impl<'c> Context<'c> {
+    pub fn new(schema: &'c Schema, values: &'c Values) -> Self {
+        Self { schema, values, table: FieldTable::default(), budget: Budget::default() }
+    }
+
+    /// The names of all fields that were asked about.
+    pub fn into_table(self) -> FieldTable {
+        self.table
+    }
+}
 
 /// A rule's question, and the fields that it asks about.
 pub struct Compiled {
@@ -22,13 +43,10 @@ pub struct Compiled {
 }
 
 /// `None` when something is wrong, which is reported.
-pub fn compile(
-    detection: &Detection,
-    schema: &Schema,
-    table: &mut FieldTable,
-    reporter: &mut Reporter<'_>,
-) -> Option<Compiled> {
-    let mut compiler = Compiler { schema, table, reporter, referenced: Vec::new() };
+pub fn compile(detection: &Detection, context: &mut Context<'_>, reporter: &mut Reporter<'_>) -> Option<Compiled> {
+    context.budget.begin_rule();
+    let Context { schema, values, table, budget } = context;
+    let mut compiler = Compiler { schema, table, values, budget, reporter, referenced: Vec::new() };
     let mut selections = BTreeMap::new();
     let mut sound = true;
     for selection in &detection.selections {
@@ -159,7 +177,8 @@ impl Linker<'_> {
     }
 }
 
-fn size(expression: &Expression) -> usize {
+/// How many parts an expression has.
+pub fn size(expression: &Expression) -> usize {
     match expression {
         Expression::All(members) | Expression::Any(members) => 1 + members.iter().map(size).sum::<usize>(),
         Expression::Not(inner) => 1 + size(inner),

@@ -60,7 +60,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("R006", "a value is not one of those allowed"),
     ("R007", "an id is malformed"),
     ("R008", "an id is used twice"),
-    ("R009", "a kind of document or a feature that is not supported yet"),
+    ("R009", "a kind of document that Sigma 2 has given up"),
     ("R010", "unknown logsource category"),
     ("R012", "unknown field"),
     ("R013", "the value does not suit the field's type"),
@@ -69,9 +69,17 @@ pub const CODES: &[(&str, &str)] = &[
     ("R016", "the value does not suit the modifier"),
     ("R017", "invalid regular expression"),
     ("R018", "a selection that is empty or of the wrong shape"),
+    ("R019", "a placeholder for values that are not there"),
     ("R020", "the condition cannot be read"),
     ("R021", "the condition names a selection that is not defined"),
-    ("R022", "a selection that no condition uses"),
+    ("R022", "a selection, a rule or an alias that nothing uses"),
+    ("R023", "a condition that can never hold"),
+    ("R024", "a condition that always holds"),
+    ("R025", "a value that is written twice, or covered by another"),
+    ("R026", "an expression that is a plain text"),
+    ("R027", "a star that is no wildcard"),
+    ("R028", "two rules that ask the same"),
+    ("R029", "the rule's status says that it should not be used"),
     ("R030", "unknown or retired ATLAS identifier"),
     ("R031", "malformed tag"),
     ("R040", "the rule's own tests are missing or malformed"),
@@ -79,6 +87,12 @@ pub const CODES: &[(&str, &str)] = &[
     ("R051", "an override that has expired"),
     ("R052", "an override that names no rule, or changes nothing"),
     ("R053", "an override that asks for what is so already"),
+    ("R060", "a correlation names a rule that is not there"),
+    ("R061", "a correlation is malformed"),
+    ("R062", "correlations that count each other"),
+    ("R070", "a filter is malformed"),
+    ("R071", "a filter is for no rule"),
+    ("R072", "a filter keeps what it describes, instead of leaving it out"),
 ];
 
 impl fmt::Display for Diagnostic {
@@ -178,6 +192,11 @@ impl<'s> Reporter<'s> {
     /// Whether any error was reported since `mark` of [`Self::mark`].
     pub fn errors_since(&self, mark: usize) -> bool {
         self.found.iter().skip(mark).any(|diagnostic| diagnostic.severity == Level::Error)
+    }
+
+    /// What diagnostics call the file.
+    pub fn path(&self) -> &str {
+        &self.source.path
     }
 
     pub fn mark(&self) -> usize {

@@ -4,17 +4,22 @@ use regex::RegexBuilder;
 
 use crate::base::yaml::{Data, Node};
 
+use super::budget::Budget;
+use super::correlation::plan::Bound;
 use super::diagnostic::{Level, Reporter, Span};
+use super::expand::expand;
 use super::frame::FieldTable;
+use super::moment::TimePart;
 use super::network::Network;
 use super::number::Number;
-use super::pattern::{Pattern, REGEX_BYTES_MAX};
+use super::pattern::Pattern;
 use super::predicate::{Expression, Matcher, Relation, join};
 use super::schema::Schema;
 use super::sigma::detection::Item;
 use super::sigma::modifier::{Comparison, Flag, Modifier};
 use super::spelling;
 use super::types;
+use super::values::Values;
 
 /// The modifiers of one item, sorted by what they do.
 #[derive(Debug, Default)]
@@ -28,6 +33,8 @@ pub struct Asked {
     pub regex: bool,
     pub cidr: bool,
     pub compare: Option<Comparison>,
+    pub time: Option<TimePart>,
+    pub expand: bool,
     pub reference: bool,
     /// `contains`, `startswith` or `endswith`.
     pub anchor: Option<Modifier>,
@@ -47,6 +54,8 @@ impl Asked {
                 Modifier::Cidr => asked.cidr = true,
                 Modifier::Compare(comparison) => asked.compare = Some(*comparison),
                 Modifier::FieldRef => asked.reference = true,
+                Modifier::Time(part) => asked.time = Some(*part),
+                Modifier::Expand => asked.expand = true,
                 Modifier::Contains | Modifier::StartsWith | Modifier::EndsWith => asked.anchor = Some(*modifier),
                 Modifier::Windash | Modifier::Encode(_) | Modifier::Flag(_) => {}
             }
@@ -63,6 +72,8 @@ impl Asked {
 pub struct Compiler<'c, 's> {
     pub schema: &'c Schema,
     pub table: &'c mut FieldTable,
+    pub values: &'c Values,
+    pub budget: &'c mut Budget,
     pub reporter: &'c mut Reporter<'s>,
     /// Fields that the rule asks about.
     pub referenced: Vec<String>,
@@ -72,21 +83,26 @@ impl Compiler<'_, '_> {
     /// `None` when something is wrong, which is reported.
     pub fn item(&mut self, item: &Item) -> Option<Expression> {
         let asked = Asked::of(item);
-        if asked.every && !item.listed {
+        if asked.every && !item.listed && !asked.expand {
             self.single_all(item);
         }
+        let expanded = if asked.expand { Some(expand(&item.values, self.values, self.reporter)?) } else { None };
+        let values = expanded.as_deref().unwrap_or(&item.values);
         let Some(field) = &item.field else {
-            return self.keywords(item, &asked);
+            return self.keywords(item, values, &asked);
         };
         let mark = self.reporter.mark();
-        types::check(field, item, &asked, self.schema, self.reporter);
+        types::check(field, item, values, &asked, self.schema, self.reporter);
         let slot = self.slot(field);
-        let expression = if asked.exists {
+        let expression = if values.is_empty() {
+            // An empty list of values: there is nothing that it could be, even if all are asked for.
+            Some(Expression::Any(Vec::new()))
+        } else if asked.exists {
             self.exists(slot, item)
         } else if asked.reference {
             self.references(slot, item, &asked)
         } else {
-            let matchers: Option<Vec<_>> = item.values.iter().map(|value| self.matchers(value, &asked)).collect();
+            let matchers: Option<Vec<_>> = values.iter().map(|value| self.matchers(value, &asked)).collect();
             matchers.map(|matchers| Self::field(slot, matchers, asked.every))
         };
         let expression = expression.filter(|_| !self.reporter.errors_since(mark))?;
@@ -121,15 +137,16 @@ impl Compiler<'_, '_> {
         self.reporter.report(Level::Warning, "R015", span, message, None);
     }
 
-    fn keywords(&mut self, item: &Item, asked: &Asked) -> Option<Expression> {
-        let needs_field = asked.exists || asked.reference || asked.neq || asked.compare.is_some() || asked.cidr;
+    fn keywords(&mut self, item: &Item, values: &[Node], asked: &Asked) -> Option<Expression> {
+        let compared = asked.compare.is_some() || asked.time.is_some() || asked.cidr;
+        let needs_field = asked.exists || asked.reference || asked.neq || compared;
         if needs_field {
             self.reporter.error("R015", item.span, "these modifiers need a field, not keywords");
             return None;
         }
-        let values: Option<Vec<_>> = item.values.iter().map(|value| self.keyword(value, asked)).collect();
+        let values: Option<Vec<_>> = values.iter().map(|value| self.keyword(value, asked)).collect();
         let values = values?;
-        if !asked.every {
+        if !asked.every || values.is_empty() {
             let matchers = join(values.into_iter().flatten().collect());
             return Some(Expression::Keywords { matchers, every: false });
         }
@@ -204,11 +221,15 @@ impl Compiler<'_, '_> {
         if asked.cidr {
             return self.network(value).map(|network| vec![Matcher::Network(network)]);
         }
+        if let Some(part) = asked.time {
+            return self.moment(value, part, asked.compare).map(|matcher| vec![matcher]);
+        }
         if let Some(comparison) = asked.compare {
-            let number = self.number(value)?;
+            let number = self.number(value, asked.expand)?;
             return Some(vec![Matcher::Compare(comparison, number)]);
         }
-        let textual = asked.modifiers.iter().any(|modifier| !matches!(modifier, Modifier::All | Modifier::Neq));
+        let plain = |modifier: &Modifier| matches!(modifier, Modifier::All | Modifier::Neq | Modifier::Expand);
+        let textual = !asked.modifiers.iter().all(plain);
         match &value.data {
             Data::Null if textual => {
                 self.reporter.error("R016", Span::of(value), "these modifiers need a text, not nothing");
@@ -260,13 +281,12 @@ impl Compiler<'_, '_> {
             Some(Modifier::EndsWith) => format!(r"(?:{written})\z"),
             Some(_) | None => written,
         };
-        let built = RegexBuilder::new(&expression)
+        let mut builder = RegexBuilder::new(&expression);
+        builder
             .case_insensitive(asked.has(Flag::IgnoreCase))
             .multi_line(asked.has(Flag::MultiLine))
-            .dot_matches_new_line(asked.has(Flag::DotAll))
-            .size_limit(REGEX_BYTES_MAX)
-            .build();
-        match built {
+            .dot_matches_new_line(asked.has(Flag::DotAll));
+        match self.budget.build(&mut builder) {
             Ok(regex) => Some(vec![Matcher::Regex(regex)]),
             Err(error) => {
                 let hint = match &error {
@@ -297,8 +317,24 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn number(&mut self, value: &Node) -> Option<Number> {
+    /// A part of a time, and the number that it is or stands to.
+    fn moment(&mut self, value: &Node, part: TimePart, compare: Option<Comparison>) -> Option<Matcher> {
+        let number = self.number(value, true)?;
+        let (least, most) = part.range();
+        let bounds = [least, most].map(|bound| Number::Int(bound.into()));
+        let within = number.compare(bounds[0]).is_ge() && number.compare(bounds[1]).is_le();
+        if !within && compare.is_none() {
+            let message = format!("the part of a time is a whole number from {least} to {most}");
+            self.reporter.error("R016", Span::of(value), message);
+            return None;
+        }
+        Some(Matcher::Time(part, compare.map_or(Bound::Equal, Bound::Compare), number))
+    }
+
+    /// With `spelt`, a text that spells a number counts, too.
+    fn number(&mut self, value: &Node, spelt: bool) -> Option<Number> {
         let number = match &value.data {
+            Data::Text(text) if spelt => Number::parse(text.trim()),
             Data::Int(number) => Some(Number::Int(*number)),
             Data::Float(number) if number.is_finite() => Some(Number::Float(*number)),
             Data::Float(_) | Data::Text(_) | Data::Null | Data::Bool(_) | Data::List(_) | Data::Map(_) => None,

@@ -8,21 +8,33 @@
 //! compile    selections and conditions → expressions over interned fields
 //! predicate  what an expression asks of one event
 //! overrides  what an operator changes about rules without editing them
+//! plans      correlations → what is counted, grouped by what, for how long
+//! filters    what rules must not be told of here, added to their expressions
+//! lint       what is sound Sigma and surely not meant
 //! load       many files → one RuleSet, or every problem in them
 //! ```
 
+mod bounds;
+mod budget;
 pub mod catalogue;
 mod compile;
 pub mod correlation;
 pub mod diagnostic;
+mod expand;
+mod filters;
 mod frame;
 mod item;
+mod lint;
 mod load;
+mod moment;
 mod network;
 pub mod number;
 pub mod overrides;
+mod parts;
 mod pattern;
+mod plans;
 mod predicate;
+mod references;
 pub mod rule;
 mod ruleset;
 pub mod schema;
@@ -30,13 +42,15 @@ pub mod shipped;
 mod sigma;
 mod spelling;
 mod types;
+pub mod values;
 
 pub use diagnostic::{Diagnostic, Level};
-pub use load::load;
-pub use rule::{Rule, RuleTest};
+pub use load::{Loader, load};
+pub use rule::{Rule, RuleTest, TimedEvent, Timeline};
 pub use ruleset::{RuleSet, TestFailure};
 pub use schema::Schema;
 pub use sigma::modifier::Comparison;
+pub use values::Values;
 
 /// A rule file as its caller read it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,9 @@ use regex::Regex;
 
 use crate::event::Value;
 
+use super::correlation::plan::Bound;
 use super::frame::{Frame, Scalar};
+use super::moment::TimePart;
 use super::network::Network;
 use super::number::Number;
 use super::pattern::TextTest;
@@ -67,6 +69,8 @@ pub enum Matcher {
     Bool(bool),
     Null,
     Compare(Comparison, Number),
+    /// A part of a time stands so to the number.
+    Time(TimePart, Bound, Number),
 }
 
 /// How one text stands to another.
@@ -127,6 +131,9 @@ impl Matcher {
             },
             Self::Compare(comparison, number) => {
                 Number::of(scalar.value).is_some_and(|found| comparison.holds(found.compare(*number)))
+            }
+            Self::Time(part, bound, number) => {
+                part.of(scalar.value).is_some_and(|found| bound.holds(Number::Int(found.into()), *number))
             }
             // Asked of the field, not of a value.
             Self::Null => false,

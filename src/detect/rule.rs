@@ -31,6 +31,8 @@ pub struct Rule {
     pub description: String,
     /// `stable`, `test`, `experimental`, `deprecated` or `unsupported`.
     pub status: Option<String>,
+    /// Other rules that its author names.
+    pub related: Vec<Related>,
     pub author: Option<String>,
     pub date: Option<String>,
     pub modified: Option<String>,
@@ -51,6 +53,10 @@ pub struct Rule {
     pub falsepositives: Vec<String>,
     pub references: Vec<String>,
     pub tests: Vec<RuleTest>,
+    /// The tests of a correlation.
+    pub timelines: Vec<Timeline>,
+    /// What is asked beyond the rule itself: titles of the filters that apply to it.
+    pub filters: Vec<String>,
     /// What it asks of several events together; `None` for a rule about single events.
     pub correlation: Option<Plan>,
     /// A match raises no alert of its own: a correlation counts it, and does not `generate`.
@@ -69,6 +75,38 @@ pub struct RuleTest {
     /// Whether the rule must match it.
     pub matches: bool,
     pub line: usize,
+}
+
+/// Another rule, and what it is to this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Related {
+    /// Its Sigma id.
+    pub id: String,
+    /// `derived`, `obsolete`, `merged`, `renamed`, `similar` or `correlation`.
+    pub kind: String,
+}
+
+/// One of a correlation's own tests: events in time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timeline {
+    pub name: String,
+    /// In the order in which they arrive, which need not be that of their times.
+    pub events: Vec<TimedEvent>,
+    /// Whether the correlation must raise an alert.
+    pub matches: bool,
+    /// How many, where the test says so.
+    pub alerts: Option<u64>,
+    pub line: usize,
+}
+
+/// One event of a [`Timeline`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimedEvent {
+    /// Milliseconds after the test's beginning.
+    pub at_millis: i64,
+    /// Flat, by dotted path. `event.category` says what kind of event it is; without it, it is one that
+    /// the correlation's rules look at, whichever.
+    pub fields: Fields,
 }
 
 impl Rule {

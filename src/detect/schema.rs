@@ -42,6 +42,14 @@ impl Schema {
         })
     }
 
+    /// Whether a field is known to have one value at most.
+    pub(crate) fn is_single(&self, path: &str) -> bool {
+        match self.kind_of(path) {
+            Some(FieldType::Bool | FieldType::Integer | FieldType::Float | FieldType::Text | FieldType::Time) => true,
+            Some(FieldType::TextList | FieldType::Open) | None => false,
+        }
+    }
+
     /// The declared field that a misspelt name most likely means.
     pub(crate) fn nearest(&self, path: &str) -> Option<&'static str> {
         let fields = self.fields.as_ref()?;

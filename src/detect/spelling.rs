@@ -34,6 +34,8 @@ pub fn spell(pattern: Pattern, modifiers: &[Modifier]) -> Result<Vec<Pattern>, S
             | Modifier::Flag(_)
             | Modifier::Cidr
             | Modifier::Compare(_)
+            | Modifier::Expand
+            | Modifier::Time(_)
             | Modifier::FieldRef => forms,
         };
         if forms.len() > SPELLINGS_MAX {

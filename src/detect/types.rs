@@ -23,7 +23,7 @@ pub fn known(field: &str, span: Span, schema: &Schema, reporter: &mut Reporter<'
 }
 
 /// Reports modifiers and values that can never match a field of this type.
-pub fn check(field: &str, item: &Item, asked: &Asked, schema: &Schema, reporter: &mut Reporter<'_>) {
+pub fn check(field: &str, item: &Item, values: &[Node], asked: &Asked, schema: &Schema, reporter: &mut Reporter<'_>) {
     let Some(kind) = known(field, item.span, schema, reporter) else {
         return;
     };
@@ -31,16 +31,17 @@ pub fn check(field: &str, item: &Item, asked: &Asked, schema: &Schema, reporter:
         return;
     }
     for (modifier, span) in &item.modifiers {
-        if !suits(*modifier, kind) {
+        let of_part = asked.time.is_some() && matches!(modifier, Modifier::Compare(_));
+        if !of_part && !suits(*modifier, kind) {
             let message =
                 format!("`{}` cannot be asked of `{field}`, whose type is {}", modifier.name(), kind.as_str());
             reporter.error("R013", *span, message);
         }
     }
-    if asked.reference || asked.compare.is_some() {
+    if asked.reference || asked.compare.is_some() || asked.time.is_some() {
         return;
     }
-    for value in item.values.iter().filter(|value| !value_suits(value, kind)) {
+    for value in values.iter().filter(|value| !value_suits(value, kind)) {
         let message = format!("`{field}` is {}, so {} never equals it", kind.as_str(), value.kind());
         let hint = match (&value.data, kind) {
             (Data::Text(text), FieldType::Bool | FieldType::Integer | FieldType::Float) => {
@@ -54,7 +55,10 @@ pub fn check(field: &str, item: &Item, asked: &Asked, schema: &Schema, reporter:
 
 const fn suits(modifier: Modifier, kind: FieldType) -> bool {
     match modifier {
-        Modifier::All | Modifier::Neq | Modifier::Exists | Modifier::FieldRef => true,
+        Modifier::All | Modifier::Neq | Modifier::Exists | Modifier::FieldRef | Modifier::Expand => true,
+        Modifier::Time(_) => {
+            matches!(kind, FieldType::Time | FieldType::Text | FieldType::Integer | FieldType::Float | FieldType::Open)
+        }
         Modifier::Compare(_) => matches!(kind, FieldType::Integer | FieldType::Float | FieldType::Open),
         Modifier::Contains
         | Modifier::StartsWith

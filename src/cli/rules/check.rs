@@ -16,6 +16,9 @@ pub struct CheckOptions {
     /// Rule file or folder, instead of the rules that come with the program; may be given several times
     #[arg(long, value_name = "PATH")]
     pub rules: Vec<PathBuf>,
+    /// Lists of values for `expand`: a file NAME.txt or NAME.yml, or a folder of them; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub values: Vec<PathBuf>,
     /// File of overrides to check with the rules; may be given several times
     #[arg(long, value_name = "FILE")]
     pub overrides: Vec<PathBuf>,
@@ -41,8 +44,12 @@ pub enum CheckFormat {
 
 /// Prints every problem; exit 3 when there is an error, or with `--strict` a warning.
 pub fn check(options: &CheckOptions) -> anyhow::Result<ExitCode> {
-    let loading =
-        RuleOptions { rules: options.rules.clone(), overrides: options.overrides.clone(), format: Format::Text };
+    let loading = RuleOptions {
+        rules: options.rules.clone(),
+        values: options.values.clone(),
+        overrides: options.overrides.clone(),
+        format: Format::Text,
+    };
     let (diagnostics, rules) = match load(&loading)? {
         Ok(set) => (set.warnings().to_vec(), Some(set.rules().len())),
         Err(diagnostics) => (diagnostics, None),

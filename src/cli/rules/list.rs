@@ -34,7 +34,8 @@ pub fn list(set: &RuleSet, format: Format) -> anyhow::Result<ExitCode> {
 }
 
 fn write_line(out: &mut impl std::io::Write, rule: &Rule, changes: &[Change]) -> std::io::Result<()> {
-    let category = rule.logsource.category.as_deref().unwrap_or("any");
+    let other = if rule.correlation.is_some() { "correlation" } else { "any" };
+    let category = rule.logsource.category.as_deref().unwrap_or(other);
     let severity = rule.severity.as_str();
     writeln!(out, "{:<9} {severity:<13} {category:<15} {}", rule.display_id(), rule.title)?;
     changes.iter().try_for_each(|change| writeln!(out, "{:<9}   {change}", ""))
@@ -93,7 +94,8 @@ fn details(rule: &Rule) -> Vec<(&'static str, String)> {
         ("shows", rule.fields.join(", ")),
         ("references", rule.references.join(", ")),
         ("uuid", rule.uuid.clone().unwrap_or_default()),
-        ("tests", rule.tests.len().to_string()),
+        ("filters", rule.filters.join("; ")),
+        ("tests", (rule.tests.len() + rule.timelines.len()).to_string()),
         ("file", rule.path.clone()),
     ]
 }
@@ -118,7 +120,9 @@ fn describe(rule: &Rule, changes: &[Change], enabled: bool) -> serde_json::Value
         "referenced_fields": rule.referenced_fields,
         "falsepositives": rule.falsepositives,
         "references": rule.references,
-        "tests": rule.tests.len(),
+        "filters": rule.filters,
+        "correlation": rule.correlation.is_some(),
+        "tests": rule.tests.len() + rule.timelines.len(),
         "path": rule.path,
         "line": rule.line,
         "enabled": enabled,

@@ -3,11 +3,11 @@
 use crate::base::yaml::{Data, Node};
 use crate::detect::catalogue;
 use crate::detect::diagnostic::{Level, Reporter, Span};
-use crate::detect::rule::RuleTest;
+use crate::detect::rule::{RuleTest, Timeline};
 use crate::detect::schema::Schema;
 use crate::event::{Fields, LifecyclePhase, MitigationId, Value};
 
-use super::keys;
+use super::{keys, timeline};
 
 const KEYS: &[&str] = &["short_id", "atlas_version", "phase", "mitigations", "tests"];
 const TEST_KEYS: &[&str] = &["name", "event", "match"];
@@ -20,10 +20,20 @@ pub struct Custom {
     pub phase: Option<LifecyclePhase>,
     pub mitigations: Vec<MitigationId>,
     pub tests: Vec<RuleTest>,
+    pub timelines: Vec<Timeline>,
+}
+
+/// What the tests of a rule are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tests {
+    /// Single events.
+    Events,
+    /// Several events with times: for correlations.
+    Timelines,
 }
 
 /// Reads the block; with declared fields it must be there and complete.
-pub fn read(rule: &Node, schema: &Schema, reporter: &mut Reporter<'_>) -> Custom {
+pub fn read(rule: &Node, kind: Tests, schema: &Schema, reporter: &mut Reporter<'_>) -> Custom {
     let strict = !schema.is_open();
     let Some(node) = rule.get("lanner") else {
         if strict {
@@ -39,13 +49,19 @@ pub fn read(rule: &Node, schema: &Schema, reporter: &mut Reporter<'_>) -> Custom
     for key in KEYS.iter().filter(|key| strict && node.get(key).is_none()) {
         keys::missing(node, key, "our rules have it; see docs/rules.md", reporter);
     }
-    let tests = tests(node, schema, reporter);
+    let (tests, timelines) = match kind {
+        Tests::Events => (tests(node, schema, reporter, test, |test: &RuleTest| test.matches), Vec::new()),
+        Tests::Timelines => {
+            (Vec::new(), tests(node, schema, reporter, timeline::read, |timeline: &Timeline| timeline.matches))
+        }
+    };
     Custom {
         short_id: short_id(node, reporter),
         atlas_version: atlas_version(node, reporter),
         phase: phase(node, reporter),
         mitigations: mitigations(node, strict, reporter),
         tests,
+        timelines,
     }
 }
 
@@ -102,7 +118,14 @@ fn mitigations(node: &Node, strict: bool, reporter: &mut Reporter<'_>) -> Vec<Mi
     found
 }
 
-fn tests(node: &Node, schema: &Schema, reporter: &mut Reporter<'_>) -> Vec<RuleTest> {
+/// Reads a list of tests of either kind; ours have one that matches and one that does not.
+fn tests<T>(
+    node: &Node,
+    schema: &Schema,
+    reporter: &mut Reporter<'_>,
+    read: impl Fn(&Node, &Schema, &mut Reporter<'_>) -> Option<T>,
+    matches: impl Fn(&T) -> bool,
+) -> Vec<T> {
     let Some(list) = node.get("tests") else {
         return Vec::new();
     };
@@ -110,9 +133,9 @@ fn tests(node: &Node, schema: &Schema, reporter: &mut Reporter<'_>) -> Vec<RuleT
         keys::wrong(list, "tests", "a list of tests", reporter);
         return Vec::new();
     };
-    let tests: Vec<RuleTest> = items.iter().filter_map(|item| test(item, schema, reporter)).collect();
+    let tests: Vec<T> = items.iter().filter_map(|item| read(item, schema, reporter)).collect();
     for (wanted, name) in [(true, "matches"), (false, "does not match")] {
-        if !schema.is_open() && tests.len() == items.len() && !tests.iter().any(|test| test.matches == wanted) {
+        if !schema.is_open() && tests.len() == items.len() && !tests.iter().any(|test| matches(test) == wanted) {
             reporter.error("R040", Span::of(list), format!("there must be a test that {name}"));
         }
     }
@@ -129,20 +152,30 @@ fn test(node: &Node, schema: &Schema, reporter: &mut Reporter<'_>) -> Option<Rul
         keys::missing(node, key, "a test has name, event and match", reporter);
     }
     let name = keys::text(node, "name", reporter)?;
-    let matches = match node.get("match")?.data {
-        Data::Bool(flag) => flag,
+    let matches = flag(node, reporter)?;
+    let event = fields(node.get("event")?, "event", &[], schema, reporter)?;
+    Some(RuleTest { name, event, matches, line: node.line })
+}
+
+/// `match`, which is true or false.
+pub fn flag(node: &Node, reporter: &mut Reporter<'_>) -> Option<bool> {
+    match node.get("match")?.data {
+        Data::Bool(flag) => Some(flag),
         Data::Null | Data::Int(_) | Data::Float(_) | Data::Text(_) | Data::List(_) | Data::Map(_) => {
             keys::wrong(node.get("match")?, "match", "true or false", reporter);
-            return None;
+            None
         }
-    };
-    let event = node.get("event")?;
+    }
+}
+
+/// The fields of a test's event, but for those to `skip`; their names are checked like those of the rule.
+pub fn fields(event: &Node, key: &str, skip: &[&str], schema: &Schema, reporter: &mut Reporter<'_>) -> Option<Fields> {
     let Some(members) = event.as_map() else {
-        keys::wrong(event, "event", "a mapping of fields to values", reporter);
+        keys::wrong(event, key, "a mapping of fields to values", reporter);
         return None;
     };
     let mut fields = Fields::new();
-    for (key, value) in members {
+    for (key, value) in members.iter().filter(|(key, _)| !key.as_text().is_some_and(|key| skip.contains(&key))) {
         let Some(path) = key.as_text() else {
             keys::wrong(key, "a field's name", "a text", reporter);
             continue;
@@ -154,5 +187,5 @@ fn test(node: &Node, schema: &Schema, reporter: &mut Reporter<'_>) -> Option<Rul
         }
         fields.insert(path.to_owned(), Value::from(value.to_json()));
     }
-    Some(RuleTest { name, event: fields, matches, line: node.line })
+    Some(fields)
 }

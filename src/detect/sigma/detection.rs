@@ -58,15 +58,21 @@ pub fn read(rule: &Node, reporter: &mut Reporter<'_>) -> Detection {
         keys::missing(rule, "detection", "it holds the selections and their condition", reporter);
         return Detection::default();
     };
-    let Some(members) = node.as_map() else {
+    if node.as_map().is_none() {
         keys::wrong(node, "detection", "a mapping of selections", reporter);
         return Detection::default();
-    };
+    }
+    section(node, &[], reporter)
+}
+
+/// Reads selections and condition, but for keys of another meaning.
+pub fn section(node: &Node, skip: &[&str], reporter: &mut Reporter<'_>) -> Detection {
     let mut detection = Detection { selections: Vec::new(), conditions: conditions(node, reporter) };
-    for (name, value) in members {
+    for (name, value) in node.as_map().unwrap_or_default() {
         let span = Span::of(name);
         match name.as_text() {
             Some("condition") => {}
+            Some(text) if skip.contains(&text) => {}
             Some("timeframe") => {
                 let message = "`timeframe` belongs to aggregations, which Sigma 2 writes as correlations".to_owned();
                 reporter.report(Level::Warning, "R005", span, message, None);
@@ -134,6 +140,10 @@ fn search(node: &Node, depth: usize, reporter: &mut Reporter<'_>) -> Option<Sear
         }
         Data::List(items) if items.is_empty() => {
             reporter.error("R018", Span::of(node), "an empty list would match no event");
+            None
+        }
+        Data::List(items) if items.len() > VALUES_MAX => {
+            reporter.error("R018", Span::of(node), format!("a list has at most {VALUES_MAX} members"));
             None
         }
         Data::List(items) if items.iter().all(is_scalar) => Some(Search::Item(keywords(node, items.clone(), true))),

@@ -34,8 +34,31 @@ impl Logsource {
             && fits(&self.service, event.service.as_deref())
     }
 
+    /// Whether a filter for this looks at all that a rule for `other` looks at.
+    pub fn includes(&self, other: &Self) -> bool {
+        let fits = |wanted: &Option<String>, found: &Option<String>| {
+            wanted
+                .as_deref()
+                .is_none_or(|wanted| found.as_deref().is_some_and(|found| found.eq_ignore_ascii_case(wanted)))
+        };
+        fits(&self.category, &other.category)
+            && fits(&self.product, &other.product)
+            && fits(&self.service, &other.service)
+    }
+
     /// Reads the mapping; with declared fields only our own categories exist.
     pub(crate) fn read(rule: &Node, schema: &Schema, reporter: &mut Reporter<'_>) -> Self {
+        let read = Self::partial(rule, schema, reporter);
+        if let Some(node) = rule.get("logsource").filter(|node| !schema.is_open() && node.as_map().is_some())
+            && node.get("category").is_none()
+        {
+            keys::missing(node, "category", "our rules name the kind of event", reporter);
+        }
+        read
+    }
+
+    /// The same where the category may be left out.
+    pub(crate) fn partial(rule: &Node, schema: &Schema, reporter: &mut Reporter<'_>) -> Self {
         let Some(node) = rule.get("logsource") else {
             keys::missing(rule, "logsource", "it says which events the rule looks at", reporter);
             return Self::default();
@@ -48,11 +71,8 @@ impl Logsource {
         let category = keys::text(node, "category", reporter);
         let kind = category.as_deref().and_then(EventKind::from_category);
         let named = node.get("category").filter(|_| category.is_some());
-        match (named, kind) {
-            _ if schema.is_open() => {}
-            (Some(named), None) => unknown_category(named, reporter),
-            (None, _) => keys::missing(node, "category", "our rules name the kind of event", reporter),
-            (Some(_), Some(_)) => {}
+        if let Some(named) = named.filter(|_| kind.is_none() && !schema.is_open()) {
+            unknown_category(named, reporter);
         }
         Self {
             category,

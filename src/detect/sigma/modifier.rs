@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::base::text;
 use crate::detect::diagnostic::{Reporter, Span};
+use crate::detect::moment::TimePart;
 
 /// One modifier that we support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub enum Modifier {
     Cidr,
     Compare(Comparison),
     FieldRef,
+    /// Placeholders stand for the values of named lists.
+    Expand,
+    /// A part of a time, compared with a number.
+    Time(TimePart),
 }
 
 /// How a text is spelt as other text or bytes.
@@ -92,10 +97,14 @@ const NAMES: &[(&str, Modifier)] = &[
     ("gt", Modifier::Compare(Comparison::Gt)),
     ("gte", Modifier::Compare(Comparison::Gte)),
     ("fieldref", Modifier::FieldRef),
+    ("expand", Modifier::Expand),
+    ("minute", Modifier::Time(TimePart::Minute)),
+    ("hour", Modifier::Time(TimePart::Hour)),
+    ("day", Modifier::Time(TimePart::Day)),
+    ("week", Modifier::Time(TimePart::Week)),
+    ("month", Modifier::Time(TimePart::Month)),
+    ("year", Modifier::Time(TimePart::Year)),
 ];
-
-/// Part of Sigma, but not of what we can do yet.
-const NOT_YET: &[&str] = &["expand", "minute", "hour", "day", "week", "month", "year"];
 
 /// What kind of question a modifier belongs to. A field has one kind; `all` and `neq` suit most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +114,9 @@ enum Family {
     Regex,
     Single,
     FieldRef,
+    Compare,
+    Time,
+    Expand,
     Any,
 }
 
@@ -117,9 +129,7 @@ impl Modifier {
     /// Reads one name; reports an unknown one.
     pub fn read(name: &str, span: Span, reporter: &mut Reporter<'_>) -> Option<Self> {
         let known = NAMES.iter().find(|(known, _)| *known == name);
-        if known.is_none() && NOT_YET.contains(&name) {
-            reporter.error("R009", span, format!("the modifier `{name}` is not supported yet"));
-        } else if known.is_none() {
+        if known.is_none() {
             let hint = match text::nearest(name, NAMES.iter().map(|(known, _)| *known).filter(|known| known.len() > 1))
             {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -135,7 +145,10 @@ impl Modifier {
             Self::Contains | Self::StartsWith | Self::EndsWith => Family::Anchor,
             Self::Cased | Self::Windash | Self::Encode(_) => Family::Text,
             Self::Re | Self::Flag(_) => Family::Regex,
-            Self::Cidr | Self::Compare(_) | Self::Exists => Family::Single,
+            Self::Cidr | Self::Exists => Family::Single,
+            Self::Compare(_) => Family::Compare,
+            Self::Time(_) => Family::Time,
+            Self::Expand => Family::Expand,
             Self::FieldRef => Family::FieldRef,
             Self::All | Self::Neq => Family::Any,
         }
@@ -173,6 +186,16 @@ const TOGETHER: &[(Family, Family)] = &[
     (Family::Any, Family::Regex),
     (Family::Any, Family::Single),
     (Family::Any, Family::FieldRef),
+    (Family::Any, Family::Compare),
+    (Family::Any, Family::Time),
+    (Family::Time, Family::Compare),
+    (Family::Expand, Family::Any),
+    (Family::Expand, Family::Text),
+    (Family::Expand, Family::Anchor),
+    (Family::Expand, Family::Regex),
+    (Family::Expand, Family::Single),
+    (Family::Expand, Family::Compare),
+    (Family::Expand, Family::Time),
 ];
 
 fn together(a: Modifier, b: Modifier) -> bool {

@@ -1,13 +1,13 @@
-//! One document of a rule file: a rule, or something that we cannot use yet.
+//! What a rule says of itself: title, ids, level, tags and the like.
 
 use crate::base::text;
 use crate::base::yaml::{Data, Node};
 use crate::detect::diagnostic::{Level, Reporter, Span};
-use crate::detect::rule::Rule;
+use crate::detect::rule::{Related, Rule};
 use crate::detect::schema::Schema;
 use crate::event::Severity;
 
-use super::custom::{self, Custom};
+use super::custom::{self, Tests};
 use super::detection::{self, Detection};
 use super::logsource::Logsource;
 use super::{keys, tags};
@@ -28,6 +28,8 @@ const KEYS: &[&str] = &[
     "modified",
     "logsource",
     "detection",
+    "correlation",
+    "generate",
     "fields",
     "falsepositives",
     "level",
@@ -36,29 +38,39 @@ const KEYS: &[&str] = &[
     "lanner",
 ];
 const STATUSES: &[&str] = &["stable", "test", "experimental", "deprecated", "unsupported"];
+/// Rules that their authors have given up.
+const GIVEN_UP: &[&str] = &["deprecated", "unsupported"];
+/// How rules can be related.
+const RELATIONS: &[&str] = &["correlation", "derived", "merged", "obsolete", "renamed", "similar"];
+/// Characters of a title.
+const TITLE_CHARS_MAX: usize = 256;
 
-/// A rule as written.
+/// A rule about single events as written.
 #[derive(Debug, Clone)]
 pub struct Written {
-    pub rule: Rule,
+    pub head: Head,
     pub detection: Detection,
-    /// Where ids are written, to report one that is used twice.
-    pub id_span: Span,
-    pub short_id_span: Span,
 }
 
-/// Reads one document. `None` when it is something else, which is reported.
-pub fn read(node: &Node, path: &str, schema: &Schema, reporter: &mut Reporter<'_>) -> Option<Written> {
-    if node.as_map().is_none() {
-        reporter.error("R002", Span::of(node), format!("a rule is a mapping, not {}", node.kind()));
-        return None;
-    }
-    if let Some((key, what)) = not_yet(node) {
-        let span =
-            node.as_map()?.iter().find(|(name, _)| name.as_text() == Some(key)).map(|(name, _)| Span::of(name))?;
-        reporter.error("R009", span, format!("{what} are not supported yet"));
-        return None;
-    }
+/// What every rule says of itself, and where, to report what is wrong with it later.
+#[derive(Debug, Clone)]
+pub struct Head {
+    pub rule: Rule,
+    pub id_span: Span,
+    pub short_id_span: Span,
+    pub name_span: Span,
+    pub title_span: Span,
+}
+
+/// Reads a rule about single events.
+pub fn read(node: &Node, path: &str, schema: &Schema, reporter: &mut Reporter<'_>) -> Written {
+    let mut head = head(node, path, Tests::Events, schema, reporter);
+    head.rule.logsource = Logsource::read(node, schema, reporter);
+    Written { head, detection: detection::read(node, reporter) }
+}
+
+/// Reads what all kinds of rules have in common.
+pub fn head(node: &Node, path: &str, tests: Tests, schema: &Schema, reporter: &mut Reporter<'_>) -> Head {
     let strict = !schema.is_open();
     keys::unknown(node, KEYS, false, strict, reporter);
     required(node, strict, reporter);
@@ -69,47 +81,49 @@ pub fn read(node: &Node, path: &str, schema: &Schema, reporter: &mut Reporter<'_
         let span = node.get("tags").map(Span::of).unwrap_or_default();
         reporter.error("R030", span, "no tag names an ATLAS technique, as in `atlas.aml.t0018`");
     }
-    let Custom { short_id, atlas_version, phase, mitigations, tests } = custom::read(node, schema, reporter);
-    let (short_id, short_id_span) = short_id.unzip();
+    let custom = custom::read(node, tests, schema, reporter);
+    let (short_id, short_id_span) = custom.short_id.unzip();
     let fields = keys::texts(node, "fields", reporter);
     known_fields(&fields, schema, reporter);
+    unused(node, reporter);
     let rule = Rule {
         short_id,
         uuid: id(node, strict, reporter),
         name: keys::text(node, "name", reporter),
-        title: keys::text(node, "title", reporter).unwrap_or_default(),
+        title: title(node, strict, reporter),
         description: keys::text(node, "description", reporter).unwrap_or_default(),
         status: status(node, strict, reporter),
+        related: related(node, strict, reporter),
         author: optional_text(node, "author"),
         date: optional_text(node, "date"),
         modified: optional_text(node, "modified"),
         severity: level(node, reporter),
         atlas,
         tags: written_tags.into_iter().map(|(tag, _)| tag).collect(),
-        atlas_version,
-        phase,
-        mitigations,
-        logsource: Logsource::read(node, schema, reporter),
+        atlas_version: custom.atlas_version,
+        phase: custom.phase,
+        mitigations: custom.mitigations,
+        logsource: Logsource::default(),
         fields: fields.into_iter().map(|(field, _)| field).collect(),
         referenced_fields: Vec::new(),
         falsepositives: loose_texts(node, "falsepositives"),
         references: loose_texts(node, "references"),
-        tests,
+        tests: custom.tests,
+        timelines: custom.timelines,
+        filters: Vec::new(),
         correlation: None,
         silent: false,
         path: path.to_owned(),
         line: node.line,
     };
-    let detection = detection::read(node, reporter);
-    let id_span = node.get("id").map(Span::of).unwrap_or_default();
-    Some(Written { rule, detection, id_span, short_id_span: short_id_span.unwrap_or_default() })
-}
-
-/// Parts of Sigma that are recognised, and refused until they work.
-fn not_yet(node: &Node) -> Option<(&'static str, &'static str)> {
-    [("correlation", "correlation rules"), ("filter", "filters"), ("action", "`action` documents, retired in Sigma 2,")]
-        .into_iter()
-        .find(|(key, _)| node.get(key).is_some() && node.get("detection").is_none())
+    let span = |key| node.get(key).map(Span::of).unwrap_or_default();
+    Head {
+        rule,
+        id_span: span("id"),
+        short_id_span: short_id_span.unwrap_or_default(),
+        name_span: span("name"),
+        title_span: span("title"),
+    }
 }
 
 fn required(node: &Node, strict: bool, reporter: &mut Reporter<'_>) {
@@ -121,7 +135,50 @@ fn required(node: &Node, strict: bool, reporter: &mut Reporter<'_>) {
     }
 }
 
-fn id(node: &Node, strict: bool, reporter: &mut Reporter<'_>) -> Option<String> {
+fn title(node: &Node, strict: bool, reporter: &mut Reporter<'_>) -> String {
+    let title = keys::text(node, "title", reporter).unwrap_or_default();
+    if title.chars().count() > TITLE_CHARS_MAX {
+        let severity = if strict { Level::Error } else { Level::Warning };
+        let span = node.get("title").map(Span::of).unwrap_or_default();
+        let message = format!("a title has at most {TITLE_CHARS_MAX} characters");
+        reporter.report(severity, "R006", span, message, None);
+    }
+    title
+}
+
+/// Keys that we give no meaning but whose shape Sigma lays down.
+fn unused(node: &Node, reporter: &mut Reporter<'_>) {
+    for key in ["taxonomy", "license"] {
+        keys::text(node, key, reporter);
+    }
+    keys::texts(node, "scope", reporter);
+}
+
+/// `related: [{id: …, type: obsolete}]`; what is malformed is reported and left out.
+fn related(node: &Node, strict: bool, reporter: &mut Reporter<'_>) -> Vec<Related> {
+    let Some(written) = node.get("related").filter(|written| written.data != Data::Null) else {
+        return Vec::new();
+    };
+    let severity = if strict { Level::Error } else { Level::Warning };
+    let one = std::slice::from_ref(written);
+    let mut found = Vec::new();
+    for item in written.as_list().unwrap_or(one) {
+        let (Some(id), Some(kind)) = (optional_text(item, "id"), optional_text(item, "type")) else {
+            let message = format!("`related` is a list of mappings of id and type, not {}", item.kind());
+            reporter.report(severity, "R004", Span::of(item), message, None);
+            continue;
+        };
+        if !RELATIONS.contains(&kind.as_str()) {
+            let span = item.get("type").map(Span::of).unwrap_or_default();
+            let hint = format!("there are {}", RELATIONS.join(", "));
+            reporter.report(severity, "R006", span, format!("`{kind}` is no relation"), Some(hint));
+        }
+        found.push(Related { id, kind });
+    }
+    found
+}
+
+pub fn id(node: &Node, strict: bool, reporter: &mut Reporter<'_>) -> Option<String> {
     let value = node.get("id")?;
     let Some(id) = optional_text(node, "id") else {
         keys::wrong(value, "id", "a UUID", reporter);
@@ -146,6 +203,12 @@ fn status(node: &Node, strict: bool, reporter: &mut Reporter<'_>) -> Option<Stri
         let span = node.get("status").map(Span::of).unwrap_or_default();
         let hint = format!("there are {}", STATUSES.join(", "));
         reporter.report(severity, "R006", span, format!("`{status}` is no status"), Some(hint));
+    }
+    if GIVEN_UP.contains(&status.as_str()) {
+        let span = node.get("status").map(Span::of).unwrap_or_default();
+        let hint = "disable the rule, or take the one that replaces it; see `related`".to_owned();
+        let message = format!("the rule is in force although its status is `{status}`");
+        reporter.report(Level::Warning, "R029", span, message, Some(hint));
     }
     Some(status)
 }

@@ -120,6 +120,85 @@ fn deep_events_end() {
     assert!(set.matches_open(&value::from_json(value)).is_empty());
 }
 
+/// Each of these would take seconds, or gigabytes, if it were taken at its word.
+#[test]
+fn rules_of_great_size_are_refused_quickly() {
+    let many = |count: usize, text: &str| (0..count).map(|number| format!("{text}{number}")).collect::<Vec<_>>();
+    let alternatives = vec!["a?b+c*d{3,9}"; 60_000].join("|");
+    let cases = [
+        ("R001", json!({"s": {"f": many(300_000, "a")}, "condition": "s"})),
+        ("R018", json!({"s": {"f|contains": many(30_000, "a")}, "condition": "s"})),
+        ("R018", json!({"s": many(30_000, "a"), "condition": "s"})),
+        ("R017", json!({"s": {"f|re": "(a{1000}){1000}"}, "condition": "s"})),
+        ("R017", json!({"s": {"f|re": "((((a{50}){50}){50}){50}){50}"}, "condition": "s"})),
+        ("R017", json!({"s": {"f|re|i": r"(\w{100}){100}"}, "condition": "s"})),
+        ("R017", json!({"s": {"f|re": alternatives}, "condition": "s"})),
+        ("R017", json!({"s": {"f|re": many(2_000, "a[a-z]{20}")}, "condition": "s"})),
+        ("R017", json!({"s": {"f|re": "(".repeat(100_000)}, "condition": "s"})),
+        ("R016", json!({"s": {"f|windash|base64offset": " -a".repeat(50)}, "condition": "s"})),
+    ];
+    for (code, detection) in cases {
+        let rule = rule_of("t", &detection);
+        let begun = std::time::Instant::now();
+        let found = detect::load(&[rule], &Schema::open()).unwrap_err();
+        let shown = found[0].to_string();
+        assert!(found.iter().any(|found| found.code == code), "{code} expected, not {shown}");
+        assert!(shown.len() < 1_000, "{shown}");
+        assert!(begun.elapsed().as_secs() < 10, "{code}: {:?} in a build without optimisation", begun.elapsed());
+    }
+}
+
+#[test]
+fn long_chains_of_conclusions_are_bounded() {
+    let mut detection = serde_json::Map::new();
+    let mut condition = vec!["s0".to_owned()];
+    for number in 0..500 {
+        detection.insert(format!("s{number}"), json!({format!("f{number}"): 1}));
+        condition.push(format!("(not s{number} or s{})", number + 1));
+    }
+    detection.insert("s500".to_owned(), json!({"f": 1}));
+    detection.insert("condition".to_owned(), json!(condition.join(" and ")));
+    load(&serde_json::Value::Object(detection));
+}
+
+#[test]
+fn correlations_of_great_size_are_refused() {
+    let rule = "title: r\nname: r\nlogsource: {category: a}\ndetection: {s: {f: 1}, condition: s}\n";
+    let correlation = |name: &str, parts: &[String], more: &str| {
+        let parts = parts.join(", ");
+        format!(
+            "---\ntitle: {name}\nname: {name}\ncorrelation: {{type: temporal, rules: [{parts}], timespan: 1h{more}}}\n"
+        )
+    };
+    // A chain that is too long, far too many parts, far too deep a condition.
+    let links: String = (0..40)
+        .rev()
+        .map(|number| correlation(&format!("c{number}"), &["r".to_owned(), format!("c{}", number + 1)], ""))
+        .collect();
+    let chain = format!("{rule}{links}{}", correlation("c40", &["r".to_owned()], ""));
+    let crowd = format!("{rule}{}", correlation("c", &vec!["r".to_owned(); 5_000], ""));
+    let condition = format!(", condition: {}r{}", "(".repeat(200), ")".repeat(200));
+    let deep = format!("{rule}{}", correlation("c", &["r".to_owned()], &condition));
+    for (code, text) in [("R062", chain), ("R061", crowd), ("R020", deep)] {
+        let found = detect::load(&[Source::new("c.yml", text)], &Schema::open()).unwrap_err();
+        assert!(found.iter().any(|found| found.code == code), "{code}: {}", found[0]);
+    }
+}
+
+#[test]
+fn placeholders_are_bounded() {
+    let mut values = lanner::detect::Values::default();
+    values.insert("many", (0..20_000).map(|number: i64| Value::from(number.to_string())).collect()).unwrap();
+    values.insert("long", vec![Value::from("x".repeat(1 << 20)); 10]).unwrap();
+    assert!(values.insert("more", vec![Value::from(1_i64); 20_001]).is_err());
+    for text in ["%many%%many%", "%long%", "%many%.%long%"] {
+        let loader = detect::Loader { schema: Schema::open(), values: values.clone() };
+        let rule = rule_of("t", &json!({"s": {"f|expand": text}, "condition": "s"}));
+        let found = loader.load(&[rule]).unwrap_err();
+        assert_eq!(found[0].code, "R019", "{text}: {}", found[0]);
+    }
+}
+
 fn value_of(number: i64) -> serde_json::Value {
     json!({"a": {"a": number}})
 }
@@ -155,6 +234,8 @@ fn modifiers() -> impl Strategy<Value = String> {
         "gte",
         "fieldref",
         "expand",
+        "hour",
+        "week",
         "what",
     ];
     proptest::collection::vec(proptest::sample::select(names.to_vec()), 0..4)

@@ -4,6 +4,7 @@ mod conformance;
 mod diagnostics;
 mod evidence;
 mod hostile;
+mod manual;
 mod overrides;
 mod replay;
 mod shipped;
@@ -12,6 +13,11 @@ use std::path::PathBuf;
 
 use lanner::agent::rules::declared_fields;
 use lanner::detect::{Schema, Source};
+
+/// The cases of one suite under `tests/cases/detect`.
+fn detect_cases() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases/detect")
+}
 
 fn cases(area: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases/rules").join(area)

@@ -102,15 +102,20 @@ fn the_verb_ends_with_3_for_a_rule_that_does_not_load() {
     let run = |text: &str| {
         std::fs::write(&rule, text).unwrap();
         std::fs::write(&events, "{\"f\": 1}\n").unwrap();
-        let args =
-            ReplayArgs { rules: vec![rule.clone()], open_schema: true, format: Format::Json, events: events.clone() };
+        let args = ReplayArgs {
+            rules: vec![rule.clone()],
+            values: Vec::new(),
+            open_schema: true,
+            format: Format::Json,
+            events: events.clone(),
+        };
         lanner::cli::replay::run(&args).map(|code| format!("{code:?}"))
     };
     let code = |number: u8| format!("{:?}", std::process::ExitCode::from(number));
     assert_eq!(run("title: T\n").unwrap(), code(3));
     assert_eq!(run(RULE).unwrap(), code(0));
     std::fs::remove_file(&rule).unwrap();
-    let args = ReplayArgs { rules: vec![rule], open_schema: true, format: Format::Json, events };
+    let args = ReplayArgs { rules: vec![rule], values: Vec::new(), open_schema: true, format: Format::Json, events };
     assert!(lanner::cli::replay::run(&args).is_err());
 }
 
