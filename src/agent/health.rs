@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::committer::Desk;
 use super::deliver::SinkStatus;
-use super::judge::Judge;
+use super::judge::{Judge, Verdict};
 use super::tell::{self, Notice};
 use crate::base::clock;
 use crate::base::metrics::Metrics;
+use crate::detect::correlation::Eviction;
 use crate::sources::Status;
 use crate::state::{Commit, State};
 
@@ -22,6 +23,9 @@ use crate::state::{Commit, State};
 const NOTICES: usize = 64;
 /// A source may be blind for this long before it is told as an alert.
 const BLIND_FOR: Duration = Duration::from_secs(60);
+
+/// How often evictions of one kind are told.
+const EVICTIONS_EVERY: Duration = Duration::from_secs(600);
 
 /// Where parts of the agent tell what a person should hear of. Cheap to clone.
 #[derive(Clone)]
@@ -59,9 +63,9 @@ pub async fn listen(
         };
         let Some(notice) = notice else { return };
         let seen = clock::now();
-        let alerts = judge.judge(&[tell::health(host.as_deref(), &notice, seen)]);
-        if !alerts.is_empty() {
-            let commit = Commit { source: "agent".to_owned(), seen, alerts, ..Commit::default() };
+        let Verdict { alerts, memos } = judge.judge(&[tell::health(host.as_deref(), &notice, seen)], seen);
+        if !alerts.is_empty() || !memos.is_empty() {
+            let commit = Commit { source: "agent".to_owned(), seen, alerts, memos, ..Commit::default() };
             if desk.commit(commit).await.is_err() {
                 return;
             }
@@ -106,6 +110,7 @@ pub struct Watchman {
     pub sources: Vec<(String, Arc<Status>)>,
     pub sinks: Vec<Arc<SinkStatus>>,
     pub voice: Voice,
+    pub judge: Judge,
     /// False when the state's files are no longer where they were opened.
     pub in_place: watch::Sender<bool>,
     /// Days for which delivered alerts are kept.
@@ -118,6 +123,7 @@ impl Watchman {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut blind_since: HashMap<(String, String), (Timestamp, bool)> = HashMap::new();
+        let mut evictions = Evictions::default();
         let mut ticks: u64 = 0;
         loop {
             tokio::select! {
@@ -126,6 +132,7 @@ impl Watchman {
             }
             self.heartbeat.beat();
             self.look_at_sources(&mut blind_since);
+            evictions.look(&self.judge, &self.voice);
             if ticks.is_multiple_of(5) {
                 self.look_at_state();
                 self.look_at_outbox().await;
@@ -208,6 +215,40 @@ impl Watchman {
             Ok(Ok(0)) | Err(_) => {}
             Ok(Ok(count)) => tracing::info!(count, "delivered alerts past their time were forgotten"),
             Ok(Err(error)) => tracing::warn!(%error, "old alerts could not be forgotten"),
+        }
+    }
+}
+
+/// What correlations had to let go, told as an event of the agent now and then.
+#[derive(Default)]
+struct Evictions {
+    /// By reason: how many were told, and when.
+    told: [(u64, Option<Instant>); 3],
+}
+
+impl Evictions {
+    fn look(&mut self, judge: &Judge, voice: &Voice) {
+        let counts = judge.correlation_counts();
+        for ((reason, now), (told, when)) in Eviction::ALL.iter().zip(counts.evictions).zip(&mut self.told) {
+            let due = when.is_none_or(|when| when.elapsed() >= EVICTIONS_EVERY);
+            if now <= *told || !due {
+                continue;
+            }
+            let remedy = match reason {
+                Eviction::Groups => "raise `correlation.groups_max`, or group by fields with fewer values",
+                Eviction::Bytes => "raise `correlation.bytes_max`, or shorten the timespans of correlations",
+                Eviction::Entries => {
+                    "raise `correlation.group_entries_max`, or shorten the timespan of the correlation"
+                }
+            };
+            tracing::warn!(reason = reason.as_str(), count = now - *told, "correlations let go of what they counted");
+            voice.say(Notice {
+                action: "correlation.evicted",
+                component: "correlation".to_owned(),
+                reason: reason.as_str(),
+                detail: format!("{} let go before their time to keep within bounds: {remedy}", now - *told),
+            });
+            (*told, *when) = (now, Some(Instant::now()));
         }
     }
 }

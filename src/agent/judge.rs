@@ -1,13 +1,18 @@
-//! From events to alerts: rules in force, mutes, and when a finding is told again.
+//! From events to alerts: rules in force, what they say together, mutes, and when a finding is told again.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use jiff::Timestamp;
 
 use super::tally::Tally;
 use crate::alert::{self, Mute};
 use crate::base::metrics::Metrics;
+use crate::detect::correlation::{Correlator, Counts, Eviction, Fired, Limits, Sight, Uncounted, View};
 use crate::detect::{Rule, RuleSet};
-use crate::event::{Event, EventKind, Value};
+use crate::event::correlation::Memo;
+use crate::event::{Alert, Event, EventKind, Value, digest};
 use crate::state::commit::{Raised, repeat_key};
+use crate::state::{State, StateError};
 
 /// What is decided with, swapped in whole by a reload.
 pub struct Law {
@@ -17,24 +22,62 @@ pub struct Law {
     pub repeat_after_millis: i64,
 }
 
+/// What events lead to: to be committed together, and together with how far they were read.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    pub alerts: Vec<Raised>,
+    /// What correlations remember of the events.
+    pub memos: Vec<Memo>,
+}
+
 /// Decides what an event leads to. Cheap to clone.
 #[derive(Clone)]
 pub struct Judge {
     law: Arc<RwLock<Arc<Law>>>,
+    correlations: Arc<Mutex<Correlations>>,
     metrics: Metrics,
     tally: Tally,
 }
 
+/// Correlations of the law in force. The law changes only while this is held.
+struct Correlations {
+    correlator: Correlator,
+    /// What metrics have been told.
+    told: Counts,
+}
+
 impl Judge {
-    pub fn new(law: Law, metrics: Metrics) -> Self {
-        let tally = Tally::new(metrics.clone());
-        announce(&law, &metrics, &tally);
-        Self { law: Arc::new(RwLock::new(Arc::new(law))), metrics, tally }
+    /// With nothing remembered.
+    pub fn new(law: Law, limits: Limits, metrics: Metrics) -> Self {
+        let correlator = Correlator::new(&law.rules, limits, true);
+        Self::with(law, correlator, metrics)
     }
 
-    /// Puts other rules in force, for every event that is judged from now on.
+    /// With what the state remembers of earlier events.
+    pub fn restored(law: Law, limits: Limits, state: &State, metrics: Metrics) -> Result<Self, StateError> {
+        let mut restoring = Correlator::restore(&law.rules, limits);
+        state.remembered(&mut |memo| restoring.take(memo))?;
+        let (correlator, unreadable) = restoring.done();
+        if unreadable > 0 {
+            tracing::error!(rows = unreadable, "part of what correlations remembered cannot be read and is left out");
+        }
+        Ok(Self::with(law, correlator, metrics))
+    }
+
+    fn with(law: Law, correlator: Correlator, metrics: Metrics) -> Self {
+        let tally = Tally::new(metrics.clone());
+        announce(&law, &metrics, &tally);
+        let correlations = Correlations { correlator, told: Counts::default() };
+        let law = Arc::new(RwLock::new(Arc::new(law)));
+        Self { law, correlations: Arc::new(Mutex::new(correlations)), metrics, tally }
+    }
+
+    /// Puts other rules in force, for every event that is judged from now on. Correlations that ask
+    /// the same as before keep what they remember.
     pub fn replace(&self, law: Law) {
         announce(&law, &self.metrics, &self.tally);
+        let mut correlations = self.correlations();
+        correlations.correlator.adopt(&law.rules);
         *self.law.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(law);
     }
 
@@ -48,32 +91,50 @@ impl Judge {
         &self.tally
     }
 
-    /// All alerts that the events lead to, judged by one and the same law.
-    pub fn judge(&self, events: &[Event]) -> Vec<Raised> {
-        let law = self.law();
-        let ruleset = law.rules.digest().to_string();
-        let mut raised = Vec::new();
-        for event in events {
-            self.metrics.events_processed.with_label_values(&[event.kind.category()]).inc();
-            self.metrics.rule_evaluations.inc();
-            let hits = law.rules.hits(event);
-            self.tally.judged(event, &law.rules, &hits);
-            let rules = hits.iter().filter_map(|number| law.rules.rule(*number));
-            for rule in rules.filter(|rule| !rule.silent) {
-                self.raise(&law, rule, event, &ruleset, &mut raised);
-            }
-        }
-        raised
+    /// What correlations hold and have counted.
+    pub fn correlation_counts(&self) -> Counts {
+        self.correlations().correlator.counts()
     }
 
-    fn raise(&self, law: &Law, rule: &Rule, event: &Event, ruleset: &str, raised: &mut Vec<Raised>) {
-        let alert = alert::compose(rule.to_alert_rule(), rule.severity, event, rule.evidence(event), ruleset);
-        let muted = law.mutes.iter().any(|mute| mute.covers(&alert, crate::base::clock::now()));
-        self.tally.raised(&alert.rule.id, alert.time, muted);
-        if muted {
-            self.metrics.detections_suppressed.with_label_values(&[alert.rule.id.as_str(), "mute"]).inc();
-            return;
+    /// All that the events lead to, judged by one and the same law. `seen`: when they came in.
+    pub fn judge(&self, events: &[Event], seen: Timestamp) -> Verdict {
+        let mut law = self.law();
+        let mut hits: Vec<Vec<usize>> = events.iter().map(|event| law.rules.hits(event)).collect();
+        let mut verdict = Verdict::default();
+        let mut fired = Vec::new();
+        if law.rules.rules().iter().any(|rule| rule.correlation.is_some()) {
+            let mut correlations = self.correlations();
+            let now = self.law();
+            if !Arc::ptr_eq(&law, &now) {
+                // Other rules were put in force meanwhile: their numbers are others.
+                hits = events.iter().map(|event| now.rules.hits(event)).collect();
+                law = now;
+            }
+            for (event, hits) in events.iter().zip(&hits) {
+                fired.push(correlations.correlator.observe(&law.rules, hits, &sight(event, seen)));
+            }
+            verdict.memos = correlations.correlator.take_memos();
+            self.count(&mut correlations);
         }
+        self.metrics.rule_evaluations.inc_by(events.len() as u64);
+        for (index, event) in events.iter().enumerate() {
+            self.metrics.events_processed.with_label_values(&[event.kind.category()]).inc();
+            let hits = hits.get(index).map_or(&[][..], Vec::as_slice);
+            self.tally.judged(event, &law.rules, hits);
+            let rules = hits.iter().filter_map(|number| law.rules.rule(*number));
+            for rule in rules.filter(|rule| !rule.silent) {
+                self.raise(&law, rule, event, &mut verdict.alerts);
+            }
+            for finding in fired.get(index).into_iter().flatten() {
+                self.raise_together(&law, finding, event, &mut verdict.alerts);
+            }
+        }
+        verdict
+    }
+
+    fn raise(&self, law: &Law, rule: &Rule, event: &Event, raised: &mut Vec<Raised>) {
+        let ruleset = law.rules.digest().to_string();
+        let alert = alert::compose(rule.to_alert_rule(), rule.severity, event, rule.evidence(event), &ruleset);
         let subject = match event.kind {
             // A registry's events have no digest: each change is a finding of its own.
             EventKind::ModelRegistry => format!("{}\0{}", event.subject.name, event.id),
@@ -83,7 +144,75 @@ impl Judge {
             EventKind::ArtifactChange | EventKind::ArtifactScan | EventKind::ArtifactDiff => event.subject.name.clone(),
         };
         let repeat_key = repeat_key(&alert.rule.id, &event.source, &subject, event.digest.as_ref());
+        self.tell(law, alert, repeat_key, raised);
+    }
+
+    /// What several events say together; the last one to come in stands for them.
+    fn raise_together(&self, law: &Law, fired: &Fired, event: &Event, raised: &mut Vec<Raised>) {
+        let Some(rule) = law.rules.rule(fired.rule) else { return };
+        self.tally.correlated(rule, Timestamp::from_millisecond(fired.until_millis).unwrap_or(event.time));
+        if rule.silent {
+            return;
+        }
+        let together = alert::Together {
+            id: fired.id.clone(),
+            group: fired.key.to_string(),
+            subject: fired.group_text(),
+            time: Timestamp::from_millisecond(fired.until_millis).unwrap_or(event.time),
+            evidence: fired.evidence(),
+        };
+        let ruleset = law.rules.digest().to_string();
+        let alert = alert::compose_together(rule.to_alert_rule(), rule.severity, together, event, &ruleset);
+        let repeat_key = digest::of_parts(&[&alert.rule.id, "correlation", &fired.key.to_string()]).short();
+        self.tell(law, alert, repeat_key, raised);
+    }
+
+    fn tell(&self, law: &Law, alert: Alert, repeat_key: String, raised: &mut Vec<Raised>) {
+        let muted = law.mutes.iter().any(|mute| mute.covers(&alert, crate::base::clock::now()));
+        self.tally.raised(&alert.rule.id, alert.time, muted);
+        if muted {
+            self.metrics.detections_suppressed.with_label_values(&[alert.rule.id.as_str(), "mute"]).inc();
+            return;
+        }
         raised.push(Raised { alert, repeat_key, repeat_after_millis: law.repeat_after_millis });
+    }
+
+    fn correlations(&self) -> MutexGuard<'_, Correlations> {
+        self.correlations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, correlations: &mut Correlations) {
+        let counts = correlations.correlator.counts();
+        let told = std::mem::replace(&mut correlations.told, counts);
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.correlation_groups.set(gauge(counts.groups));
+        self.metrics.correlation_entries.set(gauge(counts.entries));
+        self.metrics.correlation_bytes.set(gauge(counts.bytes));
+        self.metrics.correlation_late_events.inc_by(counts.late.saturating_sub(told.late));
+        for (reason, (now, before)) in Eviction::ALL.iter().zip(counts.evictions.iter().zip(told.evictions)) {
+            let more = now.saturating_sub(before);
+            self.metrics.correlation_evictions.with_label_values(&[reason.as_str()]).inc_by(more);
+        }
+        for (reason, (now, before)) in Uncounted::ALL.iter().zip(counts.uncounted.iter().zip(told.uncounted)) {
+            let more = now.saturating_sub(before);
+            self.metrics.correlation_uncounted.with_label_values(&[reason.as_str()]).inc_by(more);
+        }
+    }
+}
+
+/// An event as correlations see it.
+fn sight(event: &Event, seen: Timestamp) -> Sight<'_> {
+    let time = match event.kind {
+        // Whoever writes a file chooses its time; when it was seen is out of their hands.
+        EventKind::ArtifactChange | EventKind::ArtifactScan | EventKind::ArtifactDiff => seen,
+        EventKind::ModelRegistry | EventKind::TrainingLog | EventKind::AgentHealth => event.time,
+    };
+    Sight {
+        id: &event.id,
+        time_millis: time.as_millisecond(),
+        arrival_millis: Some(seen.as_millisecond()),
+        source: &event.source,
+        view: View { fields: &event.fields, nested: false },
     }
 }
 
@@ -93,6 +222,12 @@ fn announce(law: &Law, metrics: &Metrics, tally: &Tally) {
         metrics.announce_rule(rule.display_id(), rule.severity.as_str());
     }
     metrics.announce_ruleset(&law.rules.digest().to_string(), law.rules.rules().len());
+    for reason in Eviction::ALL {
+        metrics.correlation_evictions.with_label_values(&[reason.as_str()]);
+    }
+    for reason in Uncounted::ALL {
+        metrics.correlation_uncounted.with_label_values(&[reason.as_str()]);
+    }
 }
 
 /// A text without its digits: a step's number or an address's makes no other finding.

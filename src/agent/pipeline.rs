@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use self::records::Records;
 use super::committer::{Closed, Desk};
 use super::examine::Examiner;
-use super::judge::Judge;
+use super::judge::{Judge, Verdict};
 use super::tell::{self, Origin};
 use crate::base::clock;
 use crate::base::metrics::Metrics;
@@ -176,9 +176,10 @@ impl Pipeline {
         }
         let seen = clock::now();
         let events: Vec<_> = lines.iter().map(|line| tell::line(&self.origin, line, seen)).collect();
-        let alerts = self.shared.judge.judge(&events);
+        let Verdict { alerts, memos } = self.shared.judge.judge(&events, seen);
         let checkpoints = checkpoints.into_values().collect();
-        let commit = Commit { source: self.origin.source.clone(), seen, checkpoints, alerts, ..Commit::default() };
+        let source = self.origin.source.clone();
+        let commit = Commit { source, seen, checkpoints, alerts, memos, ..Commit::default() };
         self.shared.desk.commit(commit).await
     }
 
@@ -237,9 +238,10 @@ impl Pipeline {
                 Task::Remove { key } => records.remove(key).await,
             };
             if outcome.change.is_some() || !outcome.events.is_empty() {
-                let alerts = shared.judge.judge(&outcome.events);
-                let (source, seen, records) = (origin.source, clock::now(), outcome.change.into_iter().collect());
-                shared.desk.commit(Commit { source, seen, records, alerts, ..Commit::default() }).await?;
+                let (seen, source) = (clock::now(), origin.source);
+                let Verdict { alerts, memos } = shared.judge.judge(&outcome.events, seen);
+                let records = outcome.change.into_iter().collect();
+                shared.desk.commit(Commit { source, seen, records, alerts, memos, ..Commit::default() }).await?;
             }
             Ok(Done { key, again: outcome.again })
         });

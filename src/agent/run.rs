@@ -88,7 +88,7 @@ impl Agent {
         let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
         let supervisor = Supervisor::new(stop.clone());
-        let judge = Judge::new(law, metrics.clone());
+        let judge = Judge::restored(law, checked.config.correlation.limits(), &state, metrics.clone())?;
         let (committer, desk, news, writable) = Committer::new(state.clone(), metrics.clone());
         let (voice, ear) = Voice::new(&metrics);
 
@@ -151,6 +151,7 @@ impl Agent {
             sources: sources.clone(),
             sinks: sinks.clone(),
             voice: voice.clone(),
+            judge: judge.clone(),
             in_place: there,
             keep_days: checked.config.alerts.keep_days,
             stop: finish.clone(),

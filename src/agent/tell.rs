@@ -191,7 +191,8 @@ pub fn health(host: Option<&str>, notice: &Notice, seen: jiff::Timestamp) -> Eve
 /// Something about the agent that a person should hear of.
 #[derive(Debug, Clone)]
 pub struct Notice {
-    /// `source.blind`, `events.dropped`, `reload.failed`, `sink.dead_letter`, `inspection.failed`.
+    /// `source.blind`, `events.dropped`, `reload.failed`, `sink.dead_letter`, `inspection.failed`,
+    /// `correlation.evicted`.
     pub action: &'static str,
     /// Source, sink or stage.
     pub component: String,

@@ -39,6 +39,48 @@ pub fn compose(
     }
 }
 
+/// What several events say together.
+#[derive(Debug, Clone)]
+pub struct Together {
+    /// Deterministic id of the finding.
+    pub id: String,
+    /// Which group of events it is about.
+    pub group: String,
+    /// The group in a person's words; empty when it has none.
+    pub subject: String,
+    /// Time of the last of the events.
+    pub time: jiff::Timestamp,
+    pub evidence: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Composes the canonical alert for a correlation. `event` is the last one that came in: it says
+/// where, and what about when the group does not.
+pub fn compose_together(rule: AlertRule, severity: Severity, found: Together, event: &Event, ruleset: &str) -> Alert {
+    let fingerprint = digest::of_parts(&[&rule.id, "correlation", &found.group]).short();
+    let mut subject = event.subject.clone();
+    if !found.subject.is_empty() {
+        subject.name = found.subject;
+    }
+    Alert {
+        schema_version: SCHEMA_VERSION.to_owned(),
+        id: found.id,
+        fingerprint,
+        time: found.time,
+        severity,
+        rule,
+        subject,
+        source: event.source.clone(),
+        product: event.product.clone(),
+        // The bytes of one of the events are not what the finding is about.
+        artifact: None,
+        digest: None,
+        place: event.place.clone(),
+        evidence: found.evidence,
+        event_id: event.id.clone(),
+        ruleset: ruleset.to_owned(),
+    }
+}
+
 /// The JSON Schema of [`Alert`], as published.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Alert).to_value()

@@ -40,6 +40,7 @@ pub fn check(config: Config, places: &Places) -> Result<Checked, Vec<Problem>> {
     let sinks = checker.sinks(&config);
     let mutes = checker.mutes(&config);
     checker.rules(&config);
+    checker.correlation(&config);
     checker.log(&config);
     if let Some(endpoint) = &config.telemetry.endpoint {
         checker.url("telemetry.endpoint", endpoint);
@@ -67,6 +68,21 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn fail(&mut self, setting: &str, message: impl Into<String>, hint: Option<&str>) {
         self.problems.push(self.places.problem(setting, message, hint.map(str::to_owned)));
+    }
+
+    /// Bounds that would let everything go at once.
+    fn correlation(&mut self, config: &Config) {
+        let bounds = &config.correlation;
+        let least = [
+            ("correlation.groups_max", bounds.groups_max, 1),
+            ("correlation.group_entries_max", bounds.group_entries_max, 1),
+            ("correlation.bytes_max", bounds.bytes_max, 1 << 20),
+        ];
+        for (setting, value, least) in least {
+            if value < least {
+                self.fail(setting, format!("{value} is too little"), Some(&format!("write {least} or more")));
+            }
+        }
     }
 
     fn listen(&mut self, text: &str) -> Option<SocketAddr> {

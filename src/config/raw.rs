@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::detect::correlation::Limits;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
 use crate::sources::{filesystem, logs, mlflow};
 
@@ -15,6 +16,7 @@ pub struct Config {
     pub state: State,
     pub http: Http,
     pub rules: Rules,
+    pub correlation: Correlation,
     pub sources: Sources,
     pub sinks: Sinks,
     pub alerts: Alerts,
@@ -80,6 +82,43 @@ impl Default for Rules {
             disabled: Vec::new(),
             overrides: Vec::new(),
             watch: true,
+        }
+    }
+}
+
+/// Bounds of what correlation rules remember.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Correlation {
+    /// Seconds by which an event may come after newer ones of its source or group and still count.
+    pub lateness_secs: u64,
+    /// Groups of all correlations together; beyond, those that were touched longest ago go.
+    pub groups_max: usize,
+    /// Events in one group; beyond, the oldest go.
+    pub group_entries_max: usize,
+    /// Bytes of memory for all groups together; beyond, those that were touched longest ago go.
+    pub bytes_max: usize,
+}
+
+impl Default for Correlation {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            lateness_secs: limits.lateness_millis.unsigned_abs() / 1000,
+            groups_max: limits.groups_max,
+            group_entries_max: limits.group_entries_max,
+            bytes_max: limits.bytes_max,
+        }
+    }
+}
+
+impl Correlation {
+    pub fn limits(&self) -> Limits {
+        Limits {
+            groups_max: self.groups_max,
+            group_entries_max: self.group_entries_max,
+            bytes_max: self.bytes_max,
+            lateness_millis: i64::try_from(self.lateness_secs.saturating_mul(1000)).unwrap_or(i64::MAX),
         }
     }
 }

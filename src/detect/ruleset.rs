@@ -201,7 +201,10 @@ impl RuleSet {
     /// Runs every rule's own tests.
     pub fn test(&self) -> Vec<TestFailure> {
         let pairs = self.rules.iter().zip(&self.expressions);
-        pairs.flat_map(|(rule, expression)| self.test_rule(rule, expression)).collect()
+        let mut failures: Vec<TestFailure> =
+            pairs.flat_map(|(rule, expression)| self.test_rule(rule, expression)).collect();
+        failures.extend(super::correlation::trial::failures(self));
+        failures
     }
 
     fn test_rule(&self, rule: &Rule, expression: &Expression) -> Vec<TestFailure> {

@@ -5,6 +5,7 @@
 pub mod alert;
 pub mod artifact;
 pub mod atlas;
+pub mod correlation;
 pub mod digest;
 pub mod field;
 pub mod kind;

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::{Blob, State, StateError, inventory};
+use super::{Blob, State, StateError, correlation, inventory};
+use crate::event::correlation::Memo;
 use crate::event::{Alert, Checkpoint, Fields, RecordKind, Sha256, value};
 
 /// All that one observation led to, with the change of state that it earns.
@@ -17,6 +18,8 @@ pub struct Commit {
     /// The source's first listing is complete.
     pub listed: bool,
     pub alerts: Vec<Raised>,
+    /// What correlations remember of it.
+    pub memos: Vec<Memo>,
 }
 
 /// A change of one record.
@@ -95,7 +98,7 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, committed: &mut Committ
     for raised in &commit.alerts {
         raise(transaction, raised, now, committed)?;
     }
-    Ok(())
+    correlation::write(transaction, &commit.memos)
 }
 
 fn put(transaction: &Transaction<'_>, source: &str, seen: &Seen, now: i64) -> rusqlite::Result<()> {

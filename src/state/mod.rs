@@ -6,7 +6,9 @@
 
 pub mod checkpoints;
 pub mod commit;
+pub mod correlation;
 pub mod inventory;
+pub mod notebook;
 pub mod outbox;
 mod schema;
 
@@ -18,6 +20,7 @@ use rusqlite::Connection;
 
 pub use commit::{Commit, Committed, RecordChange, Seen};
 pub use inventory::{Blob, Placed};
+pub use notebook::Notebook;
 pub use outbox::{DeadLetter, Stored};
 pub use schema::VERSION;
 

@@ -3,10 +3,12 @@
 use rusqlite::Connection;
 
 /// The version that this program writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// Step `n` makes version `n + 1` out of version `n`.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [FIRST, super::correlation::TABLES];
+
+const FIRST: &str = "
     -- Bytes, by what they are. One row however many places hold them.
     CREATE TABLE blob (
         id INTEGER PRIMARY KEY,
@@ -88,7 +90,7 @@ const STEPS: [&str; 1] = ["
         retry INTEGER NOT NULL DEFAULT 0, -- a person asked for another try
         PRIMARY KEY (sink, seq)
     );
-"];
+";
 
 /// Brings the database up to [`VERSION`]; returns the version it has then, or the newer one it had.
 pub fn migrate(connection: &Connection) -> rusqlite::Result<i64> {

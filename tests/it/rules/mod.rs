@@ -1,13 +1,16 @@
 //! Rules: what they mean, what is said when they are wrong, and those that are shipped.
 
 mod conformance;
+mod correlation;
 mod diagnostics;
 mod evidence;
 mod hostile;
 mod manual;
+mod naive;
 mod overrides;
 mod replay;
 mod shipped;
+mod timelines;
 
 use std::path::PathBuf;
 

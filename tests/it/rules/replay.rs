@@ -17,7 +17,7 @@ struct Outcome {
 
 fn replay(set: &RuleSet, open: bool, lines: &[u8]) -> Outcome {
     let (mut out, mut errors) = (Vec::new(), Vec::new());
-    let replay = Replay { set, open, format: Format::Json, name: Path::new("events.jsonl") };
+    let replay = Replay { set, open, format: Format::Json, name: Path::new("events.jsonl"), time_field: None };
     let counts = replay.all(&mut Cursor::new(lines), &mut out, &mut errors).expect("memory takes all");
     let alerts = String::from_utf8(out).expect("alerts are text");
     let alerts = alerts.lines().map(|line| serde_json::from_str(line).expect("alerts are JSON")).collect();
@@ -102,21 +102,19 @@ fn the_verb_ends_with_3_for_a_rule_that_does_not_load() {
     let run = |text: &str| {
         std::fs::write(&rule, text).unwrap();
         std::fs::write(&events, "{\"f\": 1}\n").unwrap();
-        let args = ReplayArgs {
-            rules: vec![rule.clone()],
-            values: Vec::new(),
-            open_schema: true,
-            format: Format::Json,
-            events: events.clone(),
-        };
-        lanner::cli::replay::run(&args).map(|code| format!("{code:?}"))
+        lanner::cli::replay::run(&args_of(&rule, &events)).map(|code| format!("{code:?}"))
     };
     let code = |number: u8| format!("{:?}", std::process::ExitCode::from(number));
     assert_eq!(run("title: T\n").unwrap(), code(3));
     assert_eq!(run(RULE).unwrap(), code(0));
     std::fs::remove_file(&rule).unwrap();
-    let args = ReplayArgs { rules: vec![rule], values: Vec::new(), open_schema: true, format: Format::Json, events };
-    assert!(lanner::cli::replay::run(&args).is_err());
+    assert!(lanner::cli::replay::run(&args_of(&rule, &events)).is_err());
+}
+
+fn args_of(rule: &Path, events: &Path) -> ReplayArgs {
+    let rule = rule.display().to_string();
+    let line = ["replay", "--open-schema", "--format", "json", "--rules", &rule, &events.display().to_string()];
+    <Line as clap::Parser>::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).args
 }
 
 #[derive(clap::Parser)]

@@ -1,0 +1,247 @@
+//! Rules against a stream of lines.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::cli::rules::Format;
+use crate::detect::correlation::{Correlator, Fired, Limits, Sight, View};
+use crate::detect::{Rule, RuleSet};
+use crate::event::Fields;
+
+use super::event::{event_of, fields_of, id_of, time_of};
+use super::lines::{LINE_BYTES_MAX, Read, next_line};
+use super::resume::{CHANGES_BETWEEN, EVENTS_BETWEEN, Resumable};
+
+/// What became of the lines.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub events: u64,
+    pub alerts: u64,
+    /// Lines that were no event, each reported.
+    pub unreadable: u64,
+}
+
+/// How far a replay came.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub struct Progress {
+    /// Bytes of the events.
+    pub read: u64,
+    /// Bytes of the output.
+    pub written: u64,
+    /// Lines.
+    pub index: u64,
+    pub counts: Counts,
+    /// Milliseconds since 1970 of the last event that said when it happened.
+    pub time_millis: Option<i64>,
+}
+
+/// Rules against a stream of lines.
+pub struct Replay<'r> {
+    pub set: &'r RuleSet,
+    /// Fields as they are, and every rule.
+    pub open: bool,
+    pub format: Format,
+    /// What messages call the events' file.
+    pub name: &'r Path,
+    /// Where events say when they happened, if not in `@timestamp`.
+    pub time_field: Option<&'r str>,
+}
+
+/// Where alerts go.
+pub enum Out<'o> {
+    Plain(&'o mut dyn Write),
+    /// With notes to go on from.
+    Resumable(Box<std::io::BufWriter<Resumable>>),
+}
+
+/// One event with what it matched.
+struct Matched {
+    fields: Fields,
+    source: String,
+    hits: Vec<usize>,
+}
+
+impl Replay<'_> {
+    /// Replays all lines, with nothing remembered. A line that is no event is reported to `errors`,
+    /// and the others go on.
+    pub fn all(&self, input: &mut dyn BufRead, out: &mut dyn Write, errors: &mut dyn Write) -> anyhow::Result<Counts> {
+        let mut correlator = Correlator::new(self.set, Limits::default(), false);
+        let mut progress = Progress::default();
+        self.run(input, &mut Out::Plain(out), errors, &mut correlator, &mut progress, &|_| ())?;
+        Ok(progress.counts)
+    }
+
+    /// Replays lines from where `progress` says, and tells `watch` now and then how far it came.
+    pub fn run(
+        &self,
+        input: &mut dyn BufRead,
+        out: &mut Out<'_>,
+        errors: &mut dyn Write,
+        correlator: &mut Correlator,
+        progress: &mut Progress,
+        watch: &dyn Fn(&Progress),
+    ) -> anyhow::Result<()> {
+        let mut line = Vec::new();
+        let mut noted = progress.index;
+        loop {
+            let (read, taken) =
+                next_line(input, &mut line).with_context(|| format!("cannot read {}", self.name.display()))?;
+            let matched = match read {
+                Read::End => break,
+                Read::TooLong => Some(Err(format!("the line is longer than {LINE_BYTES_MAX} bytes"))),
+                Read::Line if line.iter().all(u8::is_ascii_whitespace) => None,
+                Read::Line => Some(self.matches(&line, progress)),
+            };
+            match matched {
+                None => {}
+                Some(Ok(matched)) => {
+                    progress.counts.events += 1;
+                    self.tell(&matched, correlator, progress, out.writer())?;
+                }
+                Some(Err(reason)) => {
+                    progress.counts.unreadable += 1;
+                    writeln!(errors, "{}:{}: {reason}", self.name.display(), progress.index + 1)?;
+                }
+            }
+            progress.index += 1;
+            progress.read += taken;
+            if progress.index.is_multiple_of(4096) {
+                watch(progress);
+            }
+            if progress.index - noted >= EVENTS_BETWEEN || correlator.pending() >= CHANGES_BETWEEN {
+                noted = progress.index;
+                out.note(progress, correlator)?;
+            }
+        }
+        out.note(progress, correlator)?;
+        watch(progress);
+        Ok(())
+    }
+
+    fn matches(&self, line: &[u8], progress: &mut Progress) -> Result<Matched, String> {
+        let fields = fields_of(line)?;
+        let time = self.time(&fields, progress);
+        if self.open {
+            let hits = self.set.open_hits(&fields);
+            progress.time_millis = time.map(Timestamp::as_millisecond).or(progress.time_millis);
+            return Ok(Matched { fields, source: String::new(), hits });
+        }
+        let event = event_of(fields, time.unwrap_or(Timestamp::UNIX_EPOCH))?;
+        progress.time_millis = time.map(Timestamp::as_millisecond).or(progress.time_millis);
+        let hits = self.set.hits(&event);
+        Ok(Matched { fields: event.fields, source: event.source, hits })
+    }
+
+    /// An event without a time happened with the one before it; where none has a time, each line is
+    /// a second.
+    fn time(&self, fields: &Fields, progress: &Progress) -> Option<Timestamp> {
+        time_of(fields, self.time_field)
+            .or_else(|| progress.time_millis.and_then(|millis| Timestamp::from_millisecond(millis).ok()))
+    }
+
+    fn tell(
+        &self,
+        matched: &Matched,
+        correlator: &mut Correlator,
+        progress: &mut Progress,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let index = progress.index;
+        for rule in matched.hits.iter().filter_map(|number| self.set.rule(*number)).filter(|rule| !rule.silent) {
+            progress.counts.alerts += 1;
+            self.print(rule, index, out)?;
+        }
+        let line;
+        let id = if let Some(id) = id_of(&matched.fields) {
+            id
+        } else {
+            line = format!("line {}", index + 1);
+            &line
+        };
+        let lines = i64::try_from(index).unwrap_or(i64::MAX).saturating_mul(1000);
+        let sight = Sight {
+            id,
+            time_millis: progress.time_millis.unwrap_or(lines),
+            arrival_millis: None,
+            source: &matched.source,
+            view: View { fields: &matched.fields, nested: self.open },
+        };
+        for fired in correlator.observe(self.set, &matched.hits, &sight) {
+            if let Some(rule) = self.set.rule(fired.rule).filter(|rule| !rule.silent) {
+                progress.counts.alerts += 1;
+                self.print_fired(rule, &fired, index, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&self, rule: &Rule, index: u64, out: &mut dyn Write) -> anyhow::Result<()> {
+        let (id, severity) = (rule.display_id(), rule.severity.as_str());
+        match self.format {
+            Format::Json => writeln!(out, "{}", alert(rule, index))?,
+            Format::Text => writeln!(out, "event {index}: {id} {severity} {}", rule.title)?,
+        }
+        Ok(())
+    }
+
+    fn print_fired(&self, rule: &Rule, fired: &Fired, index: u64, out: &mut dyn Write) -> anyhow::Result<()> {
+        let (id, severity) = (rule.display_id(), rule.severity.as_str());
+        match self.format {
+            Format::Json => {
+                let mut alert = alert(rule, index);
+                if let Some(alert) = alert.as_object_mut() {
+                    alert.insert("id".to_owned(), json!(fired.id));
+                    alert.insert("evidence".to_owned(), json!(fired.evidence()));
+                }
+                writeln!(out, "{alert}")?;
+            }
+            Format::Text => {
+                let group = if fired.group.is_empty() { String::new() } else { format!("{}: ", fired.group_text()) };
+                let time =
+                    |millis| Timestamp::from_millisecond(millis).map(|time| time.to_string()).unwrap_or_default();
+                let (from, until) = (time(fired.from_millis), time(fired.until_millis));
+                let title = &rule.title;
+                writeln!(
+                    out,
+                    "event {index}: {id} {severity} {title} ({group}{} events, {from} to {until})",
+                    fired.events
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Out<'_> {
+    fn writer(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Plain(out) => *out,
+            Self::Resumable(out) => out,
+        }
+    }
+
+    fn note(&mut self, progress: &mut Progress, correlator: &mut Correlator) -> anyhow::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Resumable(out) => {
+                out.flush()?;
+                out.get_mut().note(progress, correlator)
+            }
+        }
+    }
+}
+
+fn alert(rule: &Rule, index: u64) -> serde_json::Value {
+    json!({
+        "event_index": index,
+        "rule": rule.display_id(),
+        "title": rule.title,
+        "severity": rule.severity,
+        "atlas": rule.atlas,
+    })
+}
