@@ -46,7 +46,9 @@ fn part(one: &Part, depth: usize, out: &mut String) {
     match one {
         Part::All { name, holds, parts } | Part::Any { name, holds, parts } => {
             line(out, depth, *holds, name);
-            parts.iter().for_each(|inner| part(inner, depth + 1, out));
+            for inner in parts {
+                part(inner, depth + 1, out);
+            }
         }
         Part::Not { holds, part: inner } => {
             line(out, depth, *holds, "not");

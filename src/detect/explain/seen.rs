@@ -65,7 +65,9 @@ pub fn found(fields: &Fields, name: &str, nested: bool) -> Found {
         [Value::Null] => Found::Null,
         values => {
             let mut scalars = Vec::new();
-            values.iter().for_each(|value| flatten(value, 0, &mut scalars));
+            for value in values {
+                flatten(value, 0, &mut scalars);
+            }
             let shown = scalars.iter().take(VALUES_MAX).map(|value| spell(value)).collect();
             Found::Values { shown, more: scalars.len().saturating_sub(VALUES_MAX) }
         }
@@ -75,7 +77,9 @@ pub fn found(fields: &Fields, name: &str, nested: bool) -> Found {
 /// The values in which some texts occur; for keywords, which search everywhere.
 pub fn anywhere(fields: &Fields) -> Found {
     let mut scalars = Vec::new();
-    fields.values().for_each(|value| flatten(value, 0, &mut scalars));
+    for value in fields.values() {
+        flatten(value, 0, &mut scalars);
+    }
     let shown = scalars.iter().take(VALUES_MAX).map(|value| spell(value)).collect();
     Found::Values { shown, more: scalars.len().saturating_sub(VALUES_MAX) }
 }
@@ -114,7 +118,9 @@ fn flatten<'e>(value: &'e Value, depth: usize, scalars: &mut Vec<&'e Value>) {
     match value {
         Value::List(items) if depth < STEPS_MAX => items.iter().for_each(|item| flatten(item, depth + 1, scalars)),
         Value::Map(members) if depth < STEPS_MAX => {
-            members.values().for_each(|member| flatten(member, depth + 1, scalars));
+            for member in members.values() {
+                flatten(member, depth + 1, scalars);
+            }
         }
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => scalars.push(value),
         Value::List(_) | Value::Map(_) => {}
