@@ -69,6 +69,7 @@ pub struct SinkStatus {
     sent: IntCounter,
     retries: IntCounter,
     dead: IntCounter,
+    skipped: IntCounter,
     up_gauge: IntGauge,
     delivery: Histogram,
 }
@@ -85,6 +86,7 @@ impl SinkStatus {
             sent: metrics.sink_sent.with_label_values(&[name]),
             retries: metrics.sink_retries.with_label_values(&[name]),
             dead: metrics.sink_dead_letters.with_label_values(&[name]),
+            skipped: metrics.sink_skipped.with_label_values(&[name, "level"]),
             up_gauge: metrics.sink_up.with_label_values(&[name]),
             delivery: metrics.detection_delivery_seconds.with_label_values(&[name]),
             metrics: metrics.clone(),
@@ -132,6 +134,10 @@ impl Observer for SinkStatus {
 
     fn retried(&self) {
         self.retries.inc();
+    }
+
+    fn skipped(&self, count: u64) {
+        self.skipped.inc_by(count);
     }
 
     fn buried(&self, queued: &Queued, reason: &str) {

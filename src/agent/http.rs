@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::Heartbeat;
 use super::judge::Judge;
 use super::readiness::{Check, Readiness};
+use super::tally::RuleLine;
 use crate::base::clock;
 use crate::base::metrics::Metrics;
 
@@ -77,6 +78,8 @@ pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken)
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/rules", get(rules))
+        .route("/rules", get(rules))
         .route("/-/reload", post(reload))
         .with_state(pages);
     let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
@@ -136,6 +139,19 @@ async fn status(State(pages): State<Pages>) -> impl IntoResponse {
             })
             .collect(),
     })
+}
+
+/// The answer of `/api/v1/rules`.
+#[derive(Serialize)]
+struct RulesPage {
+    /// Digest of the rules in force.
+    ruleset: String,
+    rules: Vec<RuleLine>,
+}
+
+async fn rules(State(pages): State<Pages>) -> impl IntoResponse {
+    let law = pages.judge.law();
+    Json(RulesPage { ruleset: law.rules.digest().to_string(), rules: pages.judge.tally().lines(&law.rules) })
 }
 
 async fn reload(State(pages): State<Pages>, headers: HeaderMap) -> Response {

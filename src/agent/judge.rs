@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
+use super::tally::Tally;
 use crate::alert::{self, Mute};
 use crate::base::metrics::Metrics;
 use crate::detect::correlation::{Correlator, Counts, Eviction, Fired, Limits, Sight, Uncounted, View};
@@ -35,6 +36,7 @@ pub struct Judge {
     law: Arc<RwLock<Arc<Law>>>,
     correlations: Arc<Mutex<Correlations>>,
     metrics: Metrics,
+    tally: Tally,
 }
 
 /// Correlations of the law in force. The law changes only while this is held.
@@ -63,16 +65,17 @@ impl Judge {
     }
 
     fn with(law: Law, correlator: Correlator, metrics: Metrics) -> Self {
-        announce(&law, &metrics);
+        let tally = Tally::new(metrics.clone());
+        announce(&law, &metrics, &tally);
         let correlations = Correlations { correlator, told: Counts::default() };
         let law = Arc::new(RwLock::new(Arc::new(law)));
-        Self { law, correlations: Arc::new(Mutex::new(correlations)), metrics }
+        Self { law, correlations: Arc::new(Mutex::new(correlations)), metrics, tally }
     }
 
     /// Puts other rules in force, for every event that is judged from now on. Correlations that ask
     /// the same as before keep what they remember.
     pub fn replace(&self, law: Law) {
-        announce(&law, &self.metrics);
+        announce(&law, &self.metrics, &self.tally);
         let mut correlations = self.correlations();
         correlations.correlator.adopt(&law.rules);
         *self.law.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(law);
@@ -81,6 +84,11 @@ impl Judge {
     /// The rules in force.
     pub fn law(&self) -> Arc<Law> {
         Arc::clone(&self.law.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What each rule did.
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// What correlations hold and have counted.
@@ -111,7 +119,9 @@ impl Judge {
         self.metrics.rule_evaluations.inc_by(events.len() as u64);
         for (index, event) in events.iter().enumerate() {
             self.metrics.events_processed.with_label_values(&[event.kind.category()]).inc();
-            let rules = hits.get(index).into_iter().flatten().filter_map(|number| law.rules.rule(*number));
+            let hits = hits.get(index).map_or(&[][..], Vec::as_slice);
+            self.tally.judged(event, &law.rules, hits);
+            let rules = hits.iter().filter_map(|number| law.rules.rule(*number));
             for rule in rules.filter(|rule| !rule.silent) {
                 self.raise(&law, rule, event, &mut verdict.alerts);
             }
@@ -139,7 +149,11 @@ impl Judge {
 
     /// What several events say together; the last one to come in stands for them.
     fn raise_together(&self, law: &Law, fired: &Fired, event: &Event, raised: &mut Vec<Raised>) {
-        let Some(rule) = law.rules.rule(fired.rule).filter(|rule| !rule.silent) else { return };
+        let Some(rule) = law.rules.rule(fired.rule) else { return };
+        self.tally.correlated(rule, Timestamp::from_millisecond(fired.until_millis).unwrap_or(event.time));
+        if rule.silent {
+            return;
+        }
         let together = alert::Together {
             id: fired.id.clone(),
             group: fired.key.to_string(),
@@ -154,7 +168,9 @@ impl Judge {
     }
 
     fn tell(&self, law: &Law, alert: Alert, repeat_key: String, raised: &mut Vec<Raised>) {
-        if law.mutes.iter().any(|mute| mute.covers(&alert, crate::base::clock::now())) {
+        let muted = law.mutes.iter().any(|mute| mute.covers(&alert, crate::base::clock::now()));
+        self.tally.raised(&alert.rule.id, alert.time, muted);
+        if muted {
             self.metrics.detections_suppressed.with_label_values(&[alert.rule.id.as_str(), "mute"]).inc();
             return;
         }
@@ -200,7 +216,8 @@ fn sight(event: &Event, seen: Timestamp) -> Sight<'_> {
     }
 }
 
-fn announce(law: &Law, metrics: &Metrics) {
+fn announce(law: &Law, metrics: &Metrics, tally: &Tally) {
+    tally.announce(&law.rules);
     for rule in law.rules.rules() {
         metrics.announce_rule(rule.display_id(), rule.severity.as_str());
     }

@@ -18,6 +18,7 @@ pub mod reload;
 pub mod rules;
 pub mod run;
 pub mod supervisor;
+pub mod tally;
 pub mod telemetry;
 pub mod tell;
 pub mod values;

@@ -21,6 +21,9 @@ pub const CONFIG_BYTES_MAX: u64 = 4 << 20;
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// Why a reload happens, when nobody asked for it.
+const FILE_CHANGED: &str = "file changed";
+
 /// Reads, checks and compiles, then swaps; on any error what is in force stays.
 pub struct Reloader {
     /// The configuration file, if there is one.
@@ -36,6 +39,7 @@ pub struct Reloader {
 impl Reloader {
     pub async fn run(mut self) {
         let mut seen = self.print().await;
+        let mut ended = None;
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -45,13 +49,17 @@ impl Reloader {
                     Some(why) => why,
                     None => return,
                 },
-                _ = tick.tick() => "file changed",
+                _ = tick.tick() => FILE_CHANGED,
             };
             // Taken before the files are read: what is written meanwhile is seen as a change again.
             let now = self.print().await;
-            if why == "file changed" && (now == seen || !self.config.rules.watch) {
+            // An override that ends is tried once: what is wrong with other files does not mend itself.
+            let ends = self.judge.law().rules.ends().filter(|ends| *ends <= clock::now() && ended != Some(*ends));
+            let why = if ends.is_some() && why == FILE_CHANGED { "override ended" } else { why };
+            if why == FILE_CHANGED && (now == seen || !self.config.rules.watch) {
                 continue;
             }
+            ended = ends.or(ended);
             self.reload(why).await;
             seen = now;
         }
@@ -97,8 +105,9 @@ impl Reloader {
     /// What the files look like now: names, inodes, sizes, times. Following links, so that the swap of a
     /// mounted ConfigMap is seen.
     async fn print(&self) -> Vec<(PathBuf, [i64; 5])> {
-        let roots: Vec<PathBuf> =
-            self.file.iter().chain(&self.config.rules.paths).chain(&self.config.rules.values).cloned().collect();
+        let rules = &self.config.rules;
+        let beside = rules.paths.iter().chain(&rules.values).chain(&rules.overrides);
+        let roots: Vec<PathBuf> = self.file.iter().chain(beside).cloned().collect();
         tokio::task::spawn_blocking(move || {
             let mut print = Vec::new();
             for entry in

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::artifact;
-use crate::base::files;
+use crate::base::{clock, files};
 use crate::config::raw;
 use crate::detect::values::ValuesError;
 use crate::detect::{self, Diagnostic, Loader, RuleSet, Schema};
@@ -69,7 +69,30 @@ pub fn load(rules: &raw::Rules) -> Result<RuleSet, RulesError> {
     }
     let loader = loader(Schema::declared(declared_fields()), &rules.values)?;
     let set = loader.load(&sources).map_err(RulesError::Invalid)?;
-    Ok(set.without(&rules.disabled))
+    for id in rules.disabled.iter().filter(|id| set.find(id).is_none()) {
+        tracing::warn!(%id, "`rules.disabled` names a rule that is not there");
+    }
+    let set = overridden(set.without(&rules.disabled), &rules.overrides)?;
+    for warning in set.warnings() {
+        tracing::warn!(code = warning.code, path = %warning.path, line = warning.line, "{}", warning.message);
+    }
+    Ok(set)
+}
+
+/// The set as the files of overrides change it now.
+pub fn overridden(set: RuleSet, paths: &[PathBuf]) -> Result<RuleSet, RulesError> {
+    if paths.is_empty() {
+        return Ok(set);
+    }
+    let sources: Vec<_> = paths.iter().map(|path| source(path)).collect::<Result<_, _>>()?;
+    set.overridden(&sources, clock::now()).map_err(RulesError::Invalid)
+}
+
+/// One file as rules' messages call it.
+pub fn source(path: &Path) -> Result<detect::Source, RulesError> {
+    let text = files::read_text(path, RULE_BYTES_MAX)
+        .map_err(|cause| RulesError::Unreadable { path: path.display().to_string(), cause })?;
+    Ok(detect::Source::new(path.display().to_string(), text))
 }
 
 /// Loads rules with the lists of values at these paths.
@@ -103,13 +126,7 @@ pub fn read(path: &Path) -> Result<Vec<detect::Source>, RulesError> {
     if files.is_empty() {
         return Err(RulesError::None { path: path.display().to_string() });
     }
-    files
-        .into_iter()
-        .map(|file| {
-            let text = files::read_text(&file, RULE_BYTES_MAX).map_err(|cause| unreadable(&file, cause))?;
-            Ok(detect::Source::new(file.display().to_string(), text))
-        })
-        .collect()
+    files.iter().map(|file| source(file)).collect()
 }
 
 /// By its extension. Files behind `..data` of a mounted ConfigMap are seen once, under their own names.

@@ -20,6 +20,8 @@ pub struct Metrics {
     pub detections: IntCounterVec,
     pub detections_suppressed: IntCounterVec,
     pub rule_evaluations: IntCounter,
+    pub rule_matches: IntCounterVec,
+    pub rule_last_match: GaugeVec,
     pub correlation_groups: IntGauge,
     pub correlation_entries: IntGauge,
     pub correlation_bytes: IntGauge,
@@ -52,6 +54,7 @@ pub struct Metrics {
     pub sink_failed: IntCounterVec,
     pub sink_retries: IntCounterVec,
     pub sink_dead_letters: IntCounterVec,
+    pub sink_skipped: IntCounterVec,
     pub sink_queue_length: IntGaugeVec,
     pub detection_delivery_seconds: HistogramVec,
     pub config_reload_success: IntGauge,
@@ -81,6 +84,8 @@ impl Metrics {
             detections: make.counters("lanner_detections_total", "Matches of a rule that became an alert.", &["rule", "severity"]),
             detections_suppressed: make.counters("lanner_detections_suppressed_total", "Matches of a rule that became no new alert: repeat or mute.", &["rule", "by"]),
             rule_evaluations: make.counter("lanner_rule_evaluations_total", "Events handed to the rule set."),
+            rule_matches: make.counters("lanner_rule_matches_total", "Events that a rule matched, whatever became of them: also those of rules that are silent, muted or repeated.", &["rule"]),
+            rule_last_match: make.float_gauges("lanner_rule_last_match_timestamp_seconds", "Time of the newest event that a rule matched; 0 when there was none since the start.", &["rule"]),
             correlation_groups: make.gauge("lanner_correlation_groups", "Groups that correlations hold."),
             correlation_entries: make.gauge("lanner_correlation_entries", "Events that they hold."),
             correlation_bytes: make.gauge("lanner_correlation_bytes", "Bytes that these account for."),
@@ -113,6 +118,7 @@ impl Metrics {
             sink_failed: make.counters("lanner_sink_failed_total", "Deliveries that failed, by reason.", &["sink", "reason"]),
             sink_retries: make.counters("lanner_sink_retries_total", "Deliveries tried again.", &["sink"]),
             sink_dead_letters: make.counters("lanner_sink_dead_letters_total", "Alerts that a sink refused for good.", &["sink"]),
+            sink_skipped: make.counters("lanner_sink_skipped_total", "Alerts that a sink is not told of, by reason: below its minimum severity.", &["sink", "reason"]),
             sink_queue_length: make.gauges("lanner_sink_queue_length", "Alerts waiting for a sink.", &["sink"]),
             detection_delivery_seconds: make.histograms("lanner_detection_delivery_seconds", "Time from the commit of an alert until a sink took it.", &["sink"], &[0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0]),
             config_reload_success: make.gauge("lanner_config_last_reload_successful", "1 when the last reload of rules and configuration worked."),
@@ -132,6 +138,8 @@ impl Metrics {
     /// Creates a rule's counters at 0: an `increase()` alert misses a series that starts at 1.
     pub fn announce_rule(&self, rule: &str, severity: &str) {
         self.detections.with_label_values(&[rule, severity]);
+        self.rule_matches.with_label_values(&[rule]);
+        self.rule_last_match.with_label_values(&[rule]);
         for by in ["repeat", "mute"] {
             self.detections_suppressed.with_label_values(&[rule, by]);
         }

@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod demo;
 mod diff;
+pub mod explain;
 mod inventory;
 pub mod replay;
 pub mod rules;
@@ -56,6 +57,8 @@ enum Command {
     Config(config::Args),
     /// Match recorded events against rules.
     Replay(replay::ReplayArgs),
+    /// Tell why a rule matches an event, or does not.
+    Explain(explain::ExplainArgs),
     /// Stage harmless attacks in a temporary directory and show the alerts.
     Demo(demo::Args),
     /// Print a completion script for a shell.
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Alerts(args) => alerts::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Version(args) => version::run(&args),

@@ -276,6 +276,12 @@ impl Checker<'_> {
                 self.fail(&format!("rules.{key}[{index}]"), format!("`{}` does not exist", path.display()), None);
             }
         }
+        for (index, path) in config.rules.overrides.iter().enumerate() {
+            if !path.is_file() {
+                let message = format!("`{}` is no file", path.display());
+                self.fail(&format!("rules.overrides[{index}]"), message, Some("name a file of overrides"));
+            }
+        }
     }
 
     fn log(&mut self, config: &Config) {

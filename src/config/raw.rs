@@ -67,13 +67,22 @@ pub struct Rules {
     pub values: Vec<PathBuf>,
     /// Short ids or UUIDs of rules not to use.
     pub disabled: Vec<String>,
+    /// Files of overrides: rules to switch off, other levels, other tags, each with its reason.
+    pub overrides: Vec<PathBuf>,
     /// Load again when a file changes; a SIGHUP always does.
     pub watch: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { shipped: true, paths: Vec::new(), values: Vec::new(), disabled: Vec::new(), watch: true }
+        Self {
+            shipped: true,
+            paths: Vec::new(),
+            values: Vec::new(),
+            disabled: Vec::new(),
+            overrides: Vec::new(),
+            watch: true,
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 //! sigma/     a rule as written: YAML with places → rule, selections, condition, modifiers
 //! compile    selections and conditions → expressions over interned fields
 //! predicate  what an expression asks of one event
+//! explain    why a rule matches or does not
+//! overrides  what an operator changes about rules without editing them
 //! plans      correlations → what is counted, grouped by what, for how long
 //! filters    what rules must not be told of here, added to their expressions
 //! lint       what is sound Sigma and surely not meant
@@ -20,6 +22,7 @@ mod compile;
 pub mod correlation;
 pub mod diagnostic;
 mod expand;
+pub mod explain;
 mod filters;
 mod frame;
 mod glob;
@@ -29,6 +32,7 @@ mod load;
 mod moment;
 mod network;
 pub mod number;
+pub mod overrides;
 mod parts;
 mod pattern;
 mod plans;

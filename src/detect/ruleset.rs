@@ -1,11 +1,16 @@
 //! Rules that are loaded: immutable, shared, replaced whole.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use crate::event::{Event, Fields, Sha256, digest};
 
-use super::diagnostic::Diagnostic;
+use super::Source;
+use super::diagnostic::{Diagnostic, Level};
 use super::frame::{FieldTable, Frame};
+use super::overrides::{self, Applied, Change, Disabled, Tuning};
 use super::predicate::Expression;
 use super::program::Program;
 use super::rule::Rule;
@@ -27,6 +32,7 @@ pub struct RuleSet {
     programs: Programs,
     digest: Sha256,
     warnings: Vec<Diagnostic>,
+    tuning: Tuning,
 }
 
 /// One of a rule's own tests that went wrong.
@@ -53,7 +59,7 @@ impl RuleSet {
     pub(crate) fn new(loaded: Vec<Loaded>, table: FieldTable, digest: Sha256, warnings: Vec<Diagnostic>) -> Self {
         let (rules, expressions): (Vec<_>, Vec<_>) = loaded.into_iter().map(|one| (one.rule, one.expression)).unzip();
         let programs = Programs::new(&rules);
-        Self { rules, expressions, table, programs, digest, warnings }
+        Self { rules, expressions, table, programs, digest, warnings, tuning: Tuning::default() }
     }
 
     /// All rules, in the order of their files.
@@ -130,22 +136,75 @@ impl RuleSet {
     }
 
     /// The set without the rules that are named by what outputs call them, or by their Sigma id.
+    /// [`Self::disabled`] tells of them; those that a correlation counts are silent only.
     #[must_use]
-    pub fn without(self, disabled: &[String]) -> Self {
-        if disabled.is_empty() {
-            return self;
-        }
+    pub fn without(mut self, disabled: &[String]) -> Self {
         let named = |rule: &Rule| {
             disabled.iter().any(|id| id == rule.display_id() || Some(id.as_str()) == rule.uuid.as_deref())
         };
-        let pairs = self.rules.into_iter().zip(self.expressions);
-        let kept: Vec<Loaded> =
-            pairs.filter(|(rule, _)| !named(rule)).map(|(rule, expression)| Loaded { rule, expression }).collect();
-        // Another set of rules is in force, so it has another digest.
-        let mut parts = vec![self.digest.to_string()];
-        parts.extend(kept.iter().map(|one| one.rule.display_id().to_owned()));
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        Self::new(kept, self.table, digest::of_parts(&parts), self.warnings)
+        let rules = self.rules.iter().enumerate();
+        let numbers: Vec<usize> = rules.filter(|(_, rule)| named(rule)).map(|(number, _)| number).collect();
+        let applied = overrides::disable(&mut self.rules, &numbers, "rules.disabled", "listed in the configuration");
+        self.tuned(applied)
+    }
+
+    /// The set as an operator's overrides change it; they hold at `now` or not at all. The error
+    /// holds every problem, the warnings are kept with those of the rules.
+    pub fn overridden(mut self, sources: &[Source], now: Timestamp) -> Result<Self, Vec<Diagnostic>> {
+        let applied = overrides::apply(&mut self.rules, sources, now);
+        if applied.found.iter().any(|found| found.severity == Level::Error) {
+            return Err(applied.found);
+        }
+        Ok(self.tuned(applied))
+    }
+
+    fn tuned(mut self, applied: Applied) -> Self {
+        let changes = applied.tuning.parts(&self.rules);
+        if !changes.is_empty() {
+            // Another set of rules is in force, so it has another digest.
+            let parts: Vec<String> = std::iter::once(self.digest.to_string()).chain(changes).collect();
+            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+            self.digest = digest::of_parts(&parts);
+        }
+        self.warnings.extend(applied.found);
+        self.tuning.add(applied.tuning);
+        self.less(&applied.gone)
+    }
+
+    /// What overrides changed about the rule with this number.
+    pub fn changes(&self, number: usize) -> &[Change] {
+        self.tuning.changes.get(&number).map_or(&[], Vec::as_slice)
+    }
+
+    /// Rules that overrides switched off.
+    pub fn disabled(&self) -> &[Disabled] {
+        &self.tuning.disabled
+    }
+
+    /// When the first of the overrides that hold now ends: the set is to be loaded again then.
+    pub const fn ends(&self) -> Option<Timestamp> {
+        self.tuning.ends
+    }
+
+    /// The set without some rules, and without the correlations that would count them; the others
+    /// get new numbers.
+    fn less(self, gone: &BTreeSet<usize>) -> Self {
+        if gone.is_empty() {
+            return self;
+        }
+        let mut numbers: Vec<Option<usize>> = Vec::new();
+        let mut kept: Vec<Loaded> = Vec::new();
+        for (number, (mut rule, expression)) in self.rules.into_iter().zip(self.expressions).enumerate() {
+            let stays = !gone.contains(&number) && renumber(&mut rule, &numbers);
+            numbers.push(stays.then_some(kept.len()));
+            if stays {
+                kept.push(Loaded { rule, expression });
+            }
+        }
+        let mut tuning = self.tuning;
+        let moved = |(number, changes): (usize, Vec<Change>)| Some(((*numbers.get(number)?)?, changes));
+        tuning.changes = tuning.changes.into_iter().filter_map(moved).collect();
+        Self { tuning, ..Self::new(kept, self.table, self.digest, self.warnings) }
     }
 
     /// Runs every rule's own tests.
@@ -172,4 +231,16 @@ impl RuleSet {
             })
             .collect()
     }
+}
+
+/// Points a correlation at the new numbers of what it counts; false when one of them is gone.
+fn renumber(rule: &mut Rule, numbers: &[Option<usize>]) -> bool {
+    let parts = rule.correlation.iter_mut().flat_map(|plan| &mut plan.parts);
+    parts.into_iter().all(|part| match numbers.get(part.rule).copied().flatten() {
+        Some(number) => {
+            part.rule = number;
+            true
+        }
+        None => false,
+    })
 }

@@ -43,6 +43,8 @@ pub trait Observer: Send + Sync {
     fn sent(&self, count: u64, oldest_wait: Duration);
     fn failed(&self, reason: &'static str, what: &str);
     fn retried(&self);
+    /// Alerts below the sink's minimum severity were passed over.
+    fn skipped(&self, count: u64);
     fn buried(&self, queued: &Queued, reason: &str);
     fn waiting(&self, cursor: i64);
     fn gone(&self);
@@ -125,11 +127,14 @@ impl Deliverer {
     async fn deliver(&self, batch: Vec<Queued>, backoff: &mut Backoff, advance: bool) -> Result<Outcome, OutboxError> {
         let wanted: Vec<Queued> =
             batch.iter().filter(|queued| queued.alert.severity >= self.sink.minimum_severity()).cloned().collect();
+        let mut skipped = (batch.len() - wanted.len()) as u64;
         let last = batch.last().map_or(0, |queued| queued.seq);
         let sent = match self.send(&wanted).await {
             Ok(()) => self.taken(&wanted, backoff),
             Err(SinkError::Refused(_)) if wanted.len() > 1 => {
-                for queued in wanted {
+                // Those that are passed over, too: each is counted when the cursor goes past it.
+                skipped = 0;
+                for queued in batch {
                     match Box::pin(self.deliver(vec![queued], backoff, advance)).await? {
                         Outcome::Taken => {}
                         other @ (Outcome::Again(_) | Outcome::Gone) => return Ok(other),
@@ -157,6 +162,9 @@ impl Deliverer {
             Err(SinkError::Gone) => Outcome::Gone,
         };
         if advance && matches!(sent, Outcome::Taken) {
+            if skipped > 0 {
+                self.observer.skipped(skipped);
+            }
             self.on_outbox(move |outbox, sink| outbox.advance(sink, last)).await?;
         }
         Ok(sent)

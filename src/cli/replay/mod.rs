@@ -1,7 +1,7 @@
 //! `lanner replay`: rules against events in a file, line by line, in event time.
 
 mod engine;
-mod event;
+pub(super) mod event;
 mod lines;
 mod resume;
 mod usage;

@@ -63,7 +63,7 @@ impl Condition {
 }
 
 /// `*` for any characters; linear but for the number of stars, which names bound.
-fn fits(pattern: &str, name: &str) -> bool {
+pub fn fits(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = name.strip_prefix(first) else {

@@ -5,11 +5,13 @@ mod kill;
 mod logs;
 mod outage;
 mod registry;
+mod reload;
 mod scanning;
 mod sequence;
 mod servers;
 mod storm;
 mod telemetry;
+mod tuning;
 mod verbs;
 
 use crate::support::receiver::{Delivery, Receiver};

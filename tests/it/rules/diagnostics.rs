@@ -1,5 +1,5 @@
 //! What is said of a wrong rule: `tests/cases/rules/diagnostics/<name>/{rule.yml,expected.txt}`.
-//! `UPDATE=1` rewrites what is expected.
+//! Cases with an `overrides.yml` put it in force on the rule. `UPDATE=1` rewrites what is expected.
 
 use std::path::Path;
 
@@ -37,7 +37,14 @@ fn diagnostics(folder: &Path) -> Vec<Diagnostic> {
     let open = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("open-"));
     let schema = if open { Schema::open() } else { declared() };
     let source = Source::new("rule.yml", read(&folder.join("rule.yml")));
-    match detect::load(&[source], &schema) {
+    let set = match detect::load(&[source], &schema) {
+        Ok(set) => set,
+        Err(found) => return found,
+    };
+    let overrides = folder.join("overrides.yml");
+    let sources = if overrides.exists() { vec![Source::new("overrides.yml", read(&overrides))] } else { Vec::new() };
+    let now = "2026-06-01T12:00:00Z".parse().expect("it is a time");
+    match set.overridden(&sources, now) {
         Ok(set) => set.warnings().to_vec(),
         Err(found) => found,
     }

@@ -115,7 +115,22 @@ fn what_is_not_severe_enough_is_passed_over() {
         let memory = Memory::with((1..).zip(severities).map(|(number, severity)| alert(number, severity)).collect());
         runtime().block_on(deliver_until(sink(kind, receiver.port, TIMEOUT), &memory, WITHIN, |kept| kept.cursor == 5));
         assert_eq!(taken(&receiver), [2, 4], "{kind}");
+        assert_eq!(memory.kept().skipped, 3, "{kind}: what is passed over is counted");
     }
+}
+
+#[test]
+fn what_is_passed_over_in_a_refused_batch_is_counted_once() {
+    let bad = |body: &[u8]| numbers(body).contains(&4);
+    let receiver =
+        Receiver::on(free_port(), move |delivery| (if bad(&delivery.bytes) { 422 } else { 200 }, Vec::new()));
+    let severity = |number| if number % 3 == 0 { Severity::Informational } else { Severity::High };
+    let memory = Memory::with((1..=9).map(|number| alert(number, severity(number))).collect());
+    let sink = sink("otlp", receiver.port, TIMEOUT);
+    runtime().block_on(deliver_until(sink, &memory, WITHIN, |kept| kept.cursor == 9));
+    assert_eq!(taken(&receiver), [1, 2, 5, 7, 8]);
+    let kept = memory.kept();
+    assert_eq!((kept.skipped, kept.buried.len()), (3, 1));
 }
 
 /// Answers the first connection in some way of its own, and then is gone; the port.

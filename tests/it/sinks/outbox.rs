@@ -22,6 +22,7 @@ pub struct Kept {
     pub failed: Vec<&'static str>,
     pub sent: u64,
     pub gone: bool,
+    pub skipped: u64,
 }
 
 /// Outbox and observer in one.
@@ -102,6 +103,10 @@ impl Observer for Memory {
     }
 
     fn retried(&self) {}
+
+    fn skipped(&self, count: u64) {
+        self.kept().skipped += count;
+    }
 
     fn buried(&self, _queued: &Queued, _reason: &str) {}
 

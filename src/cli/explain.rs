@@ -1,0 +1,124 @@
+//! `lanner explain`: why a rule matches an event, or does not.
+
+mod text;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use jiff::Timestamp;
+
+use super::replay::event::{event_of, fields_of, time_of};
+use super::rules::{EXIT_UNUSABLE, Format, report};
+use crate::agent::rules::{declared_fields, loader, named_or_shipped};
+use crate::detect::Schema;
+use crate::detect::explain::{self, Asked};
+
+/// Bytes of the event.
+const EVENT_BYTES_MAX: u64 = 16 << 20;
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Short id, UUID, name or title of the rule
+    #[arg(long, value_name = "ID")]
+    pub rule: String,
+    /// The event: a file with one JSON object, or a line of many; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub event: PathBuf,
+    /// Line of the event in the file, counted from 1
+    #[arg(long, value_name = "N")]
+    pub line: Option<u64>,
+    /// Rule file or folder instead of the rules that come with the program; may be given again
+    #[arg(long, value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+    /// Lists of values for `expand`: a file NAME.txt or NAME.yml, or a folder of them; may be given again
+    #[arg(long, value_name = "PATH")]
+    pub values: Vec<PathBuf>,
+    /// Take fields from the JSON as they are, allow unknown ones, and ask whatever the rule's logsource
+    #[arg(long)]
+    pub open_schema: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Runs the verb: exit 0 when the rule matches, 1 when it does not, 3 when it cannot be asked.
+pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
+    let schema = if args.open_schema { Schema::open() } else { Schema::declared(declared_fields()) };
+    let (sources, loader) = (named_or_shipped(&args.rules)?, loader(schema, &args.values)?);
+    let set = match loader.load(&sources) {
+        Ok(set) => set,
+        Err(diagnostics) => {
+            report(&diagnostics);
+            return Ok(ExitCode::from(EXIT_UNUSABLE));
+        }
+    };
+    let wanted = args.rule.to_lowercase();
+    let called = |text: Option<&str>| text.is_some_and(|text| text.to_lowercase() == wanted);
+    let number = set.rules().iter().position(|rule| {
+        called(rule.short_id.as_deref())
+            || called(rule.uuid.as_deref())
+            || called(rule.name.as_deref())
+            || called(Some(&rule.title))
+    });
+    let Some(number) = number else {
+        return unusable(&format!("there is no rule `{}`; `lanner rules list` lists all", args.rule));
+    };
+    let text = read(&args.event, args.line).with_context(|| format!("cannot read {}", args.event.display()))?;
+    let fields = match fields_of(text.trim().as_bytes()) {
+        Ok(fields) => fields,
+        Err(message) => return unusable(&format!("{}: {message}", args.event.display())),
+    };
+    let explained = if args.open_schema {
+        explain::explain(&set, &loader, &sources, number, Asked::Open(&fields))
+    } else {
+        let time = time_of(&fields, None).unwrap_or(Timestamp::UNIX_EPOCH);
+        match event_of(fields, time) {
+            Ok(event) => explain::explain(&set, &loader, &sources, number, Asked::Ours(&event)),
+            Err(message) => return unusable(&format!("{}: {message}", args.event.display())),
+        }
+    };
+    let explanation = match explained {
+        Ok(explanation) => explanation,
+        Err(error) => return unusable(&format!("`{}`: {error}", args.rule)),
+    };
+    match args.format {
+        Format::Json => super::say(&serde_json::to_string(&explanation)?)?,
+        Format::Text => super::say(text::render(&explanation).trim_end())?,
+    }
+    Ok(if explanation.matches { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn unusable(message: &str) -> anyhow::Result<ExitCode> {
+    Err(super::Invalid(message.to_owned()).into())
+}
+
+/// The event's text: the whole, or one line of it.
+fn read(path: &Path, line: Option<u64>) -> std::io::Result<String> {
+    let input: Box<dyn BufRead> = if path == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(path)?))
+    };
+    let too_long = || std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the event is larger than 16 MiB");
+    let mut text = String::new();
+    let Some(line) = line else {
+        #[expect(clippy::disallowed_methods, reason = "the bound is taken here, and what exceeds it is refused")]
+        input.take(EVENT_BYTES_MAX + 1).read_to_string(&mut text)?;
+        return if text.len() as u64 > EVENT_BYTES_MAX { Err(too_long()) } else { Ok(text) };
+    };
+    let mut input = input;
+    for _ in 0..line.max(1) {
+        text.clear();
+        if (&mut input).take(EVENT_BYTES_MAX + 1).read_line(&mut text)? == 0 {
+            return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, format!("there is no line {line}")));
+        }
+        if text.len() as u64 > EVENT_BYTES_MAX {
+            return Err(too_long());
+        }
+    }
+    Ok(text)
+}

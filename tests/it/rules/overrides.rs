@@ -1,0 +1,205 @@
+//! Overrides: rules changed without being edited.
+
+use jiff::Timestamp;
+use lanner::detect::overrides::Action;
+use lanner::detect::{self, Diagnostic, Level, RuleSet, Source, shipped};
+use lanner::event::Severity;
+use serde_json::Value;
+
+use super::declared;
+use crate::support::program::{lanner_in, stderr, stdout};
+
+fn shipped_set() -> RuleSet {
+    detect::load(&shipped::sources(), &declared()).expect("shipped rules load")
+}
+
+fn now() -> Timestamp {
+    "2026-06-01T12:00:00Z".parse().expect("it is a time")
+}
+
+fn overridden(text: &str) -> Result<RuleSet, Vec<Diagnostic>> {
+    shipped_set().overridden(&[Source::new("overrides.yml", text)], now())
+}
+
+fn sound(text: &str) -> RuleSet {
+    overridden(text).unwrap_or_else(|found| panic!("{}", found[0]))
+}
+
+fn number(set: &RuleSet, id: &str) -> Option<usize> {
+    set.rules().iter().position(|rule| rule.display_id() == id)
+}
+
+#[test]
+fn each_way_of_naming_finds_its_rules() {
+    let by_uuid = "b9f8d3c4-1653-5a2a-a994-D8ABE8ECA51B";
+    for (target, ids) in [
+        ("id: SCN-002".to_owned(), vec!["SCN-002"]),
+        ("id: scn-002".to_owned(), vec!["SCN-002"]),
+        (format!("id: {by_uuid}"), vec!["SCN-002"]),
+        ("name: scn_002".to_owned(), vec!["SCN-002"]),
+        ("title: Pickle calls a known *primitive".to_owned(), vec!["SCN-002"]),
+        ("tag: atlas.aml.t0072".to_owned(), vec!["SCN-002"]),
+        ("id: [SCN-002, REG-001]".to_owned(), vec!["REG-001", "SCN-002"]),
+        ("id: 'HLT-*'".to_owned(), vec!["HLT-001", "HLT-002", "HLT-003"]),
+        ("id: 'TRN-*'\n    title: '*miner*'".to_owned(), vec!["TRN-005"]),
+    ] {
+        let before = shipped_set();
+        let set = sound(&format!("overrides:\n  - {target}\n    disable: true\n    reason: why not\n"));
+        let mut off: Vec<_> = set.disabled().iter().map(|off| off.rule.display_id().to_owned()).collect();
+        off.sort();
+        if target.starts_with("tag") {
+            assert!(off.contains(&"SCN-002".to_owned()), "{target}: {off:?}");
+        } else {
+            assert_eq!(off, ids, "{target}");
+        }
+        assert_eq!(set.rules().len() + off.len(), before.rules().len(), "{target}");
+        assert!(off.iter().all(|id| set.find(id).is_none()), "{target}");
+        assert_ne!(set.digest(), before.digest(), "other rules in force, another digest");
+    }
+}
+
+#[test]
+fn what_is_left_still_matches() {
+    let set = sound("overrides:\n  - {id: AGENT-*, disable: true, reason: x}\n".replace("AGENT", "DIF").as_str());
+    assert!(set.rules().iter().all(|rule| !rule.display_id().starts_with("DIF-")));
+    let failures = set.test();
+    assert!(failures.is_empty(), "rules keep their matchers when others go: {}", failures[0]);
+}
+
+#[test]
+fn level_and_tags_change_and_are_told() {
+    let set = sound(
+        "overrides:\n  - id: SCN-002\n    level: low\n    tags: {add: [atlas.aml.t0010, team.research], remove: [atlas.aml.t0072]}\n    \
+         reason: reviewed\n    until: 2026-12-31\n",
+    );
+    let number = number(&set, "SCN-002").expect("it is in force");
+    let rule = set.rule(number).expect("it has a number");
+    assert_eq!(rule.severity, Severity::Low);
+    let atlas: Vec<_> = rule.atlas.iter().map(ToString::to_string).collect();
+    assert!(atlas.contains(&"AML.T0010".to_owned()) && !atlas.contains(&"AML.T0072".to_owned()), "{atlas:?}");
+    assert!(rule.tags.contains(&"team.research".to_owned()));
+    let changes = set.changes(number);
+    let actions: Vec<_> = changes.iter().map(|change| change.action).collect();
+    assert_eq!(actions, [Action::Level, Action::TagRemoved, Action::TagAdded, Action::TagAdded]);
+    assert_eq!(changes[0].to_string(), "level critical → low by overrides.yml:2 until 2027-01-01T00:00:00Z: reviewed");
+    assert_eq!(set.ends(), Some("2027-01-01T00:00:00Z".parse().expect("it is a time")), "the day itself counts");
+    assert!(set.warnings().is_empty());
+}
+
+#[test]
+fn the_last_word_has_the_later_entry() {
+    let set = sound(
+        "overrides:\n  - {id: 'SCN-*', level: low, reason: all}\n  - {id: SCN-002, level: high, reason: but this}\n",
+    );
+    assert_eq!(set.find("SCN-002").map(|rule| rule.severity), Some(Severity::High));
+    assert_eq!(set.find("SCN-001").map(|rule| rule.severity), Some(Severity::Low));
+    assert_eq!(set.changes(number(&set, "SCN-002").expect("it is there")).len(), 2);
+}
+
+#[test]
+fn an_expired_entry_warns_and_changes_nothing() {
+    let text = |until: &str| format!("overrides:\n  - {{id: SCN-002, disable: true, reason: x, until: '{until}'}}\n");
+    for until in ["2026-05-31", "2026-06-01T12:00:00Z", "2026-06-01T13:59:59+02:00"] {
+        let set = sound(&text(until));
+        assert!(set.find("SCN-002").is_some(), "{until}");
+        assert_eq!(set.digest(), shipped_set().digest(), "{until}: what is in force is the same");
+        let warnings: Vec<_> = set.warnings().iter().map(|found| (found.code, found.severity)).collect();
+        assert_eq!(warnings, [("R051", Level::Warning)], "{until}");
+        assert_eq!(set.ends(), None);
+    }
+    for until in ["2026-06-01", "2026-06-01T12:00:01Z"] {
+        assert!(sound(&text(until)).find("SCN-002").is_none(), "{until}");
+    }
+}
+
+#[test]
+fn files_that_make_no_sense_are_refused_and_nothing_panics() {
+    let deep = format!("overrides: {}", "[".repeat(500));
+    let many = format!("overrides: [{}]", "{},".repeat(10_001));
+    for (text, code) in [
+        ("", ""),
+        ("# nothing yet\n", ""),
+        ("overrides:\n", ""),
+        ("overrides: []", ""),
+        ("[]", "R004"),
+        ("rules: []", "R003"),
+        ("overrides: {id: x}", "R004"),
+        ("overrides: [7]", "R004"),
+        ("overrides: [{id: SCN-002, disable: maybe, reason: x}]", "R004"),
+        ("overrides: [{id: SCN-002, disable: true}]", "R003"),
+        ("overrides: [{id: [], disable: true, reason: x}]", "R050"),
+        ("overrides: [{id: SCN-002, disable: true, reason: x, until: soon}]", "R006"),
+        ("overrides: [{id: SCN-002, disable: true, reason: x, until: 9999-12-31}]", "R006"),
+        ("overrides: [{id: SCN-002, tags: {add: [atlas.aml.t9999]}, reason: x}]", "R030"),
+        ("overrides: [{id: SCN-002, tags: [a.b], reason: x}]", "R004"),
+        (deep.as_str(), "R001"),
+        (many.as_str(), "R001"),
+        ("overrides: [{id: 'no*such', disable: true, reason: x}]", "R050"),
+        ("overrides: [{id: SCN-002, name: reg_001, disable: true, reason: x}]", "R050"),
+    ] {
+        match overridden(text) {
+            Ok(_) => assert_eq!(code, "", "{text}"),
+            Err(found) => assert!(found.iter().any(|found| found.code == code), "{text}: {}", found[0]),
+        }
+    }
+}
+
+#[test]
+fn a_configuration_that_lists_a_rule_as_disabled_is_told_of_like_an_override() {
+    let set = shipped_set().without(&["TRN-004".to_owned()]);
+    assert!(set.find("TRN-004").is_none());
+    assert_eq!(set.disabled().len(), 1);
+    assert_ne!(set.digest(), shipped_set().digest());
+    assert_eq!(shipped_set().without(&[]).digest(), shipped_set().digest());
+}
+
+#[test]
+fn list_and_show_say_what_was_changed_where_and_why() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let text = "overrides:\n  - {id: SCN-002, disable: true, reason: sandboxed loader}\n  - id: REG-001\n    level: low\n    reason: drill\n";
+    std::fs::write(directory.path().join("o.yml"), text).expect("there is space");
+    let call = |arguments: &[&str]| lanner_in(directory.path(), arguments);
+    let listed = stdout(&call(&["rules", "list", "--overrides", "o.yml"]));
+    assert!(listed.contains("disabled by o.yml:2: sandboxed loader"), "{listed}");
+    assert!(listed.contains("level critical → low by o.yml:3: drill"), "{listed}");
+    let json = stdout(&call(&["rules", "list", "--overrides", "o.yml", "--format", "json"]));
+    let rules: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of = |id: &str| rules.iter().find(|rule| rule["id"] == id).expect("it is listed");
+    assert_eq!(of("SCN-002")["enabled"], false);
+    assert_eq!(of("SCN-002")["overrides"][0]["reason"], "sandboxed loader");
+    assert_eq!((&of("REG-001")["severity"], &of("REG-001")["enabled"]), (&"low".into(), &true.into()));
+    let change = &of("REG-001")["overrides"][0];
+    assert_eq!((&change["action"], &change["from"], &change["line"]), (&"level".into(), &"critical".into(), &3.into()));
+    assert_eq!(of("SCN-001")["overrides"], serde_json::json!([]));
+    let shown = stdout(&call(&["rules", "show", "scn-002", "--overrides", "o.yml"]));
+    assert!(shown.contains("disabled by o.yml:2"), "{shown}");
+    assert_eq!(rules.len(), shipped_set().rules().len(), "each rule once");
+}
+
+#[test]
+fn check_speaks_to_machines_and_can_be_strict() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    std::fs::write(
+        root.join("old.yml"),
+        "overrides:\n  - {id: SCN-002, disable: true, reason: x, until: 2020-01-01}\n",
+    )
+    .expect("there is space");
+    std::fs::write(root.join("bad.yml"), "overrides:\n  - {id: SCN-0O2, disable: true, reason: x}\n").expect("space");
+    let call = |arguments: &[&str]| lanner_in(root, &[&["rules", "check", "--overrides"], arguments].concat());
+    assert_eq!(call(&["old.yml"]).status.code(), Some(0), "{}", stderr(&call(&["old.yml"])));
+    assert_eq!(call(&["old.yml", "--strict"]).status.code(), Some(3));
+    assert_eq!(call(&["bad.yml"]).status.code(), Some(3));
+    assert_eq!(call(&["missing.yml"]).status.code(), Some(2));
+    let github = stdout(&call(&["bad.yml", "--format", "github"]));
+    assert_eq!(
+        github,
+        "::error file=bad.yml,line=2,col=10,title=R050::the override fits no rule%0Ahelp: did you mean `SCN-002`?\n"
+    );
+    let log: Value = serde_json::from_str(&stdout(&call(&["old.yml", "--format", "sarif"]))).expect("one document");
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!((&result["ruleId"], &result["level"]), (&"R051".into(), &"warning".into()));
+    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 2);
+    let line: Value = serde_json::from_str(stdout(&call(&["bad.yml", "--format", "json"])).trim()).expect("JSON");
+    assert_eq!((&line["code"], &line["line"]), (&"R050".into(), &2.into()));
+}
