@@ -14,11 +14,12 @@ fn process(number: usize, dice: &mut Dice) -> String {
     let name = if odd { dice.pick(&TOOLS) } else { dice.pick(&APPS) };
     let folder = ["C:\\Windows\\System32\\", "C:\\Program Files\\", "C:\\Program Files (x86)\\Vendor\\"][dice.below(3)];
     let image = format!("{folder}{name}");
-    let arguments: String = if odd {
+    let arguments: Vec<String> = if odd {
         (0..dice.between(1, 4)).map(|_| format!("{} {}", dice.pick(&FLAGS), coin(dice))).collect()
     } else {
         (0..dice.between(2, 6)).map(|_| format!(" {}{}", dice.pick(&BENIGN), dice.below(100_000))).collect()
     };
+    let arguments = arguments.concat();
     let parent = dice.pick(&APPS);
     let hashes =
         format!("SHA1={},MD5={},SHA256={},IMPHASH={}", hex(dice, 40), hex(dice, 32), hex(dice, 64), hex(dice, 32));

@@ -29,8 +29,9 @@ const ASKED: [(&str, &str, &str); 6] = [
 
 fn one(number: usize, dice: &mut Dice) -> String {
     let (category, field, modifier) = ASKED[dice.below(ASKED.len())];
-    let values: String =
+    let values: Vec<String> =
         (0..dice.between(2, 12)).map(|_| format!("            - '{}.{}'\n", coin(dice), coin(dice))).collect();
+    let values = values.concat();
     format!(
         "title: More {number}\nid: {number:08x}-0000-4000-9000-000000000000\nlogsource:\n    category: {category}\n\
          detection:\n    selection:\n        {field}|{modifier}:\n{values}    filter:\n        \

@@ -23,7 +23,6 @@ impl Dice {
     }
 
     /// From 0 to `below`, which it never is.
-    #[expect(clippy::cast_possible_truncation, reason = "it is less than `below`")]
     pub const fn below(&mut self, below: usize) -> usize {
         (self.next() >> 11) as usize % below
     }

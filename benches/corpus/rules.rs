@@ -45,8 +45,8 @@ fn list(key: &str, values: &[String]) -> String {
     if let [only] = values {
         return format!("        {key}: {}\n", quoted(only));
     }
-    let lines: String = values.iter().map(|value| format!("            - {}\n", quoted(value))).collect();
-    format!("        {key}:\n{lines}")
+    let lines: Vec<String> = values.iter().map(|value| format!("            - {}\n", quoted(value))).collect();
+    format!("        {key}:\n{}", lines.concat())
 }
 
 fn image(dice: &mut Dice) -> String {

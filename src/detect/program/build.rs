@@ -128,16 +128,12 @@ impl<'t> Builder<'t> {
                 self.matchers(field, matchers, *every)
             }
             Expression::Keywords { matchers, every } => {
-                let field = match self.keywords {
-                    Some(field) => field,
-                    None => {
-                        let field = index(self.names.len());
-                        // No event has a field of this name: the reader fills it with everything.
-                        self.names.push("\0");
-                        self.keywords = Some(field);
-                        field
-                    }
-                };
+                let field = self.keywords.unwrap_or_else(|| {
+                    // No event has a field of this name: the reader fills it with everything.
+                    self.names.push("\0");
+                    index(self.names.len() - 1)
+                });
+                self.keywords = Some(field);
                 self.matchers(field, matchers, *every)
             }
             Expression::Exists { slot, wanted } => {

@@ -1,7 +1,7 @@
 //! What a text must have in it for a regular expression to match: found in passing, it spares the
 //! expression for most values.
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
 
 use crate::detect::pattern::{fold, fold_character};
 
@@ -66,7 +66,7 @@ fn one_text(hir: &Hir) -> Option<String> {
     match hir.kind() {
         HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok().map(fold),
         HirKind::Class(Class::Unicode(class)) => {
-            let count: usize = class.ranges().iter().map(|range| range.len()).sum();
+            let count: usize = class.ranges().iter().map(ClassUnicodeRange::len).sum();
             if count > 4 {
                 return None;
             }

@@ -95,7 +95,9 @@ impl Reader<'_, '_> {
             Value::List(items) => {
                 let inner = spot.in_list();
                 if inner.lists <= LISTS_MAX && inner.depth < DEPTH_MAX {
-                    items.iter().for_each(|item| self.value(item, inner));
+                    for item in items {
+                        self.value(item, inner);
+                    }
                 }
             }
             Value::Map(members) if spot.depth < DEPTH_MAX => self.members(members, spot.in_object()),

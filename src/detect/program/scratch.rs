@@ -66,15 +66,12 @@ impl Scratch {
 
     /// Forgets the event before.
     pub fn begin(&mut self) {
-        self.epoch = match self.epoch.checked_add(2) {
-            Some(epoch) => epoch,
-            None => {
-                self.atoms.fill(0);
-                self.rules.fill(0);
-                self.slots.iter_mut().for_each(|slot| slot.epoch = 0);
-                2
-            }
-        };
+        self.epoch = self.epoch.checked_add(2).unwrap_or_else(|| {
+            self.atoms.fill(0);
+            self.rules.fill(0);
+            self.slots.iter_mut().for_each(|slot| slot.epoch = 0);
+            2
+        });
         for buffer in [&mut self.text, &mut self.folded] {
             buffer.clear();
             if buffer.capacity() > KEEP_BYTES {

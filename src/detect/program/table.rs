@@ -56,7 +56,7 @@ impl Table {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the upper bits are the well mixed ones, and 32 of them suffice")]
+/// The upper bits are the well mixed ones, and 32 of them suffice.
 const fn spread(key: u64) -> usize {
     (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
 }
