@@ -31,6 +31,12 @@ impl Dice {
         least + self.below(most - least + 1)
     }
 
+    /// One of the words; those in front come up far more often.
+    pub fn prefer<'w>(&mut self, words: &[&'w str]) -> &'w str {
+        let (a, b) = (self.below(words.len()), self.below(words.len()));
+        words[a * b / words.len()]
+    }
+
     pub fn pick<'w>(&mut self, words: &[&'w str]) -> &'w str {
         words[self.below(words.len())]
     }

@@ -1,7 +1,11 @@
 //! Rules about processes, files and registries, written as YAML.
+//!
+//! What they ask is spread as in 136 public rules about process creation: half of those have up to
+//! six texts each, some have scores of them (11 on average), a few tools are in many rules, and of a
+//! hundred rules seven have some text in an everyday event.
 
 use super::Dice;
-use super::words::{FLAGS, FOLDERS, TOOLS, coin, hex};
+use super::words::{FLAGS, FOLDERS, SHORT, TOOLS, coin, hex};
 
 /// So many rules, of which a good third is about process creation on Windows.
 pub fn all(count: usize) -> Vec<String> {
@@ -50,7 +54,7 @@ fn list(key: &str, values: &[String]) -> String {
 }
 
 fn image(dice: &mut Dice) -> String {
-    if dice.percent(80) { format!("\\{}", dice.pick(&TOOLS)) } else { format!("\\{}.exe", coin(dice)) }
+    if dice.percent(80) { format!("\\{}", dice.prefer(&TOOLS)) } else { format!("\\{}.exe", coin(dice)) }
 }
 
 fn images(dice: &mut Dice, most: usize) -> Vec<String> {
@@ -58,11 +62,12 @@ fn images(dice: &mut Dice, most: usize) -> Vec<String> {
 }
 
 fn part(dice: &mut Dice) -> String {
-    match dice.below(10) {
-        0..6 => dice.pick(&FLAGS).to_owned(),
-        6 => dice.pick(&FOLDERS).to_owned(),
-        7 => format!(" -{}", coin(dice)),
-        8 => format!("{}.{}", coin(dice), coin(dice)),
+    match dice.below(20) {
+        0..10 => dice.pick(&FLAGS).to_owned(),
+        10..12 => dice.pick(&SHORT).to_owned(),
+        12..14 => dice.pick(&FOLDERS).to_owned(),
+        14..16 => format!(" -{}", coin(dice)),
+        16..18 => format!("{}.{}", coin(dice), coin(dice)),
         _ => coin(dice),
     }
 }
@@ -86,7 +91,8 @@ fn process_detection(dice: &mut Dice) -> String {
         0..30 => {
             text += &image_or_original(dice);
             text += "    selection_cli:\n";
-            text += &list("CommandLine|contains", &parts(dice, 1, 6));
+            let most = if dice.percent(12) { 60 } else { 8 };
+            text += &list("CommandLine|contains", &parts(dice, 1, most));
             "all of selection_*"
         }
         30..48 => {
@@ -103,7 +109,7 @@ fn process_detection(dice: &mut Dice) -> String {
         58..67 => {
             text += "    selection:\n";
             let tokens: Vec<String> =
-                (0..dice.between(4, 24)).map(|_| format!("{}{}", coin(dice), coin(dice))).collect();
+                (0..dice.between(4, 70)).map(|_| format!("{}{}", coin(dice), coin(dice))).collect();
             text += &list("CommandLine|contains", &tokens);
             "selection"
         }

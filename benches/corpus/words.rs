@@ -138,6 +138,25 @@ pub const FLAGS: [&str; 40] = [
     ".vbs",
     "-exec bypass",
 ];
+/// Texts in rules that everyday command lines have, too.
+pub const SHORT: [&str; 16] = [
+    "http",
+    "start",
+    "process",
+    "-s",
+    " -e",
+    "user ",
+    "install",
+    "run",
+    "add",
+    "service",
+    "-m ",
+    " -v",
+    "/c",
+    "/quiet",
+    ":\\windows\\",
+    "export",
+];
 pub const FOLDERS: [&str; 24] = [
     "C:\\Windows\\System32\\",
     "C:\\Windows\\SysWOW64\\",

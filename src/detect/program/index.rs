@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use super::table::{Table, index};
 
 /// Bits that tell in one look whether a gram may be of interest.
-const SIEVE_BITS: u32 = 16;
+const SIEVE_BITS: u32 = 17;
 const SIEVE_WORDS: usize = 1 << (SIEVE_BITS - 6);
 /// Texts inside values are found by so many bytes of theirs in a row; the shorter grams are for
 /// texts that are shorter than the longer ones.
