@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use foldhash::fast::FixedState;
+
 use crate::event::Event;
 
 use super::frame::FieldTable;
@@ -26,11 +28,11 @@ impl<'l> Labels<'l> {
 
 /// The names that rules use for one part of a logsource, by number; 0 is every other name.
 #[derive(Debug, Default)]
-struct Names(HashMap<String, usize>);
+struct Names(HashMap<String, usize, FixedState>);
 
 impl Names {
     fn new<'r>(written: impl Iterator<Item = &'r str>) -> Self {
-        let mut names = HashMap::new();
+        let mut names = HashMap::default();
         for name in written {
             let number = names.len() + 1;
             names.entry(name.to_ascii_lowercase()).or_insert(number);
@@ -56,7 +58,7 @@ pub struct Programs {
     categories: Names,
     products: Names,
     services: Names,
-    made: RwLock<HashMap<[usize; 3], Arc<Program>>>,
+    made: RwLock<HashMap<[usize; 3], Arc<Program>, FixedState>>,
     open: OnceLock<Arc<Program>>,
 }
 

@@ -8,11 +8,11 @@ use foldhash::fast::FixedState;
 use super::table::{Table, index};
 
 /// Bits that tell in one look whether a gram may be of interest.
-const SIEVE_BITS: u32 = 17;
+const SIEVE_BITS: u32 = 18;
 const SIEVE_WORDS: usize = 1 << (SIEVE_BITS - 6);
-/// Texts inside values are found by so many bytes of theirs in a row; the shorter grams are for
-/// texts that are shorter than the longer ones.
-const GRAMS: [usize; 2] = [4, 3];
+/// Texts inside values are found by so many bytes of theirs in a row, looked for at every second
+/// byte: each text has one gram for even places and one for odd ones, so it is longer than its grams.
+const GRAMS: [usize; 3] = [4, 3, 2];
 /// Ends of texts are told apart by so many bytes, the longest that the text has.
 const ENDS: [usize; 3] = [8, 4, 2];
 /// What machines' paths, commands and logs are full of: texts in here make bad witnesses.
@@ -38,13 +38,13 @@ pub const fn finds(place: Place, length: usize) -> bool {
     match place {
         Place::Whole | Place::Anything => true,
         Place::Start | Place::End => length >= 2,
-        Place::Inside => length >= GRAMS[0],
+        Place::Inside => length > GRAMS[1],
     }
 }
 
 /// Whether the pass finds such a text at some more cost, which spares regular expressions.
 pub const fn finds_short(length: usize) -> bool {
-    length >= GRAMS[1]
+    length > GRAMS[2]
 }
 
 /// A guess at the share of values in which a text is found: what wakes rules should be rare.
@@ -66,8 +66,8 @@ pub fn frequency(place: Place, text: &str) -> f64 {
 struct Literal {
     start: u32,
     length: u32,
-    /// Where in the text the gram lies by which it is found.
-    gram: u32,
+    /// Where in the text the grams lie by which it is found, at an even place and at an odd one.
+    grams: [u32; 2],
     atom: u32,
 }
 
@@ -118,7 +118,7 @@ impl FieldIndex {
         for (place, text, atom) in asked {
             let number = index(made.literals.len());
             let bytes = text.as_bytes();
-            let mut gram_at = 0;
+            let mut gram_at = [0; 2];
             match place {
                 Place::Anything => made.anything.push(atom),
                 Place::Whole => whole.push((hash(bytes), number)),
@@ -131,21 +131,22 @@ impl FieldIndex {
                     sets[class].push((end_key(part.unwrap_or_default()), number));
                 }
                 Place::Inside => {
-                    let class = usize::from(bytes.len() < GRAMS[0]);
-                    let crowd = |gram: u32| grams[class].get(&gram).map_or(0, Vec::len);
-                    let cost = |window: &[u8]| gram_cost(window) * (2.0 + f64::from(index(crowd(gram_of(window)))));
-                    let windows = bytes.windows(GRAMS[class]).enumerate();
-                    let best = windows.min_by(|(_, a), (_, b)| cost(a).total_cmp(&cost(b)));
-                    let Some((at, window)) = best else {
-                        continue;
-                    };
-                    gram_at = at;
-                    grams[class].entry(gram_of(window)).or_default().push(number);
+                    let class = GRAMS.iter().position(|size| bytes.len() > *size).unwrap_or(GRAMS.len() - 1);
+                    for parity in 0..2 {
+                        let crowd = |gram: u32| grams[class].get(&gram).map_or(0, Vec::len);
+                        let cost = |window: &[u8]| gram_cost(window) * (2.0 + f64::from(index(crowd(gram_of(window)))));
+                        let windows = bytes.windows(GRAMS[class]).enumerate().skip(parity).step_by(2);
+                        let best = windows.min_by(|(_, a), (_, b)| cost(a).total_cmp(&cost(b)));
+                        if let Some((at, window)) = best {
+                            gram_at[parity] = index(at);
+                            grams[class].entry(gram_of(window)).or_default().push(number << 1 | index(parity));
+                        }
+                    }
                 }
             }
             let start = index(made.texts.len());
             made.texts.extend_from_slice(bytes);
-            made.literals.push(Literal { start, length: index(bytes.len()), gram: index(gram_at), atom });
+            made.literals.push(Literal { start, length: index(bytes.len()), grams: gram_at, atom });
         }
         made.whole = Table::new(whole);
         made.starts = starts.map(Table::new);
@@ -194,6 +195,7 @@ impl FieldIndex {
         }
         self.scan_grams::<{ GRAMS[0] }>(&self.grams[0], value, &mut found);
         self.scan_grams::<{ GRAMS[1] }>(&self.grams[1], value, &mut found);
+        self.scan_grams::<{ GRAMS[2] }>(&self.grams[2], value, &mut found);
     }
 
     #[inline]
@@ -201,7 +203,7 @@ impl FieldIndex {
         let Ok(sieve) = <&[u64; SIEVE_WORDS]>::try_from(grams.sieve.as_slice()) else {
             return;
         };
-        for (at, window) in value.array_windows::<SIZE>().enumerate() {
+        for (at, window) in value.array_windows::<SIZE>().enumerate().step_by(2) {
             let gram = gram_of(window);
             let bit = sieve_bit(gram);
             if sieve[bit >> 6] & (1 << (bit & 63)) != 0 {
@@ -212,9 +214,9 @@ impl FieldIndex {
 
     #[inline(never)]
     fn probe(&self, table: &Table, value: &[u8], at: usize, gram: u32, found: &mut impl FnMut(u32)) {
-        for number in table.get(gram.into()) {
-            let literal = &self.literals[*number as usize];
-            let Some(start) = at.checked_sub(literal.gram as usize) else {
+        for entry in table.get(gram.into()) {
+            let literal = &self.literals[(*entry >> 1) as usize];
+            let Some(start) = at.checked_sub(literal.grams[(*entry & 1) as usize] as usize) else {
                 continue;
             };
             if value.get(start..start + literal.length as usize).is_some_and(|part| part == self.text(literal)) {
@@ -248,6 +250,7 @@ fn gram_of(window: &[u8]) -> u32 {
     match *window {
         [a, b, c, d] => u32::from_le_bytes([a, b, c, d]),
         [a, b, c] => u32::from_le_bytes([a, b, c, 0]),
+        [a, b] => u32::from_le_bytes([a, b, 0, 0]),
         _ => 0,
     }
 }

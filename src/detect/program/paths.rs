@@ -1,10 +1,6 @@
 //! From the keys of a JSON object to the fields of a program.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasher as _;
-
-use foldhash::fast::FixedState;
-
 use super::scratch::NONE;
 use super::table::{Table, index};
 
@@ -84,7 +80,17 @@ impl Paths {
     }
 }
 
+/// Both ends and the length: keys that rules ask for are few, and they are compared in any case.
 #[inline]
 fn hash(key: &str) -> u64 {
-    FixedState::with_seed(0).hash_one(key.as_bytes())
+    let bytes = key.as_bytes();
+    let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (Some(first), Some(last)) => (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()),
+            _ => bytes.iter().fold((0, 0), |(all, _), byte| (all << 8 | u64::from(*byte), 0)),
+        },
+    };
+    let length = u64::try_from(bytes.len()).unwrap_or_default();
+    (first ^ last.rotate_left(23)).wrapping_add(length.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
