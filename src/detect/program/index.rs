@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use super::table::{Table, index};
 
 /// Bits that tell in one look whether a gram may be of interest.
-const SIEVE_BITS: u32 = 18;
+const SIEVE_BITS: u32 = 17;
 const SIEVE_WORDS: usize = 1 << (SIEVE_BITS - 6);
 /// Texts inside values are found by so many bytes of theirs in a row, looked for at every second
 /// byte: each text has one gram for even places and one for odd ones, so it is longer than its grams.
@@ -118,7 +118,7 @@ impl FieldIndex {
         for (place, text, atom) in asked {
             let number = index(made.literals.len());
             let bytes = text.as_bytes();
-            let mut gram_at = [0; 2];
+            let mut grams_at = [0; 2];
             match place {
                 Place::Anything => made.anything.push(atom),
                 Place::Whole => whole.push((hash(bytes), number)),
@@ -132,13 +132,13 @@ impl FieldIndex {
                 }
                 Place::Inside => {
                     let class = GRAMS.iter().position(|size| bytes.len() > *size).unwrap_or(GRAMS.len() - 1);
-                    for parity in 0..2 {
+                    for (parity, gram_at) in grams_at.iter_mut().enumerate() {
                         let crowd = |gram: u32| grams[class].get(&gram).map_or(0, Vec::len);
                         let cost = |window: &[u8]| gram_cost(window) * (2.0 + f64::from(index(crowd(gram_of(window)))));
                         let windows = bytes.windows(GRAMS[class]).enumerate().skip(parity).step_by(2);
                         let best = windows.min_by(|(_, a), (_, b)| cost(a).total_cmp(&cost(b)));
                         if let Some((at, window)) = best {
-                            gram_at[parity] = index(at);
+                            *gram_at = index(at);
                             grams[class].entry(gram_of(window)).or_default().push(number << 1 | index(parity));
                         }
                     }
@@ -146,7 +146,7 @@ impl FieldIndex {
             }
             let start = index(made.texts.len());
             made.texts.extend_from_slice(bytes);
-            made.literals.push(Literal { start, length: index(bytes.len()), grams: gram_at, atom });
+            made.literals.push(Literal { start, length: index(bytes.len()), grams: grams_at, atom });
         }
         made.whole = Table::new(whole);
         made.starts = starts.map(Table::new);

@@ -1,8 +1,8 @@
 //! From the keys of a JSON object to the fields of a program.
 
-use std::collections::{BTreeMap, HashMap};
 use super::scratch::NONE;
 use super::table::{Table, index};
+use std::collections::{BTreeMap, HashMap};
 
 /// Dots at which the name of a field is tried as a path into nested objects.
 pub const DOTS_MAX: usize = 12;

@@ -2,8 +2,8 @@
 //! another engine, `rsigma-eval`.
 //!
 //! What is known to differ is not generated: defects of that engine (patterns inside `startswith`
-//! and `endswith`, lists behind `fieldref`, `base64offset`, `windash` and `/`, keywords with `all` and of numbers, numbers
-//! beyond 2^53) and choices that the specification leaves open (see `docs/rules.md`). Each of these
+//! and `endswith`, lists behind `fieldref`, `base64offset`, `windash` and `/`, keywords with `all` and
+//! of numbers, numbers beyond 2^53) and choices that the specification leaves open (see `docs/rules.md`). Each of these
 //! has cases of its own under `tests/cases/detect`.
 
 use std::cell::Cell;
@@ -31,6 +31,7 @@ fn runner(seed: u8) -> TestRunner {
 fn word() -> impl Strategy<Value = String> {
     prop_oneof![
         5 => "[abAB]{1,3}",
+        2 => "[abAB]{3,9}",
         3 => prop::sample::select(vec!["abab", "ABBA", "bcmd.exe", "CMD.EXE", "\\cmd.exe", "x -enc y", "a.b-c", "äÖ", "İı", "ſK", "10.0.0.7", "true", "7", "42"])
             .prop_map(str::to_owned),
     ]
