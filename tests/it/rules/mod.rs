@@ -11,6 +11,7 @@ mod interop;
 mod manual;
 mod naive;
 mod overrides;
+mod profile;
 mod replay;
 mod resume;
 mod shipped;
