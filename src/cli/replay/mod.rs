@@ -19,8 +19,8 @@ use clap::Args;
 use crate::agent::rules::{declared_fields, loader, named_or_shipped};
 use crate::cli::rules::{EXIT_UNUSABLE, Format, report};
 use crate::detect::Schema;
-use crate::detect::profile::Profile;
 use crate::detect::correlation::{Correlator, Limits};
+use crate::detect::profile::Profile;
 
 pub use engine::{Counts, Out, Progress, Replay};
 use resume::Resumable;

@@ -96,11 +96,8 @@ impl<'t> Told<'t> {
 
     fn object(&self, line: &Line) -> Value {
         let cost = line.cost;
-        let why: Vec<Value> = line
-            .reasons
-            .iter()
-            .map(|reason| json!({"code": reason.code(), "message": reason.to_string()}))
-            .collect();
+        let why: Vec<Value> =
+            line.reasons.iter().map(|reason| json!({"code": reason.code(), "message": reason.to_string()})).collect();
         json!({
             "profile": "rule",
             "rule": self.id(line.rule),

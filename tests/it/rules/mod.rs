@@ -8,6 +8,7 @@ mod evidence;
 mod explain;
 mod hostile;
 mod interop;
+mod lines;
 mod manual;
 mod naive;
 mod overrides;

@@ -218,7 +218,10 @@ fn a_disabled_rule_that_a_correlation_counts_is_silent_and_goes_on_being_counted
     let put = |name: &str, text: &str| std::fs::write(root.join(name), text).expect("there is space");
     put("r.yml", COUNTED);
     put("part.yml", "overrides: [{name: counted, disable: true, reason: noisy}]\n");
-    put("both.yml", "overrides: [{name: counted, disable: true, reason: noisy}, {title: Twice, disable: true, reason: x}]\n");
+    put(
+        "both.yml",
+        "overrides: [{name: counted, disable: true, reason: noisy}, {title: Twice, disable: true, reason: x}]\n",
+    );
     let load = || detect::load(&[Source::new("r.yml", COUNTED)], &lanner::detect::Schema::open()).expect("it loads");
     let with = |name: &str| {
         let text = std::fs::read_to_string(root.join(name)).expect("it is there");
