@@ -82,14 +82,20 @@ impl RuleSet {
 fn collect(expression: &Expression, name: &dyn Fn(usize) -> String, reasons: &mut Vec<Reason>) {
     match expression {
         Expression::All(members) | Expression::Any(members) => {
-            members.iter().for_each(|member| collect(member, name, reasons));
+            for member in members {
+                collect(member, name, reasons);
+            }
         }
         Expression::Not(inner) => collect(inner, name, reasons),
         Expression::Field { slot, matchers, .. } => {
-            matchers.iter().for_each(|matcher| add(reason(matcher, || name(*slot)), reasons));
+            for matcher in matchers {
+                add(reason(matcher, || name(*slot)), reasons);
+            }
         }
         Expression::Keywords { matchers, .. } => {
-            matchers.iter().for_each(|matcher| add(reason(matcher, || "keywords".to_owned()), reasons));
+            for matcher in matchers {
+                add(reason(matcher, || "keywords".to_owned()), reasons);
+            }
         }
         Expression::Reference { slot, .. } => {
             add(Some(Reason::OneByOne { field: name(*slot), what: "comparison with another field" }), reasons);
