@@ -43,7 +43,7 @@ fn main() {
     let limits = Limits::default();
     let mut correlator = Correlator::new(&set, limits, false);
     let name = Path::new("events.jsonl");
-    let replay = Replay { set: &set, open: true, format: Format::Json, name, time_field: None };
+    let replay = Replay { set: &set, open: true, format: Format::Json, name, time_field: None, profile: None };
     let mut input = BufReader::new(std::fs::File::open(&path).expect("it is there"));
     let (mut progress, mut nowhere) = (Progress::default(), std::io::sink());
     let begun = Instant::now();

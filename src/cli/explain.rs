@@ -13,9 +13,10 @@ use jiff::Timestamp;
 
 use super::replay::event::{event_of, fields_of, time_of};
 use super::rules::{EXIT_UNUSABLE, Format, report};
-use crate::agent::rules::{declared_fields, loader, named_or_shipped};
-use crate::detect::Schema;
+use crate::agent::rules::{RulesError, declared_fields, loader, named_or_shipped, overridden};
 use crate::detect::explain::{self, Asked};
+use crate::detect::overrides::Action;
+use crate::detect::{Rule, RuleSet, Schema};
 
 /// Bytes of the event.
 const EVENT_BYTES_MAX: u64 = 16 << 20;
@@ -37,6 +38,9 @@ pub struct ExplainArgs {
     /// Lists of values for `expand`: a file NAME.txt or NAME.yml, or a folder of them; may be given again
     #[arg(long, value_name = "PATH")]
     pub values: Vec<PathBuf>,
+    /// File of overrides to put in force on the rules; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub overrides: Vec<PathBuf>,
     /// Take fields from the JSON as they are, allow unknown ones, and ask whatever the rule's logsource
     #[arg(long)]
     pub open_schema: bool,
@@ -49,23 +53,17 @@ pub struct ExplainArgs {
 pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let schema = if args.open_schema { Schema::open() } else { Schema::declared(declared_fields()) };
     let (sources, loader) = (named_or_shipped(&args.rules)?, loader(schema, &args.values)?);
-    let set = match loader.load(&sources) {
+    let loaded = loader.load(&sources).map_err(RulesError::Invalid);
+    let set = match loaded.and_then(|set| overridden(set, &args.overrides)) {
         Ok(set) => set,
-        Err(diagnostics) => {
+        Err(RulesError::Invalid(diagnostics)) => {
             report(&diagnostics);
             return Ok(ExitCode::from(EXIT_UNUSABLE));
         }
+        Err(error) => return Err(error.into()),
     };
-    let wanted = args.rule.to_lowercase();
-    let called = |text: Option<&str>| text.is_some_and(|text| text.to_lowercase() == wanted);
-    let number = set.rules().iter().position(|rule| {
-        called(rule.short_id.as_deref())
-            || called(rule.uuid.as_deref())
-            || called(rule.name.as_deref())
-            || called(Some(&rule.title))
-    });
-    let Some(number) = number else {
-        return unusable(&format!("there is no rule `{}`; `lanner rules list` lists all", args.rule));
+    let Some(number) = set.rules().iter().position(|rule| is_called(rule, &args.rule)) else {
+        return unusable(&absent(&set, &args.rule));
     };
     let text = read(&args.event, args.line).with_context(|| format!("cannot read {}", args.event.display()))?;
     let fields = match fields_of(text.trim().as_bytes()) {
@@ -90,6 +88,21 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         Format::Text => super::say(text::render(&explanation).trim_end())?,
     }
     Ok(if explanation.matches { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a rule goes by this short id, UUID, name or title; case does not matter.
+fn is_called(rule: &Rule, wanted: &str) -> bool {
+    let names = [rule.short_id.as_deref(), rule.uuid.as_deref(), rule.name.as_deref(), Some(rule.title.as_str())];
+    names.into_iter().flatten().any(|name| name.to_lowercase() == wanted.to_lowercase())
+}
+
+/// Why there is no such rule to ask.
+fn absent(set: &RuleSet, wanted: &str) -> String {
+    let off = set.disabled().iter().find(|off| is_called(&off.rule, wanted));
+    match off.and_then(|off| off.changes.iter().find(|change| change.action == Action::Disable)) {
+        Some(change) => format!("the rule `{wanted}` is {change}"),
+        None => format!("there is no rule `{wanted}`; `lanner rules list` lists all"),
+    }
 }
 
 fn unusable(message: &str) -> anyhow::Result<ExitCode> {

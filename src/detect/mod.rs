@@ -8,6 +8,7 @@
 //! compile    selections and conditions → expressions over interned fields
 //! predicate  what an expression asks of one event
 //! explain    why a rule matches or does not
+//! profile    what each rule costs, and why
 //! overrides  what an operator changes about rules without editing them
 //! plans      correlations → what is counted, grouped by what, for how long
 //! filters    what rules must not be told of here, added to their expressions
@@ -37,6 +38,7 @@ mod parts;
 mod pattern;
 mod plans;
 mod predicate;
+pub mod profile;
 mod program;
 pub mod reference;
 mod references;

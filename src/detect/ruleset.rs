@@ -117,6 +117,25 @@ impl RuleSet {
         all.filter(|(_, expression)| expression.holds(&frame)).map(|(number, _)| number).collect()
     }
 
+    /// What an event of ours is run through.
+    pub(crate) fn program_of(&self, event: &Event) -> Arc<Program> {
+        self.labelled(Labels::of(event))
+    }
+
+    /// What foreign fields are run through.
+    pub(crate) fn open_program(&self) -> Arc<Program> {
+        self.programs.open(&self.rules, &self.expressions, &self.table)
+    }
+
+    pub(crate) fn expression(&self, number: usize) -> Option<&Expression> {
+        self.expressions.get(number)
+    }
+
+    /// What rules call the field with this number.
+    pub(crate) fn field_name(&self, slot: usize) -> &str {
+        self.table.name(slot)
+    }
+
     fn labelled(&self, labels: Labels<'_>) -> Arc<Program> {
         self.programs.labelled(labels, &self.rules, &self.expressions, &self.table)
     }

@@ -8,6 +8,7 @@ pub mod atlas;
 pub mod correlation;
 pub mod digest;
 pub mod field;
+pub mod json;
 pub mod kind;
 pub mod place;
 pub mod record;

@@ -9,26 +9,34 @@ from sigma.collection import SigmaCollection
 from sigma.plugins import InstalledSigmaPlugins
 from sigma.validation import SigmaValidator
 
-# Those that need no network. `namespace_tag` does not know `atlas` yet; `attacktag` and the like
-# fetch catalogues when they are made.
+# Which validators are run, and which ones are not: both together are all that there are.
 VALIDATORS = sys.argv[1].split(",")
+LEFT_OUT = sys.argv[2].split(",")
 
 
 def main():
     known = InstalledSigmaPlugins.autodiscover().validators
+    unheard = set(known) ^ {*VALIDATORS, *LEFT_OUT}
+    if unheard:
+        sys.exit(f"validators that are neither run nor left out, or that are not there: {sorted(unheard)}")
     validators = {name: known[name] for name in VALIDATORS}
     backend = SplunkBackend()
-    for path in map(pathlib.Path, sys.argv[2:]):
+    # One for all files: what must be unique is so among all of them.
+    validator = SigmaValidator(validators.values())
+    told_all = []
+    for path in map(pathlib.Path, sys.argv[3:]):
         told = {"path": str(path), "errors": [], "issues": [], "queries": []}
         try:
-            collection = SigmaCollection.from_yaml(path.read_text())
-            validator = SigmaValidator(validators.values())
+            collection = SigmaCollection.load_ruleset([path])  # with its path, which validators look at
             for rule in collection.rules:
                 told["issues"] += [str(issue) for issue in validator.validate_rule(rule)]
-            told["issues"] += [str(issue) for issue in validator.finalize()]
             told["queries"] = backend.convert(collection)
         except Exception as error:
             told["errors"].append(f"{type(error).__name__}: {error}")
+        told_all.append(told)
+    if told_all:
+        told_all[-1]["issues"] += [str(issue) for issue in validator.finalize()]
+    for told in told_all:
         print(json.dumps(told))
 
 

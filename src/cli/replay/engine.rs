@@ -1,5 +1,6 @@
 //! Rules against a stream of lines.
 
+use std::cell::RefCell;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use crate::cli::rules::Format;
 use crate::detect::correlation::{Correlator, Fired, Limits, Sight, View};
+use crate::detect::profile::{Facts, Profile, Stage};
 use crate::detect::{Rule, RuleSet};
 use crate::event::Fields;
 
@@ -50,6 +52,8 @@ pub struct Replay<'r> {
     pub name: &'r Path,
     /// Where events say when they happened, if not in `@timestamp`.
     pub time_field: Option<&'r str>,
+    /// Where costs are booked, if somebody asks for them.
+    pub profile: Option<RefCell<Profile>>,
 }
 
 /// Where alerts go.
@@ -124,17 +128,36 @@ impl Replay<'_> {
     }
 
     fn matches(&self, line: &[u8], progress: &mut Progress) -> Result<Matched, String> {
+        self.booked(Profile::begin);
         let fields = fields_of(line)?;
         let time = self.time(&fields, progress);
         if self.open {
-            let hits = self.set.open_hits(&fields);
+            let hits = self.hits(Facts::Open(&fields));
             progress.time_millis = time.map(Timestamp::as_millisecond).or(progress.time_millis);
             return Ok(Matched { fields, source: String::new(), hits });
         }
         let event = event_of(fields, time.unwrap_or(Timestamp::UNIX_EPOCH))?;
         progress.time_millis = time.map(Timestamp::as_millisecond).or(progress.time_millis);
-        let hits = self.set.hits(&event);
+        let hits = self.hits(Facts::Ours(&event));
         Ok(Matched { fields: event.fields, source: event.source, hits })
+    }
+
+    fn hits(&self, facts: Facts<'_>) -> Vec<usize> {
+        if let Some(profile) = &self.profile {
+            let mut profile = profile.borrow_mut();
+            profile.lap(Stage::Parse);
+            return profile.hits(self.set, facts);
+        }
+        match facts {
+            Facts::Ours(event) => self.set.hits(event),
+            Facts::Open(fields) => self.set.open_hits(fields),
+        }
+    }
+
+    fn booked(&self, book: impl FnOnce(&mut Profile)) {
+        if let Some(profile) = &self.profile {
+            book(&mut profile.borrow_mut());
+        }
     }
 
     /// An event without a time happened with the one before it; where none has a time, each line is
@@ -171,7 +194,10 @@ impl Replay<'_> {
             source: &matched.source,
             view: View { fields: &matched.fields, nested: self.open },
         };
-        for fired in correlator.observe(self.set, &matched.hits, &sight) {
+        self.booked(Profile::begin);
+        let fired = correlator.observe(self.set, &matched.hits, &sight);
+        self.booked(|profile| profile.correlated(&matched.hits, &fired));
+        for fired in fired {
             if let Some(rule) = self.set.rule(fired.rule).filter(|rule| !rule.silent) {
                 progress.counts.alerts += 1;
                 self.print_fired(rule, &fired, index, out)?;

@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::event::subject::SubjectKind;
-use crate::event::{Event, EventKind, Fields, Place, Subject, Value, value};
+use crate::event::{Event, EventKind, Fields, Place, Subject, Value, json};
 
 /// Where an event may say when it happened, when nobody says where.
 const TIME_FIELDS: [&str; 2] = ["@timestamp", "time"];
@@ -13,8 +13,13 @@ const TIME_FIELDS: [&str; 2] = ["@timestamp", "time"];
 /// The fields of a line.
 pub fn fields_of(line: &[u8]) -> Result<Fields, String> {
     let line = line.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(line);
-    let json: serde_json::Value = serde_json::from_slice(line).map_err(|error| format!("no JSON: {error}"))?;
-    if json.is_object() { Ok(value::from_json(json)) } else { Err("an event is a JSON object".to_owned()) }
+    if let Ok(fields) = json::fields(line) {
+        return Ok(fields);
+    }
+    match serde_json::from_slice::<serde_json::Value>(line) {
+        Ok(_) => Err("an event is a JSON object".to_owned()),
+        Err(error) => Err(format!("no JSON: {error}")),
+    }
 }
 
 /// When it happened, if it says so.

@@ -3,9 +3,11 @@
 mod engine;
 pub(super) mod event;
 mod lines;
+mod profile;
 mod resume;
 mod usage;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufReader, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use crate::agent::rules::{declared_fields, loader, named_or_shipped};
 use crate::cli::rules::{EXIT_UNUSABLE, Format, report};
 use crate::detect::Schema;
 use crate::detect::correlation::{Correlator, Limits};
+use crate::detect::profile::Profile;
 
 pub use engine::{Counts, Out, Progress, Replay};
 use resume::Resumable;
@@ -64,6 +67,10 @@ pub struct ReplayArgs {
     /// Groups that correlations remember; beyond them, those touched longest ago go
     #[arg(long, value_name = "COUNT", default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub groups_max: u32,
+    /// Tell at the end what each rule cost, the N most expensive ones (20): a table on standard error, or with
+    /// `--format json` objects on standard output, each with a key `profile`
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "20")]
+    pub profile: Option<usize>,
     /// Events, one JSON object a line; `-` reads standard input
     #[arg(value_name = "EVENTS.jsonl")]
     pub events: PathBuf,
@@ -98,6 +105,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         format: args.format,
         name: &args.events,
         time_field: args.time_field.as_deref(),
+        profile: args.profile.map(|_| RefCell::new(Profile::new(&set, profile::now))),
     };
     let (progress, correlator, before) = events(args, &replay)?;
     let mut errors = anstream::stderr().lock();
@@ -105,6 +113,13 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     writeln!(errors, "{events} events, {alerts} alerts, {unreadable} lines that are no event")?;
     let held = correlator.counts();
     usage.report(events - before, (!correlator.is_idle()).then_some(&held), &mut errors)?;
+    if let (Some(count), Some(costs)) = (args.profile, &replay.profile) {
+        let told = profile::Told::new(&costs.borrow(), &set, &correlator, count);
+        match args.format {
+            Format::Text => told.table(&mut errors)?,
+            Format::Json => told.objects(&mut std::io::stdout().lock())?,
+        }
+    }
     Ok(if events == 0 && unreadable > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -85,6 +85,12 @@ impl Correlator {
         Counts { groups, entries, bytes, ..self.counts }
     }
 
+    /// Groups held by each correlation, by number of its rule.
+    pub fn groups_by_rule(&self) -> Vec<(usize, usize)> {
+        let groups = self.pool.groups_by_correlation();
+        self.program.correlations.iter().zip(groups).map(|(correlation, groups)| (correlation.rule, groups)).collect()
+    }
+
     /// How many changes wait for [`Self::take_memos`].
     pub fn pending(&self) -> usize {
         self.memos.as_ref().map_or(0, Vec::len)

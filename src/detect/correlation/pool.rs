@@ -64,6 +64,17 @@ impl Pool {
         self.index.len()
     }
 
+    /// Groups of each correlation.
+    pub fn groups_by_correlation(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.ends.len()];
+        for (correlation, _) in self.index.keys() {
+            if let Some(count) = counts.get_mut(*correlation as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
     pub const fn entries(&self) -> usize {
         self.entries
     }

@@ -159,6 +159,11 @@ impl FieldIndex {
         self.literals.is_empty()
     }
 
+    /// Whether any value of the field will do for this atom.
+    pub fn is_anything(&self, atom: usize) -> bool {
+        self.anything.iter().any(|anything| *anything as usize == atom)
+    }
+
     /// Calls `found` with the atom of each text that the value has, now and then twice.
     #[inline]
     pub fn scan(&self, value: &[u8], mut found: impl FnMut(u32)) {

@@ -3,6 +3,7 @@
 //! ```text
 //! build    expressions → atoms, nodes, witnesses
 //! gate     what a regular expression needs to be worth a try
+//! meter    what each step costs, for those who ask
 //! index    all texts asked of one field, found in one pass
 //! table    hash → entries
 //! paths    keys of a JSON object → fields
@@ -16,14 +17,14 @@
 //! the rule does. What a rule means is said by [`super::predicate`]; a test holds the two together.
 
 mod build;
-mod gate;
+pub(super) mod gate;
 mod index;
+pub(super) mod meter;
 mod paths;
 mod read;
 mod scratch;
 mod table;
 
-use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 
 use crate::event::Fields;
@@ -33,6 +34,7 @@ use super::predicate::{Matcher, Relation};
 
 pub use build::Builder;
 use index::FieldIndex;
+use meter::{Meter, Off};
 use paths::Paths;
 use read::Reader;
 use scratch::Scratch;
@@ -103,48 +105,50 @@ pub struct Program {
 impl Program {
     /// Numbers of the rules that match facts of our own, which are flat; in the order of the set.
     pub fn run_flat(&self, fields: &Fields) -> Vec<usize> {
-        let Ok(hits) = self.run(|reader| {
-            reader.flat(fields);
-            Ok::<(), Infallible>(())
-        });
-        hits
+        self.metered_flat(fields, &mut Off)
     }
 
     /// The same for foreign facts, which may be nested.
     pub fn run_nested(&self, fields: &Fields) -> Vec<usize> {
-        let Ok(hits) = self.run(|reader| {
-            reader.nested(fields);
-            Ok::<(), Infallible>(())
-        });
-        hits
+        self.metered_nested(fields, &mut Off)
     }
 
     /// The same for one JSON object. The error is the parser's.
     pub fn run_json(&self, json: &str) -> Result<Vec<usize>, serde_json::Error> {
-        self.run(|reader| read::json(json, reader))
+        self.metered_json(json, &mut Off)
     }
 
-    fn run<E>(&self, fill: impl FnOnce(&mut Reader<'_, '_>) -> Result<(), E>) -> Result<Vec<usize>, E> {
+    fn run<E>(
+        &self,
+        meter: &mut impl Meter,
+        fill: impl FnOnce(&mut Reader<'_, '_>) -> Result<(), E>,
+    ) -> Result<Vec<usize>, E> {
         let mut scratch = self.take();
         scratch.begin();
         let read = fill(&mut Reader { paths: &self.paths, keywords: self.keywords, scratch: &mut scratch });
         let hits = read.map(|()| {
+            meter.read();
             self.find(&mut scratch);
-            self.judge(&mut scratch)
+            meter.found();
+            self.judge(&mut scratch, meter)
         });
         self.give_back(scratch);
         hits
     }
 
     /// Looks at the rules that were woken. Nothing is allocated when nothing matches.
-    fn judge(&self, scratch: &mut Scratch) -> Vec<usize> {
+    fn judge(&self, scratch: &mut Scratch, meter: &mut impl Meter) -> Vec<usize> {
         for rule in &self.always {
             scratch.wake(*rule);
         }
         let woken = std::mem::take(&mut scratch.woken);
         let candidates = woken.iter().filter_map(|local| self.rules.get(*local as usize));
-        let mut hits: Vec<usize> =
-            candidates.filter(|(_, root)| self.holds(*root, scratch)).map(|(number, _)| *number).collect();
+        let looked = candidates.filter(|(number, root)| {
+            let matched = self.holds(*root, scratch);
+            meter.looked(*number, matched);
+            matched
+        });
+        let mut hits: Vec<usize> = looked.map(|(number, _)| *number).collect();
         scratch.woken = woken;
         hits.sort_unstable();
         hits

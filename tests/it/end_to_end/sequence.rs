@@ -169,3 +169,36 @@ fn a_stop_and_a_reload_in_the_middle_keep_the_sequence() {
     wait_for("the sequence", Duration::from_secs(30), || (told(&receiver).len() == 1).then_some(()));
     assert_eq!(agent.stop(), Some(0));
 }
+
+#[test]
+fn what_correlations_let_go_is_told_as_an_alert_about_the_agent() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    std::fs::create_dir(root.join("logs")).expect("it is empty");
+    std::fs::write(root.join("rules.yml"), rules()).expect("there is space");
+    let receiver = Receiver::start();
+    let config = format!(
+        "rules: {{paths: [rules.yml]}}\ncorrelation: {{groups_max: 2}}\n\
+         sources: {{logs: [{{name: jobs, paths: [\"{}/logs/*.log\"], start_at: beginning}}]}}\n\
+         sinks: {{webhook: [{{name: hook, url: \"{}\"}}]}}\n",
+        root.display(),
+        receiver.url()
+    );
+    let agent = Agent::start(root, &config).ready();
+    // Each file is a group, and there is room for two.
+    for job in 0..5 {
+        write(root, job, "alpha");
+    }
+    wait_for("three evictions", Duration::from_secs(60), || {
+        let evicted = agent.metric("lanner_correlation_evictions_total", "reason=\"groups\"");
+        (evicted >= 3.0).then_some(())
+    });
+    let told = wait_for("the alert", Duration::from_secs(60), || {
+        receiver.taken().into_iter().find(|delivery| rule(delivery) == "HLT-002")
+    });
+    let told = told.json().to_string();
+    assert!(told.contains("correlation.groups_max"), "the alert says what helps: {told}");
+    assert!((agent.metric("lanner_correlation_evictions_total", "reason=\"groups\"") - 3.0).abs() < 0.1);
+    assert!(agent.metric("lanner_correlation_groups", "") <= 2.0, "the bound is held");
+    assert_eq!(agent.stop(), Some(0));
+}

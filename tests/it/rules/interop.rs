@@ -7,14 +7,16 @@ use serde_json::Value;
 
 use crate::support::python;
 
-/// Validators of pySigma that our rules pass, all of those that need no network but these: `namespace_tag`
-/// does not know `atlas` yet, `number_as_string` and `custom_attributes` are matters of taste that we
-/// decided otherwise (versions are texts; our keys stand under `lanner`), `filename_length` counts to 70.
-const VALIDATORS: [&str; 18] = [
+/// Validators of pySigma that our rules pass: all but those in [`LEFT_OUT`].
+const VALIDATORS: [&str; 28] = [
     "all_of_them_condition",
+    "cartag",
     "control_character",
+    "custom_attributes",
+    "cvetag",
     "dangling_condition",
     "dangling_detection",
+    "detection_tag",
     "double_wildcard",
     "duplicate_filename",
     "duplicate_references",
@@ -22,14 +24,25 @@ const VALIDATORS: [&str; 18] = [
     "duplicate_title",
     "escaped_wildcard",
     "fieldname_logsource",
+    "filename_length",
     "identifier_existence",
     "identifier_uniqueness",
     "invalid_modifier_combinations",
+    "number_as_string",
     "specific_instead_of_generic_logsource",
+    "stptag",
     "tag_format",
     "them_condition_with_single_detection",
+    "tlptag",
+    "tlpv1_tag",
+    "tlpv2_tag",
     "wildcards_instead_of_modifiers",
 ];
+
+/// Validators that are not run: the first two download a catalogue with the first tag that they see, and
+/// raise an error where there is no network. The last one knows no namespace `atlas` and so finds fault
+/// with every rule of ours; its list of namespaces is fixed in its code.
+const LEFT_OUT: [&str; 3] = ["attacktag", "d3_fendtag", "namespace_tag"];
 
 /// Read and validated like the others, but this backend makes no query of a rule that consists of two
 /// regular expressions on one field and nothing else.
@@ -47,6 +60,7 @@ fn every_shipped_rule_is_read_validated_and_converted_by_pysigma() {
     let output = Command::new(python())
         .arg(root.join("tests/peers/convert.py"))
         .arg(VALIDATORS.join(","))
+        .arg(LEFT_OUT.join(","))
         .args(&files)
         .output()
         .expect("Python can be run");

@@ -203,3 +203,73 @@ fn check_speaks_to_machines_and_can_be_strict() {
     let line: Value = serde_json::from_str(stdout(&call(&["bad.yml", "--format", "json"])).trim()).expect("JSON");
     assert_eq!((&line["code"], &line["line"]), (&"R050".into(), &2.into()));
 }
+
+/// A rule, a correlation that counts it, and a correlation that counts another one.
+const COUNTED: &str = "title: Counted\nname: counted\nid: 6f3c2a5e-0000-4000-8000-000000000001\nlevel: low\n\
+    logsource: {category: c}\ndetection: {s: {f: 1}, condition: s}\n---\n\
+    title: Other\nname: other\nlevel: low\nlogsource: {category: c}\ndetection: {s: {f: 2}, condition: s}\n---\n\
+    title: Twice\nlevel: high\ncorrelation: {type: event_count, rules: [counted], timespan: 1m, \
+    condition: {gte: 2}, generate: true}\n";
+
+#[test]
+fn a_disabled_rule_that_a_correlation_counts_is_silent_and_goes_on_being_counted() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    let put = |name: &str, text: &str| std::fs::write(root.join(name), text).expect("there is space");
+    put("r.yml", COUNTED);
+    put("part.yml", "overrides: [{name: counted, disable: true, reason: noisy}]\n");
+    put(
+        "both.yml",
+        "overrides: [{name: counted, disable: true, reason: noisy}, {title: Twice, disable: true, reason: x}]\n",
+    );
+    let load = || detect::load(&[Source::new("r.yml", COUNTED)], &lanner::detect::Schema::open()).expect("it loads");
+    let with = |name: &str| {
+        let text = std::fs::read_to_string(root.join(name)).expect("it is there");
+        load().overridden(&[Source::new(name, text)], now()).unwrap_or_else(|found| panic!("{}", found[0]))
+    };
+    let fired = |set: &RuleSet| {
+        use lanner::detect::correlation::{Correlator, Limits, Sight, View};
+        let mut correlator = Correlator::new(set, Limits::default(), false);
+        let fields = lanner::event::value::from_json(serde_json::json!({"f": 1}));
+        let mut told = Vec::new();
+        for (id, time_millis) in [("a", 1000), ("b", 2000)] {
+            told.extend(set.matches_open(&fields).iter().map(|rule| rule.title.clone()));
+            let view = View { fields: &fields, nested: true };
+            let sight = Sight { id, time_millis, arrival_millis: None, source: "", view };
+            let fired = correlator.observe(set, &set.open_hits(&fields), &sight);
+            told.extend(fired.iter().filter_map(|fired| set.rule(fired.rule)).map(|rule| rule.title.clone()));
+        }
+        told
+    };
+    assert_eq!(fired(&load()), ["Counted", "Counted", "Twice"], "with `generate` both tell");
+    let set = with("part.yml");
+    assert_eq!(fired(&set), ["Twice"], "the rule is silent and the correlation is not blind");
+    assert_eq!(set.disabled()[0].counted_by, ["Twice"]);
+    assert_eq!(set.rules().len(), 3);
+    // With the last correlation that counts it, the rule goes for good.
+    let set = with("both.yml");
+    assert_eq!(fired(&set), [""; 0]);
+    assert!(set.disabled().iter().all(|off| off.counted_by.is_empty()));
+    assert_eq!(set.rules().iter().map(|rule| rule.title.as_str()).collect::<Vec<_>>(), ["Other"]);
+}
+
+#[test]
+fn explain_asks_the_rules_that_are_in_force() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let put = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).expect("there is space");
+    put("o.yml", "overrides: [{id: SCN-002, disable: true, reason: sandboxed loader}]\n");
+    put("expired.yml", "overrides: [{id: SCN-002, disable: true, reason: x, until: 2020-01-01}]\n");
+    put("wrong.yml", "overrides: [{id: NO-SUCH, disable: true, reason: x}]\n");
+    let event = r#"{"event.category": "artifact_scan", "artifact.pickle.dangerous_calls": ["os.system"]}"#;
+    put("e.json", event);
+    let call = |file: &str| {
+        lanner_in(directory.path(), &["explain", "--rule", "SCN-002", "--event", "e.json", "--overrides", file])
+    };
+    let off = call("o.yml");
+    assert_eq!(off.status.code(), Some(3));
+    assert!(stderr(&off).contains("is disabled by o.yml:1: sandboxed loader"), "{}", stderr(&off));
+    assert_eq!(call("expired.yml").status.code(), Some(0));
+    let wrong = call("wrong.yml");
+    assert!(wrong.status.code() == Some(3) && stderr(&wrong).contains("R050"), "{}", stderr(&wrong));
+    assert_eq!(call("missing.yml").status.code(), Some(2));
+}

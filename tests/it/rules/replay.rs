@@ -17,7 +17,8 @@ struct Outcome {
 
 fn replay(set: &RuleSet, open: bool, lines: &[u8]) -> Outcome {
     let (mut out, mut errors) = (Vec::new(), Vec::new());
-    let replay = Replay { set, open, format: Format::Json, name: Path::new("events.jsonl"), time_field: None };
+    let replay =
+        Replay { set, open, format: Format::Json, name: Path::new("events.jsonl"), time_field: None, profile: None };
     let counts = replay.all(&mut Cursor::new(lines), &mut out, &mut errors).expect("memory takes all");
     let alerts = String::from_utf8(out).expect("alerts are text");
     let alerts = alerts.lines().map(|line| serde_json::from_str(line).expect("alerts are JSON")).collect();
