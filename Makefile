@@ -1,7 +1,7 @@
 # Two commands for everybody: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-all peers lint bench image clean
+.PHONY: help run build test test-all peers lint bench fuzz image clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ test: peers ## Install what the tests need, then run all of them
 	cargo test --locked --test it
 
 test-all: test lint ## The same tests with the release binary, longer ones at full length, and lints
-	LANNER_REPLAY_EVENTS=1000000 cargo test --locked --release --test it
+	LANNER_REPLAY_EVENTS=1000000 LANNER_DIFFERENTIAL_CASES=100000 cargo test --locked --release --test it
 
 peers: ## Install real servers and libraries to test against (apt and pip)
 	tests/peers/setup.sh
@@ -25,9 +25,13 @@ lint: ## Format and lints
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
-bench: build ## Scan speed as a ratio to sha2 itself; a million events through fifty correlations
+bench: build ## Speed of scanning and matching, as ratios to peers; a million events through fifty correlations
 	cargo bench --locked --bench scan
+	cargo bench --locked --bench detect
 	cargo bench --locked --bench correlate
+
+fuzz: ## Ten minutes each of hostile rules, events, timelines and overrides (nightly, cargo-fuzz)
+	fuzz/run.sh
 
 image: ## Build the container image with buildah
 	deploy/build-image.sh

@@ -1,9 +1,11 @@
 //! JSON text straight into facts, without a tree in between.
 //!
-//! The facts are those that `value::from_json` makes of the parsed text: of a key that an object has
-//! twice the last one stands, whole numbers stay whole, and nesting has the parser's bound.
+//! The facts are those that `value::from_json` makes of the parsed text: whole numbers stay whole, and
+//! nesting has the parser's bound. But a key that an object has twice keeps all its values, as a list:
+//! a writer must not be able to hide one of them behind another.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -77,8 +79,25 @@ impl<'de> Visitor<'de> for FactVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut map = BTreeMap::new();
         while let Some((key, Fact(value))) = members.next_entry::<String, Fact>()? {
-            map.insert(key, value);
+            match map.entry(key) {
+                Entry::Vacant(place) => drop(place.insert(value)),
+                Entry::Occupied(mut place) => {
+                    let first = std::mem::replace(place.get_mut(), Value::Null);
+                    place.insert(joined(first, value));
+                }
+            }
         }
         Ok(Value::Map(map))
     }
+}
+
+/// The values of one key as one list.
+fn joined(first: Value, second: Value) -> Value {
+    let listed = |value| match value {
+        Value::List(items) => items,
+        other => vec![other],
+    };
+    let mut items = listed(first);
+    items.extend(listed(second));
+    Value::List(items)
 }
