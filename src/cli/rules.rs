@@ -1,6 +1,7 @@
 //! `lanner rules`: what rules there are, whether they are sound, and what they may ask.
 
 pub mod check;
+mod import;
 mod list;
 
 use std::io::Write as _;
@@ -35,6 +36,8 @@ pub enum RulesVerb {
     },
     /// Check rule files and print every problem; exit 3 when there is an error
     Check(check::CheckOptions),
+    /// Make rules of others into rules over the events that Lanner sees; exit 1 when some were skipped
+    Import(import::ImportOptions),
     /// Run the tests inside the rules; exit 1 when one fails
     Test(RuleOptions),
     /// List the fields that rules may use
@@ -73,6 +76,7 @@ pub fn run(args: &RulesArgs) -> anyhow::Result<ExitCode> {
         RulesVerb::List(options) => with_rules(options, |set| list::list(&set, options.format)),
         RulesVerb::Show { id, options } => with_rules(options, |set| list::show(&set, id, options.format)),
         RulesVerb::Check(options) => check::check(options),
+        RulesVerb::Import(options) => import::import(options),
         RulesVerb::Test(options) => with_rules(options, |set| test(&set, options.format)),
         RulesVerb::Fields { format } => fields(*format),
     }

@@ -87,6 +87,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("R051", "an override that has expired"),
     ("R052", "an override that names no rule, or changes nothing"),
     ("R053", "an override that asks for what is so already"),
+    ("R054", "a mapping of foreign fields is malformed"),
     ("R060", "a correlation names a rule that is not there"),
     ("R061", "a correlation is malformed"),
     ("R062", "correlations that count each other"),

@@ -13,6 +13,7 @@
 //! plans      correlations → what is counted, grouped by what, for how long
 //! filters    what rules must not be told of here, added to their expressions
 //! lint       what is sound Sigma and surely not meant
+//! import     rules of others over our own fields, as text
 //! load       many files → one RuleSet, or every problem in them
 //! ```
 
@@ -27,6 +28,7 @@ pub mod explain;
 mod filters;
 mod frame;
 mod glob;
+pub mod import;
 mod item;
 mod lint;
 mod load;

@@ -96,6 +96,10 @@ fn details(rule: &Rule) -> Vec<(&'static str, String)> {
         ("uuid", rule.uuid.clone().unwrap_or_default()),
         ("filters", rule.filters.join("; ")),
         ("tests", (rule.tests.len() + rule.timelines.len()).to_string()),
+        (
+            "imported",
+            if rule.imported { format!("by {}", rule.author.as_deref().unwrap_or("?")) } else { String::new() },
+        ),
         ("file", rule.path.clone()),
     ]
 }
@@ -107,6 +111,8 @@ fn describe(rule: &Rule, changes: &[Change], enabled: bool) -> serde_json::Value
         "title": rule.title,
         "description": rule.description,
         "status": rule.status,
+        "author": rule.author,
+        "imported": rule.imported,
         "severity": rule.severity,
         "category": rule.logsource.category,
         "product": rule.logsource.product,

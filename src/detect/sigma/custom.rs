@@ -9,7 +9,9 @@ use crate::event::{Fields, LifecyclePhase, MitigationId, Value};
 
 use super::{keys, timeline};
 
-const KEYS: &[&str] = &["short_id", "atlas_version", "phase", "mitigations", "tests"];
+const KEYS: &[&str] = &["short_id", "atlas_version", "phase", "mitigations", "tests", "imported"];
+/// What rules of our own have.
+const REQUIRED: &[&str] = &["short_id", "atlas_version", "phase", "mitigations", "tests"];
 const TEST_KEYS: &[&str] = &["name", "event", "match"];
 
 /// The block as read.
@@ -32,9 +34,14 @@ pub enum Tests {
     Timelines,
 }
 
-/// Reads the block; with declared fields it must be there and complete.
+/// Whether the rule says that it was imported: then it need not have what our own have.
+pub fn imported(rule: &Node) -> bool {
+    rule.get("lanner").and_then(|block| block.get("imported")).is_some_and(|flag| flag.data == Data::Bool(true))
+}
+
+/// Reads the block; with declared fields it must be there and complete, unless the rule was imported.
 pub fn read(rule: &Node, kind: Tests, schema: &Schema, reporter: &mut Reporter<'_>) -> Custom {
-    let strict = !schema.is_open();
+    let strict = !schema.is_open() && !imported(rule);
     let Some(node) = rule.get("lanner") else {
         if strict {
             keys::missing(rule, "lanner", "it holds short_id, atlas_version, phase, mitigations and tests", reporter);
@@ -46,7 +53,10 @@ pub fn read(rule: &Node, kind: Tests, schema: &Schema, reporter: &mut Reporter<'
         return Custom::default();
     }
     keys::unknown(node, KEYS, true, strict, reporter);
-    for key in KEYS.iter().filter(|key| strict && node.get(key).is_none()) {
+    if let Some(flag) = node.get("imported").filter(|flag| !matches!(flag.data, Data::Bool(_))) {
+        keys::wrong(flag, "imported", "true or false", reporter);
+    }
+    for key in REQUIRED.iter().filter(|key| strict && node.get(key).is_none()) {
         keys::missing(node, key, "our rules have it; see docs/rules.md", reporter);
     }
     let (tests, timelines) = match kind {

@@ -71,7 +71,8 @@ pub fn read(node: &Node, path: &str, schema: &Schema, reporter: &mut Reporter<'_
 
 /// Reads what all kinds of rules have in common.
 pub fn head(node: &Node, path: &str, tests: Tests, schema: &Schema, reporter: &mut Reporter<'_>) -> Head {
-    let strict = !schema.is_open();
+    let imported = custom::imported(node);
+    let strict = !schema.is_open() && !imported;
     keys::unknown(node, KEYS, false, strict, reporter);
     required(node, strict, reporter);
     let mark = reporter.mark();
@@ -113,6 +114,7 @@ pub fn head(node: &Node, path: &str, tests: Tests, schema: &Schema, reporter: &m
         filters: Vec::new(),
         correlation: None,
         silent: false,
+        imported,
         path: path.to_owned(),
         line: node.line,
     };

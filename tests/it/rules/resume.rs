@@ -9,7 +9,18 @@ use crate::support::{Numbers, traffic, wait_for};
 
 /// Events, unless `LANNER_REPLAY_EVENTS` says how many.
 const EVENTS: u64 = 60_000;
+/// Users, and the most groups that may be remembered; of a million events more.
+const FEW: (u64, &str) = (3_000, "4500");
+const MANY: (u64, &str) = (70_000, "100000");
 const KILLS: usize = 20;
+
+fn events_wanted() -> u64 {
+    std::env::var("LANNER_REPLAY_EVENTS").ok().and_then(|count| count.parse().ok()).unwrap_or(EVENTS)
+}
+
+fn size() -> (u64, &'static str) {
+    if events_wanted() >= 1_000_000 { MANY } else { FEW }
+}
 
 fn arguments<'a>(output: &'a str, state: Option<&'a str>) -> Vec<&'a str> {
     // Narrow bounds, so that evictions are part of what must be the same.
@@ -23,7 +34,7 @@ fn arguments<'a>(output: &'a str, state: Option<&'a str>) -> Vec<&'a str> {
         "--output",
         output,
         "--groups-max",
-        "4500",
+        size().1,
     ];
     if let Some(state) = state {
         line.extend(["--state", state, "--note-every", "500"]);
@@ -37,11 +48,12 @@ fn twenty_kills_change_no_alert() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let root = directory.path();
     std::fs::write(root.join("rules.yml"), traffic::rules()).expect("there is space");
-    let events: u64 = std::env::var("LANNER_REPLAY_EVENTS").ok().and_then(|count| count.parse().ok()).unwrap_or(EVENTS);
-    traffic::events(&root.join("events.jsonl"), events, 3000).expect("there is space");
+    let events = events_wanted();
+    traffic::events(&root.join("events.jsonl"), events, size().0).expect("there is space");
     let whole = lanner_in(root, &arguments("whole.jsonl", None));
     assert!(whole.status.success(), "{}", stderr(&whole));
     let said = stderr(&whole);
+    println!("{said}");
     assert!(
         said.contains(&format!("{events} events, "))
             && said.contains(" events/s")
