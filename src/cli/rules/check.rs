@@ -22,6 +22,9 @@ pub struct CheckOptions {
     /// File of overrides to check with the rules; may be given several times
     #[arg(long, value_name = "FILE")]
     pub overrides: Vec<PathBuf>,
+    /// Explain a code that a message carries, and check nothing
+    #[arg(long, value_name = "CODE", value_parser = code)]
+    pub explain: Option<&'static str>,
     /// Warnings count as errors
     #[arg(long)]
     pub strict: bool,
@@ -42,8 +45,31 @@ pub enum CheckFormat {
     Sarif,
 }
 
+/// What the page says of each code.
+const PAGE: &str = include_str!("../../../docs/diagnostics.md");
+
+/// One of the codes that there are.
+fn code(written: &str) -> Result<&'static str, String> {
+    let known = CODES.iter().map(|(code, _)| *code);
+    known
+        .clone()
+        .find(|code| code.eq_ignore_ascii_case(written))
+        .ok_or_else(|| format!("there are {}", known.collect::<Vec<_>>().join(", ")))
+}
+
+fn explain(code: &str) -> anyhow::Result<ExitCode> {
+    let section = PAGE.split("\n## ").find(|section| section.starts_with(code)).unwrap_or_default();
+    let shown = section.lines().filter(|line| !line.starts_with("<!--") && !line.starts_with("```"));
+    let shown: Vec<&str> = shown.collect();
+    writeln!(anstream::stdout().lock(), "{}", shown.join("\n").trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Prints every problem; exit 3 when there is an error, or with `--strict` a warning.
 pub fn check(options: &CheckOptions) -> anyhow::Result<ExitCode> {
+    if let Some(code) = options.explain {
+        return explain(code);
+    }
     let loading = RuleOptions {
         rules: options.rules.clone(),
         values: options.values.clone(),

@@ -1,18 +1,26 @@
 //! What is said of a wrong rule: `tests/cases/rules/diagnostics/<name>/{rule.yml,expected.txt}`.
 //! Cases with an `overrides.yml` put it in force on the rule. `UPDATE=1` rewrites what is expected.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use lanner::detect::diagnostic::CODES;
+use lanner::detect::import::Mapping;
 use lanner::detect::{self, Diagnostic, Schema, Source};
 
-use super::{cases, declared, read};
+use super::{cases, declared, manual, read};
+use crate::support::program::{lanner, stderr, stdout};
+
+fn folders() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(cases("diagnostics")).expect("there are cases");
+    let mut folders: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
+    folders.sort();
+    folders
+}
 
 #[test]
 fn messages_are_those_that_users_need() {
-    let mut folders: Vec<_> =
-        std::fs::read_dir(cases("diagnostics")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.sort();
+    let folders = folders();
     assert!(folders.len() >= 20, "only {} cases", folders.len());
     let mut wrong = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
@@ -36,6 +44,11 @@ fn messages_are_those_that_users_need() {
 fn diagnostics(folder: &Path) -> Vec<Diagnostic> {
     let open = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("open-"));
     let schema = if open { Schema::open() } else { declared() };
+    let mapping = folder.join("mapping.yml");
+    if mapping.exists() {
+        let read = Mapping::read(&Source::new("mapping.yml", read(&mapping)), &schema);
+        return read.map(drop).expect_err("the case is about what is wrong with it");
+    }
     let source = Source::new("rule.yml", read(&folder.join("rule.yml")));
     let set = match detect::load(&[source], &schema) {
         Ok(set) => set,
@@ -67,4 +80,40 @@ fn diagnostics_are_json_too() {
     assert_eq!(json["code"], "R002");
     assert_eq!(json["severity"], "error");
     assert_eq!(json["line"], 1);
+}
+
+/// The first message with each code among the cases.
+fn examples() -> BTreeMap<&'static str, String> {
+    let folders = folders();
+    let mut examples = BTreeMap::new();
+    for diagnostic in folders.iter().flat_map(|folder| diagnostics(folder)) {
+        examples.entry(diagnostic.code).or_insert_with(|| diagnostic.to_string());
+    }
+    examples
+}
+
+#[test]
+fn every_code_has_its_section() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md");
+    let heads: Vec<String> =
+        read(&page).lines().filter_map(|line| line.strip_prefix("## ").map(str::to_owned)).collect();
+    let wanted: Vec<String> = CODES.iter().map(|(code, meaning)| format!("{code}: {meaning}")).collect();
+    assert_eq!(heads, wanted);
+    let examples = examples();
+    for (code, _) in CODES {
+        let example = examples.get(code).unwrap_or_else(|| panic!("no case shows {code}"));
+        manual::holds_in(&page, code, &format!("```text\n{}\n```\n", example.trim_end()));
+    }
+}
+
+#[test]
+fn check_explains_a_code() {
+    let shown = lanner(&["rules", "check", "--explain", "r017"]);
+    assert!(shown.status.success(), "{}", stderr(&shown));
+    let text = stdout(&shown);
+    assert!(text.starts_with("R017: invalid regular expression\n\n") && text.contains("look-around"), "{text}");
+    assert!(!text.contains("<!--") && !text.contains("R018"), "{text}");
+    let unknown = lanner(&["rules", "check", "--explain", "R999"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", stderr(&unknown));
+    assert!(stderr(&unknown).contains("R001"), "{}", stderr(&unknown));
 }

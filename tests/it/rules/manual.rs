@@ -1,7 +1,7 @@
 //! Tables of `docs/rules.md` that the code says, between `<!-- NAME -->` and `<!-- /NAME -->`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use lanner::detect::diagnostic::CODES;
@@ -14,17 +14,21 @@ static MANUAL: Mutex<()> = Mutex::new(());
 
 /// Fails unless the manual has the table as it should be; `UPDATE=1` rewrites it.
 pub fn holds(name: &str, wanted: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    holds_in(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md"), name, wanted);
+}
+
+/// The same for any page.
+pub fn holds_in(path: &Path, name: &str, wanted: &str) {
     let _guard = MANUAL.lock().unwrap_or_else(PoisonError::into_inner);
     let (open, close) = (format!("<!-- {name} -->\n\n"), format!("\n<!-- /{name} -->"));
-    let manual = read(&path);
-    let (before, rest) = manual.split_once(&open).unwrap_or_else(|| panic!("no `{open}` in the manual"));
-    let (found, after) = rest.split_once(&close).unwrap_or_else(|| panic!("no `{close}` in the manual"));
+    let manual = read(path);
+    let (before, rest) = manual.split_once(&open).unwrap_or_else(|| panic!("no `{open}` in {}", path.display()));
+    let (found, after) = rest.split_once(&close).unwrap_or_else(|| panic!("no `{close}` in {}", path.display()));
     if std::env::var_os("UPDATE").is_some() && found != wanted {
-        lanner::base::files::replace(&path, format!("{before}{open}{wanted}{close}{after}").as_bytes())
+        lanner::base::files::replace(path, format!("{before}{open}{wanted}{close}{after}").as_bytes())
             .expect("the manual can be written");
     } else {
-        assert_eq!(found, wanted, "the table `{name}` of the manual; UPDATE=1 rewrites it");
+        assert_eq!(found, wanted, "the part `{name}` of {}; UPDATE=1 rewrites it", path.display());
     }
 }
 
