@@ -1,11 +1,15 @@
 //! Numeric conditions of correlations: `{gte: 10, lt: 20}`.
 
+use super::correlation::Limits;
 use super::correlation::plan::{Bound, Condition, Kind};
 use super::diagnostic::{Level, Reporter};
 use super::number::Number;
 use super::parts;
 use super::sigma::correlation::{Bounds, Correlation, Wanted};
 use super::sigma::modifier::Comparison;
+
+/// Events of one group that are remembered, unless the configuration says otherwise.
+const GROUP_ENTRIES: usize = Limits::DEFAULT.group_entries_max;
 
 /// What is computed, with the percentile that the condition asks for.
 pub fn kind(correlation: &Correlation) -> Kind {
@@ -46,6 +50,11 @@ pub fn compile(written: &Bounds, kind: Kind, rules: usize, reporter: &mut Report
         let message = "every single match keeps within these bounds".to_owned();
         let hint = "without a correlation the rule says the same".to_owned();
         reporter.report(Level::Warning, "R024", written.span, message, Some(hint));
+    } else if counts && !tried.iter().filter(|number| remembered(**number)).any(holds) {
+        let message =
+            format!("of one group no more than {GROUP_ENTRIES} events are remembered, so this is never reached");
+        let hint = "raise `correlation.group_entries_max` in the configuration, or ask for fewer".to_owned();
+        reporter.report(Level::Warning, "R063", written.span, message, Some(hint));
     }
     let every = |(bound, wanted): &(Bound, Number)| {
         matches!(bound, Bound::Equal | Bound::Compare(Comparison::Gte))
@@ -55,6 +64,11 @@ pub fn compile(written: &Bounds, kind: Kind, rules: usize, reporter: &mut Report
         return parts::every(rules);
     }
     Condition::Bounds(bounds)
+}
+
+/// Whether so many may be counted.
+fn remembered(number: Number) -> bool {
+    whole(number).is_some_and(|whole| usize::try_from(whole).is_ok_and(|whole| whole <= GROUP_ENTRIES))
 }
 
 fn whole(number: Number) -> Option<i128> {

@@ -91,6 +91,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("R060", "a correlation names a rule that is not there"),
     ("R061", "a correlation is malformed"),
     ("R062", "correlations that count each other"),
+    ("R063", "a correlation that asks for more events than are remembered"),
     ("R070", "a filter is malformed"),
     ("R071", "a filter is for no rule"),
     ("R072", "a filter keeps what it describes, instead of leaving it out"),

@@ -13,9 +13,15 @@ pub struct Limits {
     pub lateness_millis: i64,
 }
 
+impl Limits {
+    /// What the configuration changes.
+    pub const DEFAULT: Self =
+        Self { groups_max: 500_000, group_entries_max: 10_000, bytes_max: 256 << 20, lateness_millis: 300_000 };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { groups_max: 500_000, group_entries_max: 10_000, bytes_max: 256 << 20, lateness_millis: 300_000 }
+        Self::DEFAULT
     }
 }
 

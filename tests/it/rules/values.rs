@@ -9,6 +9,7 @@ use lanner::event::value;
 use serde_json::json;
 
 use super::rule_of;
+use crate::support::program::{lanner_in, stderr, stdout};
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder for the test");
@@ -92,4 +93,39 @@ fn the_configuration_names_them() {
     let error = rules::load(&without).unwrap_err();
     let RulesError::Invalid(found) = &error else { panic!("{error}") };
     assert_eq!(found[0].code, "R019", "{}", error.explain());
+}
+
+#[test]
+fn the_verbs_take_them() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    let rule = "title: By list\nlogsource: {category: test}\ndetection:\n  s:\n    f|expand: '%wanted%'\n  condition: s\nlevel: low\n";
+    for (name, text) in [
+        ("rule.yml", rule),
+        ("wanted.txt", "# a list\none\ntwo\n"),
+        ("events.jsonl", "{\"f\": \"two\"}\n{\"f\": \"three\"}\n"),
+    ] {
+        std::fs::write(root.join(name), text).expect("there is space");
+    }
+    let replay = ["replay", "--rules", "rule.yml", "--open-schema", "--format", "json", "events.jsonl"];
+    let without = lanner_in(root, &replay);
+    assert_eq!(without.status.code(), Some(3));
+    assert!(stderr(&without).contains("R019") && stderr(&without).contains("wanted"), "{}", stderr(&without));
+    let with = lanner_in(root, &[&replay[..], &["--values", "wanted.txt"]].concat());
+    assert!(with.status.success(), "{}", stderr(&with));
+    let alerts: Vec<serde_json::Value> =
+        stdout(&with).lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
+    assert_eq!(alerts.iter().map(|alert| &alert["event_index"]).collect::<Vec<_>>(), [0]);
+
+    let ours = std::fs::read_to_string(super::cases("diagnostics").join("sound/rule.yml")).expect("it is there");
+    let ours =
+        ours.replace("artifact.pickle.calls|contains: system", "artifact.pickle.calls|contains|expand: '%wanted%'");
+    assert!(ours.contains("%wanted%"), "{ours}");
+    std::fs::write(root.join("rule.yml"), ours).expect("there is space");
+    std::fs::write(root.join("wanted.txt"), "system\n").expect("there is space");
+    for verb in ["check", "test", "list"] {
+        assert_eq!(lanner_in(root, &["rules", verb, "--rules", "rule.yml"]).status.code(), Some(3), "{verb}");
+        let done = lanner_in(root, &["rules", verb, "--rules", "rule.yml", "--values", "wanted.txt"]);
+        assert!(done.status.success(), "{verb}: {}", stderr(&done));
+    }
 }
