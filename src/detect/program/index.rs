@@ -164,12 +164,12 @@ impl FieldIndex {
         self.anything.iter().any(|anything| *anything as usize == atom)
     }
 
-    /// Calls `found` with the atom of each text that the value has, now and then twice.
+    /// Calls `found` with the atom of each text that the value, whose hash is given, has; now and then twice.
     #[inline]
-    pub fn scan(&self, value: &[u8], mut found: impl FnMut(u32)) {
+    pub fn scan(&self, value: &[u8], hash: u64, mut found: impl FnMut(u32)) {
         self.anything.iter().copied().for_each(&mut found);
         if !self.whole.is_empty() {
-            for number in self.whole.get(hash(value)) {
+            for number in self.whole.get(hash) {
                 let literal = &self.literals[*number as usize];
                 if self.text(literal) == value {
                     found(literal.atom);
@@ -238,7 +238,7 @@ impl FieldIndex {
 
 /// Hash of a whole value. Collisions only cost a comparison.
 #[inline]
-fn hash(bytes: &[u8]) -> u64 {
+pub fn hash(bytes: &[u8]) -> u64 {
     FixedState::with_seed(0).hash_one(bytes)
 }
 

@@ -8,6 +8,7 @@
 //! table    hash → entries
 //! paths    keys of a JSON object → fields
 //! read     an event → scratch
+//! recall   what short values had when they were last seen
 //! scratch  one event while it is matched; reused
 //! ```
 //!
@@ -22,6 +23,7 @@ mod index;
 pub(super) mod meter;
 mod paths;
 mod read;
+mod recall;
 mod scratch;
 mod table;
 
@@ -156,28 +158,39 @@ impl Program {
 
     /// Finds every text that some rule asks for, and wakes whom it may concern.
     fn find(&self, scratch: &mut Scratch) {
-        let touched = std::mem::take(&mut scratch.touched);
-        let folded = scratch.take_folded();
-        for field in &touched {
+        let mut finder = scratch.take_finder();
+        for field in &finder.touched {
             let Some(index) = self.indexes.get(*field as usize).filter(|index| !index.is_empty()) else {
                 continue;
             };
             let mut next = scratch.first(*field);
             while let Some((range, after)) = scratch.value(next) {
                 next = after;
-                index.scan(folded.as_bytes().get(range).unwrap_or_default(), |atom| {
-                    if !scratch.holds(atom) {
-                        scratch.set(atom, true);
-                        let (first, count) = self.wakes.get(atom as usize).copied().unwrap_or_default();
-                        for rule in self.woken.get(first as usize..(first + count) as usize).unwrap_or_default() {
-                            scratch.wake(*rule);
-                        }
-                    }
-                });
+                let value = finder.folded.as_bytes().get(range).unwrap_or_default();
+                let hash = index::hash(value);
+                if let Some(atoms) = finder.recall.get(*field, hash, value) {
+                    atoms.iter().for_each(|atom| self.found(*atom, scratch));
+                    continue;
+                }
+                finder.found.clear();
+                index.scan(value, hash, |atom| finder.found.push(atom));
+                finder.recall.put(*field, hash, value, &finder.found);
+                finder.found.iter().for_each(|atom| self.found(*atom, scratch));
             }
         }
-        scratch.give_folded(folded);
-        scratch.touched = touched;
+        scratch.give_finder(finder);
+    }
+
+    #[inline]
+    fn found(&self, atom: u32, scratch: &mut Scratch) {
+        if scratch.holds(atom) {
+            return;
+        }
+        scratch.set(atom, true);
+        let (first, count) = self.wakes.get(atom as usize).copied().unwrap_or_default();
+        for rule in self.woken.get(first as usize..(first + count) as usize).unwrap_or_default() {
+            scratch.wake(*rule);
+        }
     }
 
     fn holds(&self, node: u32, scratch: &mut Scratch) -> bool {

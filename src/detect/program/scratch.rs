@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use crate::detect::pattern::fold_character;
 use crate::detect::predicate::{Look, Plain};
 
+use super::recall::Recall;
+
 /// No entry.
 pub const NONE: u32 = u32::MAX;
 /// Buffers that grew beyond this are given back after the event.
@@ -32,15 +34,25 @@ pub struct Slot {
     rank: u32,
 }
 
+/// What texts are found in, and with: taken out while atoms are marked.
+#[derive(Debug, Default)]
+pub struct Finder {
+    pub folded: String,
+    /// Fields that the event has.
+    pub touched: Vec<u32>,
+    /// The atoms of one value.
+    pub found: Vec<u32>,
+    pub recall: Recall,
+}
+
 #[derive(Debug)]
 pub struct Scratch {
     /// Number of the event, counted up by two: the lower bit of an atom's mark is its answer.
     epoch: u32,
     text: String,
-    folded: String,
     values: Vec<Kept>,
     slots: Vec<Slot>,
-    pub touched: Vec<u32>,
+    finder: Finder,
     /// For each atom the epoch in which it was answered, and the answer.
     atoms: Vec<u32>,
     /// For each rule the epoch in which it was woken.
@@ -54,10 +66,9 @@ impl Scratch {
         Self {
             epoch: 0,
             text: String::new(),
-            folded: String::new(),
             values: Vec::new(),
             slots: vec![empty; slots],
-            touched: Vec::new(),
+            finder: Finder::default(),
             atoms: vec![0; atoms],
             rules: vec![0; rules],
             woken: Vec::new(),
@@ -72,14 +83,14 @@ impl Scratch {
             self.slots.iter_mut().for_each(|slot| slot.epoch = 0);
             2
         });
-        for buffer in [&mut self.text, &mut self.folded] {
+        for buffer in [&mut self.text, &mut self.finder.folded] {
             buffer.clear();
             if buffer.capacity() > KEEP_BYTES {
                 buffer.shrink_to(KEEP_BYTES);
             }
         }
         self.values.clear();
-        self.touched.clear();
+        self.finder.touched.clear();
         self.woken.clear();
     }
 
@@ -94,7 +105,7 @@ impl Scratch {
         };
         if slot.epoch != self.epoch {
             *slot = Slot { epoch: self.epoch, first: NONE, last: NONE, null: false, rank };
-            self.touched.push(number);
+            self.finder.touched.push(number);
         } else if slot.rank < rank {
             *slot = Slot { epoch: self.epoch, first: NONE, last: NONE, null: false, rank };
         } else if slot.rank > rank {
@@ -110,14 +121,14 @@ impl Scratch {
     }
 
     pub fn put_text(&mut self, number: u32, text: &str) {
-        let (start, folded) = (self.text.len(), self.folded.len());
+        let (start, folded) = (self.text.len(), self.finder.folded.len());
         self.text.push_str(text);
         self.fold(start, folded);
         self.put(number, start, folded, Plain::Text);
     }
 
     pub fn put_plain(&mut self, number: u32, plain: Plain) {
-        let (start, folded) = (self.text.len(), self.folded.len());
+        let (start, folded) = (self.text.len(), self.finder.folded.len());
         let written = match plain {
             Plain::Bool(flag) => write!(self.text, "{flag}"),
             Plain::Int(whole) => write!(self.text, "{whole}"),
@@ -131,24 +142,25 @@ impl Scratch {
 
     fn fold(&mut self, start: usize, folded: usize) {
         let text = self.text.get(start..).unwrap_or_default();
-        // Texts that are not ASCII are so in a few places: the rest is folded as fast as the others.
         let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| !byte.is_ascii()) {
+        // Texts that are not ASCII are so in a few places: the rest is folded as fast as the others.
+        while !rest.is_ascii() {
+            let at = rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
             let (ascii, other) = rest.split_at(at);
-            self.folded.push_str(ascii);
+            self.finder.folded.push_str(ascii);
             let mut characters = other.chars();
-            self.folded.extend(characters.next().map(fold_character));
+            self.finder.folded.extend(characters.next().map(fold_character));
             rest = characters.as_str();
         }
-        self.folded.push_str(rest);
-        if let Some(added) = self.folded.get_mut(folded..) {
+        self.finder.folded.push_str(rest);
+        if let Some(added) = self.finder.folded.get_mut(folded..) {
             added.make_ascii_lowercase();
         }
     }
 
     fn put(&mut self, number: u32, start: usize, folded: usize, plain: Plain) {
         // Lines are far shorter than 4 GiB; beyond that the value is not looked at.
-        let ends = [start, self.text.len(), folded, self.folded.len()].map(u32::try_from);
+        let ends = [start, self.text.len(), folded, self.finder.folded.len()].map(u32::try_from);
         let [Ok(start), Ok(end), Ok(folded), Ok(folded_end)] = ends else {
             return;
         };
@@ -187,19 +199,19 @@ impl Scratch {
         Some((kept.folded.0 as usize..kept.folded.1 as usize, kept.next))
     }
 
-    /// The folded texts, to be given back: while they are looked at, atoms are marked.
-    pub fn take_folded(&mut self) -> String {
-        std::mem::take(&mut self.folded)
+    /// To be given back: while values are looked at, atoms are marked.
+    pub fn take_finder(&mut self) -> Finder {
+        std::mem::take(&mut self.finder)
     }
 
-    pub fn give_folded(&mut self, folded: String) {
-        self.folded = folded;
+    pub fn give_finder(&mut self, finder: Finder) {
+        self.finder = finder;
     }
 
     fn seen(&self, kept: Kept) -> Seen<'_> {
         Seen {
             text: self.text.get(kept.text.0 as usize..kept.text.1 as usize).unwrap_or_default(),
-            folded: self.folded.get(kept.folded.0 as usize..kept.folded.1 as usize).unwrap_or_default(),
+            folded: self.finder.folded.get(kept.folded.0 as usize..kept.folded.1 as usize).unwrap_or_default(),
             plain: kept.plain,
         }
     }
