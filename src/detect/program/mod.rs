@@ -169,13 +169,17 @@ impl Program {
                 let value = finder.folded.as_bytes().get(range).unwrap_or_default();
                 let hash = index::hash(value);
                 if let Some(atoms) = finder.recall.get(*field, hash, value) {
-                    atoms.iter().for_each(|atom| self.found(*atom, scratch));
+                    for atom in atoms {
+                        self.found(*atom, scratch);
+                    }
                     continue;
                 }
                 finder.found.clear();
                 index.scan(value, hash, |atom| finder.found.push(atom));
                 finder.recall.put(*field, hash, value, &finder.found);
-                finder.found.iter().for_each(|atom| self.found(*atom, scratch));
+                for atom in &finder.found {
+                    self.found(*atom, scratch);
+                }
             }
         }
         scratch.give_finder(finder);
