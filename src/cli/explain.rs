@@ -68,7 +68,11 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let text = read(&args.event, args.line).with_context(|| format!("cannot read {}", args.event.display()))?;
     let fields = match fields_of(text.trim().as_bytes()) {
         Ok(fields) => fields,
-        Err(message) => return unusable(&format!("{}: {message}", args.event.display())),
+        Err(message) => {
+            let many = args.line.is_none() && text.trim().lines().count() > 1;
+            let hint = if many { "; for one event of several, `--line` takes its index, from 0" } else { "" };
+            return unusable(&format!("{}: {message}{hint}", args.event.display()));
+        }
     };
     let explained = if args.open_schema {
         explain::explain(&set, &loader, &sources, number, Asked::Open(&fields))

@@ -12,6 +12,9 @@ use crate::detect::profile::{Counted, Line, Profile, Stage};
 
 static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// Reasons of one rule that the table shows; JSON has all.
+const REASONS_SHOWN: usize = 2;
+
 /// Nanoseconds since this was first asked.
 pub fn now() -> u64 {
     u64::try_from(BEGUN.elapsed().as_nanos()).unwrap_or(u64::MAX)
@@ -56,7 +59,10 @@ impl<'t> Told<'t> {
             let cost = line.cost;
             let (millis, share) = (millis(cost.nanos), self.share(cost.nanos));
             let each = cost.nanos.checked_div(cost.woken).unwrap_or_default();
-            let reasons: Vec<String> = line.reasons.iter().map(ToString::to_string).collect();
+            let mut reasons: Vec<String> = line.reasons.iter().take(REASONS_SHOWN).map(ToString::to_string).collect();
+            if let Some(more @ 1..) = line.reasons.len().checked_sub(REASONS_SHOWN) {
+                reasons.push(format!("{more} more"));
+            }
             let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
             writeln!(
                 out,

@@ -60,7 +60,9 @@ fn code(written: &str) -> Result<&'static str, String> {
 fn explain(code: &str) -> anyhow::Result<ExitCode> {
     let section = PAGE.split("\n## ").find(|section| section.starts_with(code)).unwrap_or_default();
     let shown = section.lines().filter(|line| !line.starts_with("<!--") && !line.starts_with("```"));
-    let shown: Vec<&str> = shown.collect();
+    let mut shown: Vec<&str> = shown.collect();
+    // Where a mark stood between them, two empty lines are left.
+    shown.dedup_by(|a, b| a.is_empty() && b.is_empty());
     writeln!(anstream::stdout().lock(), "{}", shown.join("\n").trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
