@@ -30,7 +30,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "FILE")]
     pub event: PathBuf,
     /// Line of the event in the file, counted from 1
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub line: Option<u64>,
     /// Rule file or folder instead of the rules that come with the program; may be given again
     #[arg(long, value_name = "PATH")]
@@ -70,7 +70,7 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         Ok(fields) => fields,
         Err(message) => {
             let many = args.line.is_none() && text.trim().lines().count() > 1;
-            let hint = if many { "; for one event of several, `--line` takes its index, from 0" } else { "" };
+            let hint = if many { "; for one event of several, `--line` takes its number, from 1" } else { "" };
             return unusable(&format!("{}: {message}{hint}", args.event.display()));
         }
     };

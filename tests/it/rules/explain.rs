@@ -192,6 +192,7 @@ fn the_verb_ends_as_scripts_expect() {
         (vec!["--rule", "SCN-002", "--line", "3"], 3),
         (vec!["--rule", "SCN-002"], 3),
         (vec!["--rule", "SCN-002", "--line", "9"], 2),
+        (vec!["--rule", "SCN-002", "--line", "0"], 2),
         (vec!["--rule", "SCN-002", "--line", "2", "--rules", "missing"], 2),
     ] {
         assert_eq!(call(&arguments).status.code(), Some(code), "{arguments:?}");
