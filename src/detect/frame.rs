@@ -1,17 +1,13 @@
 //! One event while rules look at it: each field is found, spelt and folded at most once.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 
-use crate::event::{Fields, Value};
+use crate::event::{Fields, Value, path};
 
 use super::pattern::fold;
 use super::predicate::{Look, Plain};
-
-/// Dots at which the name of a field is tried as a path into nested objects.
-const PATH_DOTS_MAX: usize = 12;
-/// Lists in lists whose members count.
-const LIST_DEPTH_MAX: usize = 16;
 
 /// The names of all fields that a set of rules asks about; rules know them by number.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +62,8 @@ impl Look for Scalar<'_> {
             Value::Bool(true) => "true",
             Value::Bool(false) => "false",
             Value::Int(number) => self.spelt.get_or_init(|| number.to_string()),
-            Value::Float(number) => self.spelt.get_or_init(|| number.to_string()),
+            // Minus zero is zero.
+            Value::Float(number) => self.spelt.get_or_init(|| (number + 0.0).to_string()),
         }
     }
 
@@ -87,14 +84,18 @@ pub struct Slot<'e> {
 }
 
 impl<'e> Slot<'e> {
-    fn add(&mut self, value: &'e Value, depth: usize) {
+    fn add(&mut self, value: &'e Value) {
         self.present = true;
-        match value {
-            Value::Null => self.null = true,
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => self.scalars.push(Scalar::new(value)),
-            Value::List(items) if depth < LIST_DEPTH_MAX => items.iter().for_each(|item| self.add(item, depth + 1)),
-            Value::List(_) | Value::Map(_) => {}
-        }
+        let _ = path::scalars(value, false, &mut |value| {
+            match value {
+                Value::Null => self.null = true,
+                Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {
+                    self.scalars.push(Scalar::new(value));
+                }
+                Value::List(_) | Value::Map(_) => {}
+            }
+            ControlFlow::Continue(())
+        });
     }
 }
 
@@ -102,7 +103,7 @@ impl<'e> Slot<'e> {
 pub struct Frame<'e> {
     fields: &'e Fields,
     table: &'e FieldTable,
-    /// Names are paths into nested objects where no flat key has them.
+    /// Names are paths into nested objects, too.
     nested: bool,
     slots: Vec<OnceCell<Slot<'e>>>,
     all: OnceCell<Vec<Scalar<'e>>>,
@@ -121,9 +122,12 @@ impl<'e> Frame<'e> {
             let name = self.table.names.get(number).map_or("", String::as_str);
             let mut slot = Slot::default();
             if self.nested {
-                walk(self.fields, name, 0, &mut slot);
+                let _ = path::at(self.fields, name, &mut |value| {
+                    slot.add(value);
+                    ControlFlow::Continue(())
+                });
             } else if let Some(value) = self.fields.get(name) {
-                slot.add(value, 0);
+                slot.add(value);
             }
             slot
         })
@@ -133,56 +137,15 @@ impl<'e> Frame<'e> {
     pub fn all(&self) -> &[Scalar<'e>] {
         self.all.get_or_init(|| {
             let mut scalars = Vec::new();
-            self.fields.values().for_each(|value| gather(value, 0, &mut scalars));
+            for value in self.fields.values() {
+                let _ = path::scalars(value, true, &mut |value| {
+                    if *value != Value::Null {
+                        scalars.push(Scalar::new(value));
+                    }
+                    ControlFlow::Continue(())
+                });
+            }
             scalars
         })
-    }
-}
-
-/// Adds what a path leads to: the whole name as one key, else the longest key that leads further.
-fn walk<'e>(map: &'e BTreeMap<String, Value>, path: &str, depth: usize, slot: &mut Slot<'e>) {
-    if let Some(value) = map.get(path) {
-        slot.add(value, 0);
-        return;
-    }
-    if depth >= PATH_DOTS_MAX {
-        return;
-    }
-    for (dot, _) in path.rmatch_indices('.').take(PATH_DOTS_MAX) {
-        let (Some(head), Some(rest)) = (path.get(..dot), path.get(dot + 1..)) else {
-            continue;
-        };
-        match map.get(head) {
-            Some(Value::Map(inner)) => walk(inner, rest, depth + 1, slot),
-            Some(Value::List(items)) => {
-                let maps = items.iter().filter_map(|item| match item {
-                    Value::Map(inner) => Some(inner),
-                    Value::Null
-                    | Value::Bool(_)
-                    | Value::Int(_)
-                    | Value::Float(_)
-                    | Value::Text(_)
-                    | Value::List(_) => None,
-                });
-                maps.for_each(|inner| walk(inner, rest, depth + 1, slot));
-            }
-            Some(Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_)) | None => {}
-        }
-        if slot.present {
-            return;
-        }
-    }
-}
-
-fn gather<'e>(value: &'e Value, depth: usize, scalars: &mut Vec<Scalar<'e>>) {
-    match value {
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => scalars.push(Scalar::new(value)),
-        Value::List(items) if depth < LIST_DEPTH_MAX => items.iter().for_each(|item| gather(item, depth + 1, scalars)),
-        Value::Map(members) if depth < LIST_DEPTH_MAX => {
-            for member in members.values() {
-                gather(member, depth + 1, scalars);
-            }
-        }
-        Value::Null | Value::List(_) | Value::Map(_) => {}
     }
 }

@@ -44,6 +44,7 @@ pub mod profile;
 mod program;
 pub mod reference;
 mod references;
+mod relation;
 pub mod rule;
 mod ruleset;
 pub mod schema;

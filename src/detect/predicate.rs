@@ -8,6 +8,7 @@ use super::moment::TimePart;
 use super::network::Network;
 use super::number::Number;
 use super::pattern::TextTest;
+use super::relation::Relation;
 use super::sigma::modifier::Comparison;
 
 /// A rule's question as a tree.
@@ -82,15 +83,6 @@ pub enum Plain {
     Text,
 }
 
-/// How one text stands to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relation {
-    Equal,
-    Contains,
-    StartsWith,
-    EndsWith,
-}
-
 impl Expression {
     pub fn holds(&self, frame: &Frame<'_>) -> bool {
         match self {
@@ -116,8 +108,11 @@ impl Expression {
                 slot.present && !(slot.null && slot.scalars.is_empty())
             }
             Self::Reference { slot, other, relation, cased } => {
-                let others = &frame.slot(*other).scalars;
-                frame.slot(*slot).scalars.iter().any(|a| others.iter().any(|b| relation.holds(a, b, *cased)))
+                let texts = |slot: &usize| -> Vec<_> {
+                    let scalars = &frame.slot(*slot).scalars;
+                    scalars.iter().map(|one| if *cased { one.text() } else { one.folded() }).collect()
+                };
+                relation.any(&texts(slot), &texts(other))
             }
         }
     }
@@ -163,17 +158,5 @@ pub fn number_of(scalar: &impl Look) -> Option<Number> {
         Plain::Int(number) => Some(Number::Int(number)),
         Plain::Float(number) => number.is_finite().then_some(Number::Float(number)),
         Plain::Text => Number::parse(scalar.text()),
-    }
-}
-
-impl Relation {
-    pub fn holds(self, a: &impl Look, b: &impl Look, cased: bool) -> bool {
-        let (a, b) = if cased { (a.text(), b.text()) } else { (a.folded(), b.folded()) };
-        match self {
-            Self::Equal => a == b,
-            Self::Contains => a.contains(b),
-            Self::StartsWith => a.starts_with(b),
-            Self::EndsWith => a.ends_with(b),
-        }
     }
 }

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod field;
 pub mod json;
 pub mod kind;
+pub mod path;
 pub mod place;
 pub mod record;
 pub mod report;

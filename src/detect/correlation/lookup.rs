@@ -1,19 +1,16 @@
 //! Values of an event's fields, as groups and counts need them.
 
-use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use crate::base::text;
 use crate::detect::number::Number;
 use crate::detect::pattern::fold;
 use crate::event::correlation::GroupKey;
-use crate::event::{Fields, Value};
+use crate::event::{Fields, Value, path};
 
 use super::limits::{COMBINATIONS_MAX, VALUE_CHARS_MAX};
 
-/// Dots at which a name is tried as a path into nested objects.
-const PATH_DOTS_MAX: usize = 12;
-
-/// An event's fields: flat names, or (`nested`) names that are paths where no flat key has them.
+/// An event's fields: flat names, or (`nested`) names that are paths, too.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'e> {
     pub fields: &'e Fields,
@@ -34,9 +31,9 @@ impl<'e> View<'e> {
     pub fn scalars(&self, name: &str) -> Vec<&'e Value> {
         let mut found = Vec::new();
         if self.nested {
-            walk(self.fields, name, 0, &mut found);
+            let _ = path::at(self.fields, name, &mut |value| gather(value, &mut found));
         } else if let Some(value) = self.fields.get(name) {
-            gather(value, 0, &mut found);
+            let _ = gather(value, &mut found);
         }
         found
     }
@@ -137,47 +134,11 @@ fn spelt(value: &Value) -> String {
     }
 }
 
-fn gather<'e>(value: &'e Value, depth: usize, found: &mut Vec<&'e Value>) {
-    match value {
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => found.push(value),
-        Value::List(items) if depth < 16 => {
-            for item in items {
-                if found.len() > COMBINATIONS_MAX {
-                    return;
-                }
-                gather(item, depth + 1, found);
-            }
+fn gather<'e>(value: &'e Value, found: &mut Vec<&'e Value>) -> ControlFlow<()> {
+    path::scalars(value, false, &mut |value| {
+        if *value != Value::Null {
+            found.push(value);
         }
-        Value::Null | Value::List(_) | Value::Map(_) => {}
-    }
-}
-
-/// The whole name as one key, else the longest key that leads further.
-fn walk<'e>(map: &'e BTreeMap<String, Value>, path: &str, depth: usize, found: &mut Vec<&'e Value>) {
-    if let Some(value) = map.get(path) {
-        gather(value, 0, found);
-        return;
-    }
-    if depth >= PATH_DOTS_MAX {
-        return;
-    }
-    for (dot, _) in path.rmatch_indices('.').take(PATH_DOTS_MAX) {
-        let (Some(head), Some(rest)) = (path.get(..dot), path.get(dot + 1..)) else { continue };
-        match map.get(head) {
-            Some(Value::Map(inner)) => walk(inner, rest, depth + 1, found),
-            Some(Value::List(items)) => {
-                for item in items {
-                    if let Value::Map(inner) = item
-                        && found.len() <= COMBINATIONS_MAX
-                    {
-                        walk(inner, rest, depth + 1, found);
-                    }
-                }
-            }
-            Some(Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_)) | None => {}
-        }
-        if !found.is_empty() {
-            return;
-        }
-    }
+        if found.len() > COMBINATIONS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
 }

@@ -1,18 +1,16 @@
 //! What an event has at a field.
 
-use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 
 use crate::base::text;
-use crate::event::{Fields, Value};
+use crate::event::{Fields, Value, path};
 
 /// Values of one field that are shown.
 const VALUES_MAX: usize = 8;
 /// Characters of one value that are shown.
 const CHARS_MAX: usize = 120;
-/// Dots of a name that are tried as steps into objects.
-const STEPS_MAX: usize = 12;
 
 /// What an event has at a field; long texts and lists are cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,75 +54,43 @@ impl std::fmt::Display for Found {
     }
 }
 
-/// What the event has under this name: a flat key, else with `nested` a path into objects.
+/// What the event has under this name: a flat key, with `nested` paths into objects too.
 pub fn found(fields: &Fields, name: &str, nested: bool) -> Found {
-    let mut values = Vec::new();
-    collect(fields, name, nested, 0, &mut values);
+    let mut values: Vec<&Value> = Vec::new();
+    if nested {
+        let _ = path::at(fields, name, &mut |value| {
+            values.push(value);
+            ControlFlow::Continue(())
+        });
+    } else {
+        values.extend(fields.get(name));
+    }
     match values.as_slice() {
         [] => Found::Absent { near: text::nearest(name, fields.keys().map(String::as_str)).map(str::to_owned) },
         [Value::Null] => Found::Null,
-        values => {
-            let mut scalars = Vec::new();
-            for value in values {
-                flatten(value, 0, &mut scalars);
-            }
-            let shown = scalars.iter().take(VALUES_MAX).map(|value| spell(value)).collect();
-            Found::Values { shown, more: scalars.len().saturating_sub(VALUES_MAX) }
-        }
+        values => shown(values, false),
     }
 }
 
 /// The values in which some texts occur; for keywords, which search everywhere.
 pub fn anywhere(fields: &Fields) -> Found {
-    let mut scalars = Vec::new();
-    for value in fields.values() {
-        flatten(value, 0, &mut scalars);
-    }
-    let shown = scalars.iter().take(VALUES_MAX).map(|value| spell(value)).collect();
-    Found::Values { shown, more: scalars.len().saturating_sub(VALUES_MAX) }
+    shown(&fields.values().collect::<Vec<_>>(), true)
 }
 
-fn collect<'e>(map: &'e BTreeMap<String, Value>, name: &str, nested: bool, depth: usize, values: &mut Vec<&'e Value>) {
-    if let Some(value) = map.get(name) {
-        values.push(value);
-        return;
-    }
-    if !nested || depth >= STEPS_MAX {
-        return;
-    }
-    let before = values.len();
-    for (dot, _) in name.rmatch_indices('.').take(STEPS_MAX) {
-        let (Some(head), Some(rest)) = (name.get(..dot), name.get(dot + 1..)) else {
-            continue;
-        };
-        let inner: &[Value] = match map.get(head) {
-            Some(Value::List(items)) => items,
-            Some(one) => std::slice::from_ref(one),
-            None => continue,
-        };
-        for value in inner {
-            if let Value::Map(inner) = value {
-                collect(inner, rest, nested, depth + 1, values);
+/// The members of lists and objects, one by one.
+fn shown(values: &[&Value], objects: bool) -> Found {
+    let (mut shown, mut more) = (Vec::new(), 0);
+    for value in values {
+        let _ = path::scalars(value, objects, &mut |value| {
+            if shown.len() < VALUES_MAX {
+                shown.push(spell(value));
+            } else {
+                more += 1;
             }
-        }
-        if values.len() > before {
-            return;
-        }
+            ControlFlow::Continue(())
+        });
     }
-}
-
-/// The members of lists and objects, one by one; a bound keeps hostile nesting short.
-fn flatten<'e>(value: &'e Value, depth: usize, scalars: &mut Vec<&'e Value>) {
-    match value {
-        Value::List(items) if depth < STEPS_MAX => items.iter().for_each(|item| flatten(item, depth + 1, scalars)),
-        Value::Map(members) if depth < STEPS_MAX => {
-            for member in members.values() {
-                flatten(member, depth + 1, scalars);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => scalars.push(value),
-        Value::List(_) | Value::Map(_) => {}
-    }
+    Found::Values { shown, more }
 }
 
 fn spell(value: &Value) -> String {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use crate::detect::frame::FieldTable;
 use crate::detect::pattern::{DASHES, TextTest, Token, fold};
-use crate::detect::predicate::{Expression, Matcher, Relation};
+use crate::detect::predicate::{Expression, Matcher};
+use crate::detect::relation::Relation;
 
 use super::gate;
 use super::index::{FieldIndex, Place, finds, finds_short, frequency};

@@ -1,10 +1,11 @@
 //! All texts that rules ask of one field, found together in one pass over a value.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
 
+use super::crowd::Crowd;
 use super::table::{Table, index};
 
 /// Bits that tell in one look whether a gram may be of interest.
@@ -13,6 +14,8 @@ const SIEVE_WORDS: usize = 1 << (SIEVE_BITS - 6);
 /// Texts inside values are found by so many bytes of theirs in a row, looked for at every second
 /// byte: each text has one gram for even places and one for odd ones, so it is longer than its grams.
 const GRAMS: [usize; 3] = [4, 3, 2];
+/// So many texts with one gram are compared one by one.
+const CROWD_MIN: usize = 16;
 /// Ends of texts are told apart by so many bytes, the longest that the text has.
 const ENDS: [usize; 3] = [8, 4, 2];
 /// What machines' paths, commands and logs are full of: texts in here make bad witnesses.
@@ -80,6 +83,8 @@ pub struct FieldIndex {
     starts: [Table; ENDS.len()],
     ends: [Table; ENDS.len()],
     grams: [Grams; GRAMS.len()],
+    /// Texts of which too many have one gram.
+    crowd: Crowd,
 }
 
 /// Grams of one length.
@@ -151,6 +156,14 @@ impl FieldIndex {
         made.whole = Table::new(whole);
         made.starts = starts.map(Table::new);
         made.ends = ends.map(Table::new);
+        let crowded: BTreeSet<u32> = grams
+            .iter()
+            .flat_map(HashMap::values)
+            .filter(|entries| entries.len() > CROWD_MIN)
+            .flat_map(|entries| entries.iter().map(|entry| entry >> 1))
+            .collect();
+        let literals = crowded.iter().filter_map(|number| made.literals.get(*number as usize));
+        made.crowd = Crowd::new(literals.map(|literal| (made.text(literal), literal.atom)));
         made.grams = grams.map(Grams::new);
         made
     }
@@ -198,28 +211,39 @@ impl FieldIndex {
                 }
             }
         }
-        self.scan_grams::<{ GRAMS[0] }>(&self.grams[0], value, &mut found);
-        self.scan_grams::<{ GRAMS[1] }>(&self.grams[1], value, &mut found);
-        self.scan_grams::<{ GRAMS[2] }>(&self.grams[2], value, &mut found);
+        let mut crowded = false;
+        crowded |= self.scan_grams::<{ GRAMS[0] }>(&self.grams[0], value, &mut found);
+        crowded |= self.scan_grams::<{ GRAMS[1] }>(&self.grams[1], value, &mut found);
+        crowded |= self.scan_grams::<{ GRAMS[2] }>(&self.grams[2], value, &mut found);
+        if crowded {
+            self.crowd.scan(value, &mut found);
+        }
     }
 
+    /// `true`: the crowd is to be looked for, too.
     #[inline]
-    fn scan_grams<const SIZE: usize>(&self, grams: &Grams, value: &[u8], found: &mut impl FnMut(u32)) {
+    fn scan_grams<const SIZE: usize>(&self, grams: &Grams, value: &[u8], found: &mut impl FnMut(u32)) -> bool {
+        let mut crowded = false;
         let Ok(sieve) = <&[u64; SIEVE_WORDS]>::try_from(grams.sieve.as_slice()) else {
-            return;
+            return crowded;
         };
         for (at, window) in value.array_windows::<SIZE>().enumerate().step_by(2) {
             let gram = gram_of(window);
             let bit = sieve_bit(gram);
             if sieve[bit >> 6] & (1 << (bit & 63)) != 0 {
-                self.probe(&grams.table, value, at, gram, found);
+                crowded |= self.probe(&grams.table, value, at, gram, found);
             }
         }
+        crowded
     }
 
     #[inline(never)]
-    fn probe(&self, table: &Table, value: &[u8], at: usize, gram: u32, found: &mut impl FnMut(u32)) {
-        for entry in table.get(gram.into()) {
+    fn probe(&self, table: &Table, value: &[u8], at: usize, gram: u32, found: &mut impl FnMut(u32)) -> bool {
+        let entries = table.get(gram.into());
+        if entries.len() > CROWD_MIN && !self.crowd.is_empty() {
+            return true;
+        }
+        for entry in entries {
             let literal = &self.literals[(*entry >> 1) as usize];
             let Some(start) = at.checked_sub(literal.grams[(*entry & 1) as usize] as usize) else {
                 continue;
@@ -228,6 +252,7 @@ impl FieldIndex {
                 found(literal.atom);
             }
         }
+        false
     }
 
     #[inline]

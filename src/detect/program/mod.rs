@@ -4,6 +4,7 @@
 //! build    expressions → atoms, nodes, witnesses
 //! gate     what a regular expression needs to be worth a try
 //! meter    what each step costs, for those who ask
+//! crowd    texts that are too much alike for that
 //! index    all texts asked of one field, found in one pass
 //! table    hash → entries
 //! paths    keys of a JSON object → fields
@@ -18,6 +19,7 @@
 //! the rule does. What a rule means is said by [`super::predicate`]; a test holds the two together.
 
 mod build;
+mod crowd;
 pub(super) mod gate;
 mod index;
 pub(super) mod meter;
@@ -32,15 +34,19 @@ use std::sync::{Mutex, PoisonError};
 use crate::event::Fields;
 
 use super::number::Number;
-use super::predicate::{Matcher, Relation};
+use super::predicate::Matcher;
+use super::relation::Relation;
 
 pub use build::Builder;
 use index::FieldIndex;
 use meter::{Meter, Off};
 use paths::Paths;
 use read::Reader;
+use recall::Recall;
 use scratch::Scratch;
 
+/// Values of two fields that are compared pair by pair, without making lists of them.
+const FEW_PAIRS: usize = 64;
 /// Scratches kept for the next events.
 const POOL_MAX: usize = 8;
 
@@ -175,10 +181,15 @@ impl Program {
                     continue;
                 }
                 finder.found.clear();
-                index.scan(value, hash, |atom| finder.found.push(atom));
-                finder.recall.put(*field, hash, value, &finder.found);
-                for atom in &finder.found {
-                    self.found(*atom, scratch);
+                let short = Recall::takes(value);
+                index.scan(value, hash, |atom| {
+                    if short {
+                        finder.found.push(atom);
+                    }
+                    self.found(atom, scratch);
+                });
+                if short {
+                    finder.recall.put(*field, hash, value, &finder.found);
                 }
             }
         }
@@ -225,7 +236,12 @@ impl Program {
                 scratch.slot(*field).is_some_and(|slot| !slot.null) || scratch.values(*field).next().is_some()
             }
             Some(Ask::Reference { field, other, relation, cased }) => {
-                scratch.values(*field).any(|a| scratch.values(*other).any(|b| relation.holds(&a, &b, *cased)))
+                let texts = |field| scratch.values(field).map(|value| value.spelt(*cased));
+                if texts(*field).count() * texts(*other).count() <= FEW_PAIRS {
+                    texts(*field).any(|a| texts(*other).any(|b| relation.holds(a, b)))
+                } else {
+                    relation.any(&texts(*field).collect::<Vec<_>>(), &texts(*other).collect::<Vec<_>>())
+                }
             }
             Some(Ask::Found) | None => false,
         };

@@ -1,11 +1,11 @@
 //! From the keys of a JSON object to the fields of a program.
 
-use super::scratch::NONE;
-use super::table::{Table, index};
 use std::collections::{BTreeMap, HashMap};
 
-/// Dots at which the name of a field is tried as a path into nested objects.
-pub const DOTS_MAX: usize = 12;
+use crate::event::path::DOTS_MAX;
+
+use super::scratch::NONE;
+use super::table::{Table, index};
 
 /// Where a key leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +14,6 @@ pub struct Step {
     pub field: u32,
     /// Where the members of an object below it are looked up.
     pub below: u32,
-    /// Dots in the key.
-    pub dots: u32,
 }
 
 /// Objects by the dotted path that leads to them; the first one is the event itself.
@@ -42,8 +40,7 @@ impl Paths {
                 // A key may have dots itself: each place at which it can end.
                 for end in starts.iter().filter(|end| *end > start).map(|end| end - 1).chain([name.len()]) {
                     let key = name.get(*start..end).unwrap_or_default();
-                    let dots = index(key.matches('.').count());
-                    let empty = Step { field: NONE, below: NONE, dots };
+                    let empty = Step { field: NONE, below: NONE };
                     if end == name.len() {
                         keys[from].entry(key.to_owned()).or_insert(empty).field = index(field);
                     } else {

@@ -1,7 +1,7 @@
 //! An event into the scratch: from facts of our own, or straight from JSON.
 //!
-//! A field's name is a key as it stands, else a path into nested objects, of which the longest key
-//! wins. Objects in a list are all followed. A key that an object has twice counts twice.
+//! A field's name is a key as it stands, and every path into nested objects that it spells. Objects
+//! in a list are all followed. A key that an object has twice counts twice.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,11 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::detect::predicate::Plain;
+use crate::event::path::DEPTH_MAX;
 use crate::event::{Fields, Value};
 
 use super::paths::Paths;
 use super::scratch::{NONE, Scratch};
-
-/// Lists in lists whose members count.
-const LISTS_MAX: usize = 16;
-/// Objects and lists in each other; deeper ones are passed over.
-const DEPTH_MAX: usize = 96;
 
 /// Where in the event something stands.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +22,7 @@ struct Spot {
     field: u32,
     /// Where keys of an object here are looked up.
     below: u32,
-    /// For each dot of the path so far whether it is part of a key: the first one weighs most.
-    mask: u32,
+    /// Lists around it since the last key.
     lists: usize,
     depth: usize,
 }
@@ -45,18 +40,18 @@ impl Reader<'_, '_> {
     pub fn flat(&mut self, fields: &Fields) {
         for (name, value) in fields {
             if let Some(step) = self.paths.step(0, name).filter(|step| step.field != NONE) {
-                let spot = Spot { field: step.field, below: NONE, mask: 0, lists: 0, depth: 0 };
-                self.scratch.touch(step.field, 0);
+                let spot = Spot { field: step.field, below: NONE, lists: 0, depth: 0 };
+                self.scratch.touch(step.field);
                 self.value(value, spot);
             } else if self.keywords.is_some() {
-                self.value(value, Spot { field: NONE, below: NONE, mask: 0, lists: 0, depth: 0 });
+                self.value(value, Spot { field: NONE, below: NONE, lists: 0, depth: 0 });
             }
         }
     }
 
     /// Foreign facts that may be nested.
     pub fn nested(&mut self, fields: &Fields) {
-        self.members(fields, Spot { field: NONE, below: 0, mask: 0, lists: 0, depth: 0 });
+        self.members(fields, Spot::EVENT);
     }
 
     fn members(&mut self, members: &BTreeMap<String, Value>, spot: Spot) {
@@ -73,14 +68,12 @@ impl Reader<'_, '_> {
         let depth = spot.depth + 1;
         match step {
             Some(step) => {
-                // Every dot inside the key stays in it.
-                let kept = 1_u32.checked_shl(step.dots).map_or(u32::MAX, |bit| bit - 1);
-                let mask = spot.mask.checked_shl(step.dots).unwrap_or(0) | kept;
-                let reached = step.field != NONE && self.scratch.touch(step.field, mask);
-                let field = if reached { step.field } else { NONE };
-                Some(Spot { field, below: step.below, mask: mask << 1, lists: 0, depth })
+                if step.field != NONE {
+                    self.scratch.touch(step.field);
+                }
+                Some(Spot { field: step.field, below: step.below, lists: 0, depth })
             }
-            None if self.keywords.is_some() => Some(Spot { field: NONE, below: NONE, mask: 0, lists: 0, depth }),
+            None if self.keywords.is_some() => Some(Spot { field: NONE, below: NONE, lists: 0, depth }),
             None => None,
         }
     }
@@ -94,13 +87,13 @@ impl Reader<'_, '_> {
             Value::Text(text) => self.text(text, spot),
             Value::List(items) => {
                 let inner = spot.in_list();
-                if inner.lists <= LISTS_MAX && inner.depth < DEPTH_MAX {
+                if inner.depth <= DEPTH_MAX {
                     for item in items {
                         self.value(item, inner);
                     }
                 }
             }
-            Value::Map(members) if spot.depth < DEPTH_MAX => self.members(members, spot.in_object()),
+            Value::Map(members) if spot.depth <= DEPTH_MAX => self.members(members, spot.in_object()),
             Value::Map(_) => {}
         }
     }
@@ -116,7 +109,7 @@ impl Reader<'_, '_> {
             self.scratch.put_plain(spot.field, plain);
         }
         if let Some(keywords) = self.keywords {
-            self.scratch.touch(keywords, 0);
+            self.scratch.touch(keywords);
             self.scratch.put_plain(keywords, plain);
         }
     }
@@ -126,13 +119,15 @@ impl Reader<'_, '_> {
             self.scratch.put_text(spot.field, text);
         }
         if let Some(keywords) = self.keywords {
-            self.scratch.touch(keywords, 0);
+            self.scratch.touch(keywords);
             self.scratch.put_text(keywords, text);
         }
     }
 }
 
 impl Spot {
+    const EVENT: Self = Self { field: NONE, below: 0, lists: 0, depth: 0 };
+
     /// Objects in a list are on the path, those in a list of lists are not.
     fn in_list(self) -> Self {
         let below = if self.lists == 0 { self.below } else { NONE };
@@ -148,8 +143,7 @@ impl Spot {
 /// Reads one JSON object; the error is the parser's.
 pub fn json(text: &str, reader: &mut Reader<'_, '_>) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let spot = Spot { field: NONE, below: 0, mask: 0, lists: 0, depth: 0 };
-    deserializer.deserialize_map(Seed { reader, spot })?;
+    deserializer.deserialize_map(Seed { reader, spot: Spot::EVENT })?;
     deserializer.end()
 }
 
@@ -205,10 +199,6 @@ impl<'de> Visitor<'de> for Seed<'_, '_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let spot = self.spot.in_list();
-        if spot.lists > LISTS_MAX || spot.depth >= DEPTH_MAX {
-            while items.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(());
-        }
         while items.next_element_seed(Seed { reader: self.reader, spot })?.is_some() {}
         Ok(())
     }
@@ -217,10 +207,8 @@ impl<'de> Visitor<'de> for Seed<'_, '_, '_> {
         let spot = self.spot.in_object();
         while let Some(inner) = members.next_key_seed(Key { reader: self.reader, spot })? {
             match inner {
-                Some(spot) if spot.depth < DEPTH_MAX => {
-                    members.next_value_seed(Seed { reader: self.reader, spot })?;
-                }
-                Some(_) | None => {
+                Some(spot) => members.next_value_seed(Seed { reader: self.reader, spot })?,
+                None => {
                     members.next_value::<IgnoredAny>()?;
                 }
             }

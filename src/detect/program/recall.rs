@@ -32,10 +32,16 @@ impl Recall {
         if same { seen.atoms.get(..seen.count) } else { None }
     }
 
+    /// Whether the value is short enough to be remembered.
+    #[inline]
+    pub const fn takes(value: &[u8]) -> bool {
+        value.len() <= VALUE_BYTES
+    }
+
     /// Remembers what a value had, if both are short.
     #[inline]
     pub fn put(&mut self, field: u32, hash: u64, value: &[u8], atoms: &[u32]) {
-        if value.len() > VALUE_BYTES || atoms.len() > ATOMS {
+        if !Self::takes(value) || atoms.len() > ATOMS {
             return;
         }
         if self.places.is_empty() {

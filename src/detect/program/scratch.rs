@@ -30,8 +30,6 @@ pub struct Slot {
     last: u32,
     /// One of its values is null.
     pub null: bool,
-    /// The path by which it was found; a better one replaces it.
-    rank: u32,
 }
 
 /// What texts are found in, and with: taken out while atoms are marked.
@@ -62,7 +60,7 @@ pub struct Scratch {
 
 impl Scratch {
     pub fn new(slots: usize, atoms: usize, rules: usize) -> Self {
-        let empty = Slot { epoch: 0, first: NONE, last: NONE, null: false, rank: 0 };
+        let empty = Slot { epoch: 0, first: NONE, last: NONE, null: false };
         Self {
             epoch: 0,
             text: String::new(),
@@ -98,20 +96,13 @@ impl Scratch {
         self.slots.get(number as usize).filter(|slot| slot.epoch == self.epoch)
     }
 
-    /// Makes the field present. `false`: a better path led to it before.
-    pub fn touch(&mut self, number: u32, rank: u32) -> bool {
-        let Some(slot) = self.slots.get_mut(number as usize) else {
-            return false;
+    /// Makes the field present.
+    pub fn touch(&mut self, number: u32) {
+        let Some(slot) = self.slots.get_mut(number as usize).filter(|slot| slot.epoch != self.epoch) else {
+            return;
         };
-        if slot.epoch != self.epoch {
-            *slot = Slot { epoch: self.epoch, first: NONE, last: NONE, null: false, rank };
-            self.finder.touched.push(number);
-        } else if slot.rank < rank {
-            *slot = Slot { epoch: self.epoch, first: NONE, last: NONE, null: false, rank };
-        } else if slot.rank > rank {
-            return false;
-        }
-        true
+        *slot = Slot { epoch: self.epoch, first: NONE, last: NONE, null: false };
+        self.finder.touched.push(number);
     }
 
     pub fn put_null(&mut self, number: u32) {
@@ -132,7 +123,8 @@ impl Scratch {
         let written = match plain {
             Plain::Bool(flag) => write!(self.text, "{flag}"),
             Plain::Int(whole) => write!(self.text, "{whole}"),
-            Plain::Float(float) => write!(self.text, "{float}"),
+            // Minus zero is zero.
+            Plain::Float(float) => write!(self.text, "{}", float + 0.0),
             Plain::Text => Ok(()),
         };
         written.expect("a text takes what is written into it");
@@ -266,5 +258,12 @@ impl Look for Seen<'_> {
 
     fn folded(&self) -> &str {
         self.folded
+    }
+}
+
+impl<'s> Seen<'s> {
+    /// Its text as it stands, or in lower case.
+    pub const fn spelt(self, cased: bool) -> &'s str {
+        if cased { self.text } else { self.folded }
     }
 }

@@ -10,6 +10,7 @@ mod hostile;
 mod import;
 mod interop;
 mod lines;
+mod lists;
 mod manual;
 mod naive;
 mod overrides;
