@@ -12,8 +12,6 @@ use crate::sources;
 
 use super::values;
 
-/// One rule file; a larger one is none.
-const RULE_BYTES_MAX: u64 = 1 << 20;
 /// Rule files under one path.
 const RULE_FILES_MAX: usize = 20_000;
 /// Folders in folders.
@@ -90,9 +88,12 @@ pub fn overridden(set: RuleSet, paths: &[PathBuf]) -> Result<RuleSet, RulesError
 
 /// One file as rules' messages call it.
 pub fn source(path: &Path) -> Result<detect::Source, RulesError> {
-    let text = files::read_text(path, RULE_BYTES_MAX)
-        .map_err(|cause| RulesError::Unreadable { path: path.display().to_string(), cause })?;
+    let text = text(path).map_err(|cause| RulesError::Unreadable { path: path.display().to_string(), cause })?;
     Ok(detect::Source::new(path.display().to_string(), text))
+}
+
+fn text(path: &Path) -> std::io::Result<String> {
+    files::read_text(path, detect::FILE_BYTES_MAX as u64)
 }
 
 /// Loads rules with the lists of values at these paths.
@@ -126,7 +127,12 @@ pub fn read(path: &Path) -> Result<Vec<detect::Source>, RulesError> {
     if files.is_empty() {
         return Err(RulesError::None { path: path.display().to_string() });
     }
-    files.iter().map(|file| source(file)).collect()
+    // One file that cannot be read must not hide what is wrong with the others.
+    let source = |file: &PathBuf| match text(file) {
+        Ok(text) => detect::Source::new(file.display().to_string(), text),
+        Err(why) => detect::Source::unreadable(file.display().to_string(), why.to_string()),
+    };
+    Ok(files.iter().map(source).collect())
 }
 
 /// By its extension. Files behind `..data` of a mounted ConfigMap are seen once, under their own names.

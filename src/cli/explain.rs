@@ -66,10 +66,10 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         return unusable(&absent(&set, &args.rule));
     };
     let text = read(&args.event, args.line).with_context(|| format!("cannot read {}", args.event.display()))?;
-    let fields = match fields_of(text.trim().as_bytes()) {
-        Ok(fields) => fields,
+    let fields = match fields_of(text.trim_ascii()) {
+        Ok((fields, _)) => fields,
         Err(message) => {
-            let many = args.line.is_none() && text.trim().lines().count() > 1;
+            let many = args.line.is_none() && text.trim_ascii().contains(&b'\n');
             let hint = if many { "; for one event of several, `--line` takes its number, from 1" } else { "" };
             return unusable(&format!("{}: {message}{hint}", args.event.display()));
         }
@@ -114,23 +114,23 @@ fn unusable(message: &str) -> anyhow::Result<ExitCode> {
 }
 
 /// The event's text: the whole, or one line of it.
-fn read(path: &Path, line: Option<u64>) -> std::io::Result<String> {
+fn read(path: &Path, line: Option<u64>) -> std::io::Result<Vec<u8>> {
     let input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
         Box::new(BufReader::new(File::open(path)?))
     };
     let too_long = || std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the event is larger than 16 MiB");
-    let mut text = String::new();
+    let mut text = Vec::new();
     let Some(line) = line else {
         #[expect(clippy::disallowed_methods, reason = "the bound is taken here, and what exceeds it is refused")]
-        input.take(EVENT_BYTES_MAX + 1).read_to_string(&mut text)?;
+        input.take(EVENT_BYTES_MAX + 1).read_to_end(&mut text)?;
         return if text.len() as u64 > EVENT_BYTES_MAX { Err(too_long()) } else { Ok(text) };
     };
     let mut input = input;
     for _ in 0..line.max(1) {
         text.clear();
-        if (&mut input).take(EVENT_BYTES_MAX + 1).read_line(&mut text)? == 0 {
+        if (&mut input).take(EVENT_BYTES_MAX + 1).read_until(b'\n', &mut text)? == 0 {
             return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, format!("there is no line {line}")));
         }
         if text.len() as u64 > EVENT_BYTES_MAX {

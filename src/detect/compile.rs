@@ -60,7 +60,9 @@ pub fn compile(detection: &Detection, context: &mut Context<'_>, reporter: &mut 
     let mut referenced = std::mem::take(&mut compiler.referenced);
     referenced.sort_unstable();
     let names: Vec<&str> = detection.selections.iter().map(|selection| selection.name.as_str()).collect();
-    let mut linker = Linker { names, selections, used: BTreeSet::new(), parts: 0, undefined: false };
+    let known = names.iter().copied().collect();
+    let mut linker =
+        Linker { names, known, selections, used: BTreeSet::new(), parts: 0, undefined: false, full: false };
     let mut conditions = Vec::new();
     for (condition, node) in &detection.conditions {
         match linker.link(condition, node, reporter) {
@@ -69,7 +71,7 @@ pub fn compile(detection: &Detection, context: &mut Context<'_>, reporter: &mut 
         }
     }
     // A misspelt name leaves the selection that was meant unused.
-    if !linker.undefined {
+    if !linker.undefined && !linker.full {
         unused(detection, &linker.used, reporter);
     }
     let expression = if conditions.len() == 1 { conditions.pop()? } else { Expression::Any(conditions) };
@@ -100,23 +102,30 @@ fn unused(detection: &Detection, used: &BTreeSet<String>, reporter: &mut Reporte
 }
 
 struct Linker<'d> {
+    /// In the order in which they are written.
     names: Vec<&'d str>,
+    known: BTreeSet<&'d str>,
     /// Those that could be compiled.
     selections: BTreeMap<&'d str, Expression>,
     used: BTreeSet<String>,
     parts: usize,
     /// A condition names what is not there.
     undefined: bool,
+    /// There are too many parts already, which was reported.
+    full: bool,
 }
 
 impl Linker<'_> {
     fn link(&mut self, condition: &Condition, node: &Node, reporter: &mut Reporter<'_>) -> Option<Expression> {
+        if self.full {
+            return None;
+        }
         match condition {
             Condition::And(sides) => self.links(sides, node, reporter).map(Expression::All),
             Condition::Or(sides) => self.links(sides, node, reporter).map(Expression::Any),
             Condition::Not(inner) => Some(Expression::Not(Box::new(self.link(inner, node, reporter)?))),
             Condition::Name(word) => {
-                if !self.names.contains(&word.text.as_str()) {
+                if !self.known.contains(word.text.as_str()) {
                     self.undefined(word, node, reporter);
                     return None;
                 }
@@ -133,6 +142,7 @@ impl Linker<'_> {
                     self.undefined(names, node, reporter);
                     return None;
                 }
+                // All of them are used, whether or not each could be compiled.
                 let members: Vec<_> = chosen.iter().map(|name| self.selection(name, node, reporter)).collect();
                 let members = members.into_iter().collect::<Option<Vec<_>>>()?;
                 Some(if *every { Expression::All(members) } else { Expression::Any(members) })
@@ -147,11 +157,17 @@ impl Linker<'_> {
 
     /// `None` also for a selection that could not be compiled, which was reported there.
     fn selection(&mut self, name: &str, node: &Node, reporter: &mut Reporter<'_>) -> Option<Expression> {
+        if self.full {
+            return None;
+        }
         self.used.insert(name.to_owned());
         let expression = self.selections.get(name)?;
         self.parts += size(expression);
         if self.parts > PARTS_MAX {
-            reporter.error("R020", super::diagnostic::Span::of(node), "the condition names its selections too often");
+            self.full = true;
+            let message = format!("the conditions name selections of more than {PARTS_MAX} parts in all");
+            let hint = "split the rule, or name each selection once";
+            reporter.error_hint("R020", super::diagnostic::Span::of(node), message, hint);
             return None;
         }
         Some(expression.clone())

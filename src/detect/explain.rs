@@ -51,6 +51,11 @@ pub struct Explanation {
     pub title: String,
     /// The rule matches; for a correlation: it counts the event.
     pub matches: bool,
+    /// It raises no alert by itself: [`Self::counted_by`] only counts it, or it is disabled.
+    pub silent: bool,
+    /// The correlations that count it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counted_by: Vec<String>,
     /// What the rule looks at and the event is not.
     pub logsource: Vec<Mismatch>,
     /// The condition, then each filter; all must hold. Empty for correlations.
@@ -135,21 +140,27 @@ impl Explainer<'_> {
     fn rule(&self, number: usize, depth: usize) -> Result<Explanation, ExplainError> {
         let rule = self.set.rule(number).filter(|_| depth < DEPTH_MAX).ok_or(ExplainError::NotWritten)?;
         if let Some(plan) = &rule.correlation {
-            return self.correlation(rule, plan, depth);
+            return self.correlation(number, rule, plan, depth);
         }
         let logsource = self.mismatches(rule);
         let matches = self.hits.contains(&number);
         let parts = parts::parts(rule, self.loader, self.sources, self.asked)?;
         // A whole that fails for its logsource alone has no part to blame.
         let missed = if matches { Vec::new() } else { blame::missed(&parts) };
-        Ok(Explanation { matches, logsource, parts, missed, ..Self::begin(rule) })
+        Ok(Explanation { matches, logsource, parts, missed, ..self.begin(number, rule) })
     }
 
-    fn begin(rule: &Rule) -> Explanation {
+    fn begin(&self, number: usize, rule: &Rule) -> Explanation {
+        let counts = |other: &&Rule| {
+            other.correlation.as_ref().is_some_and(|plan| plan.parts.iter().any(|part| part.rule == number))
+        };
+        let counted_by = self.set.rules().iter().filter(counts).map(|other| other.display_id().to_owned());
         Explanation {
             rule: rule.display_id().to_owned(),
             title: rule.title.clone(),
             matches: false,
+            silent: rule.silent,
+            counted_by: counted_by.collect(),
             logsource: Vec::new(),
             parts: Vec::new(),
             missed: Vec::new(),
@@ -172,7 +183,7 @@ impl Explainer<'_> {
         parts.filter_map(mismatch).collect()
     }
 
-    fn correlation(&self, rule: &Rule, plan: &Plan, depth: usize) -> Result<Explanation, ExplainError> {
+    fn correlation(&self, number: usize, rule: &Rule, plan: &Plan, depth: usize) -> Result<Explanation, ExplainError> {
         let mut parts = Vec::new();
         let nested = matches!(self.asked, Asked::Open(_));
         let look = |field: &String| seen::found(self.asked.fields(), field, nested);
@@ -187,7 +198,7 @@ impl Explainer<'_> {
         }
         let matches = parts.iter().any(|part| part.counts);
         let correlated = Correlated { asks: asks(plan), window_millis: plan.timespan_millis, parts };
-        Ok(Explanation { matches, correlation: Some(correlated), ..Self::begin(rule) })
+        Ok(Explanation { matches, correlation: Some(correlated), ..self.begin(number, rule) })
     }
 }
 

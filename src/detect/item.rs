@@ -4,7 +4,7 @@ use regex::RegexBuilder;
 
 use crate::base::yaml::{Data, Node};
 
-use super::budget::Budget;
+use super::budget::{Budget, Refused};
 use super::correlation::plan::Bound;
 use super::diagnostic::{Level, Reporter, Span};
 use super::expand::expand;
@@ -281,14 +281,20 @@ impl Compiler<'_, '_> {
             Ok(regex) => Some(vec![Matcher::Regex(regex)]),
             Err(error) => {
                 let hint = match &error {
-                    regex::Error::CompiledTooBig(_) => Some("use smaller repetitions"),
-                    error if error.to_string().contains("not supported") => {
+                    Refused::Rule => Some("split the rule, or write alternatives as texts"),
+                    Refused::All => Some("load fewer rules, or write alternatives as texts"),
+                    Refused::Regex(regex::Error::CompiledTooBig(_)) => Some("use smaller repetitions"),
+                    Refused::Regex(error) if error.to_string().contains("not supported") => {
                         Some("expressions run in linear time, so look-around and back-references do not exist")
                     }
-                    _ => None,
+                    Refused::Regex(_) => None,
+                };
+                let reason = match &error {
+                    Refused::Regex(error) => regex_reason(error),
+                    Refused::Rule | Refused::All => error.to_string(),
                 };
                 let (span, hint) = (Span::of(value), hint.map(str::to_owned));
-                self.reporter.report(Level::Error, "R017", span, regex_reason(&error), hint);
+                self.reporter.report(Level::Error, "R017", span, reason, hint);
                 None
             }
         }

@@ -153,6 +153,10 @@ impl Batch<'_> {
 }
 
 fn documents(source: &Source, schema: &Schema, reporter: &mut Reporter<'_>) -> Vec<Document> {
+    if let Some(why) = &source.unreadable {
+        reporter.error("R001", Span::default(), format!("the file cannot be read: {why}"));
+        return Vec::new();
+    }
     if source.text.len() > FILE_BYTES_MAX {
         reporter.error("R001", Span::default(), format!("the file is larger than {FILE_BYTES_MAX} bytes"));
         return Vec::new();

@@ -61,6 +61,7 @@ pub use rule::{Rule, RuleTest, TimedEvent, Timeline};
 pub use ruleset::{RuleSet, TestFailure};
 pub use schema::Schema;
 pub use select::Labels;
+pub use sigma::FILE_BYTES_MAX;
 pub use sigma::modifier::Comparison;
 pub use values::Values;
 
@@ -70,10 +71,17 @@ pub struct Source {
     /// What diagnostics call it: a path, or a name for rules that come with the program.
     pub path: String,
     pub text: String,
+    /// Why there is no text: a file that cannot be read.
+    pub unreadable: Option<String>,
 }
 
 impl Source {
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { path: path.into(), text: text.into() }
+        Self { path: path.into(), text: text.into(), unreadable: None }
+    }
+
+    /// A file that cannot be read, which is reported among all other problems.
+    pub fn unreadable(path: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { path: path.into(), text: String::new(), unreadable: Some(why.into()) }
     }
 }

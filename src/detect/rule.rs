@@ -61,6 +61,8 @@ pub struct Rule {
     pub correlation: Option<Plan>,
     /// A match raises no alert of its own: a correlation counts it, and does not `generate`.
     pub silent: bool,
+    /// An operator switched it off; it is there to be counted only.
+    pub disabled: bool,
     /// It says that it was made from a rule of others, and has less to say of itself than ours.
     pub imported: bool,
     /// File it came from, and the line on which it begins.

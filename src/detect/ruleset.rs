@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::event::{Event, Fields, Sha256, digest};
+use crate::event::{Event, Fields, Sha256, digest, repair};
 
 use super::Source;
 use super::diagnostic::{Diagnostic, Level};
@@ -99,14 +99,17 @@ impl RuleSet {
         self.programs.open(&self.rules, &self.expressions, &self.table).run_nested(fields)
     }
 
-    /// The same, from one JSON object; without labels whatever the rules' logsource. The error is
-    /// the parser's.
+    /// The same, from one JSON object, put right first if need be; without labels whatever the rules'
+    /// logsource. The error is the parser's.
     pub fn json_hits(&self, json: &str, labels: Option<Labels<'_>>) -> Result<Vec<usize>, serde_json::Error> {
         let program = match labels {
             Some(labels) => self.labelled(labels),
             None => self.programs.open(&self.rules, &self.expressions, &self.table),
         };
-        program.run_json(json)
+        program.run_json(json).or_else(|error| match repair::repaired(json.as_bytes()) {
+            Some((json, _)) => program.run_json(&json),
+            None => Err(error),
+        })
     }
 
     /// The same as [`Self::open_hits`], rule by rule and without a program: slow and plain, for
@@ -187,7 +190,13 @@ impl RuleSet {
         }
         self.warnings.extend(applied.found);
         self.tuning.add(applied.tuning);
-        self.less(&applied.gone)
+        let mut less = self.less(&applied.gone);
+        // What counted a rule that was disabled before may be gone by now.
+        let there: BTreeSet<&str> = less.rules.iter().map(Rule::display_id).collect();
+        for disabled in &mut less.tuning.disabled {
+            disabled.counted_by.retain(|id| there.contains(id.as_str()));
+        }
+        less
     }
 
     /// What overrides changed about the rule with this number.

@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::repair;
 use super::value::{Fields, Value};
 
 /// Members of a list that are made room for before the first one was seen.
@@ -17,6 +18,18 @@ const ROOM_MAX: usize = 64;
 
 /// One JSON object as facts. The error is the parser's, also for JSON that is no object.
 pub fn fields(text: &[u8]) -> Result<Fields, serde_json::Error> {
+    mended(text).map(|(fields, _)| fields)
+}
+
+/// The same, and in how many places it had to be put right first; see [`repair`].
+pub fn mended(text: &[u8]) -> Result<(Fields, usize), serde_json::Error> {
+    strict(text).map(|fields| (fields, 0)).or_else(|error| {
+        let (text, places) = repair::repaired(text).ok_or(error)?;
+        strict(text.as_bytes()).map(|fields| (fields, places))
+    })
+}
+
+fn strict(text: &[u8]) -> Result<Fields, serde_json::Error> {
     match serde_json::from_slice(text)? {
         Fact(Value::Map(fields)) => Ok(fields),
         Fact(_) => Err(serde_json::Error::custom("an event is a JSON object")),

@@ -13,6 +13,7 @@ pub mod kind;
 pub mod path;
 pub mod place;
 pub mod record;
+pub mod repair;
 pub mod report;
 pub mod subject;
 pub mod value;

@@ -27,6 +27,13 @@ fn whole(explanation: &Explanation, depth: usize, out: &mut String) {
     };
     let title = format!("{} {}: {verdict}", explanation.rule, explanation.title);
     line(out, depth, explanation.matches, &title);
+    if explanation.silent && depth == 0 {
+        let why = match explanation.counted_by.as_slice() {
+            [] => "it is disabled".to_owned(),
+            counted_by => format!("{} only counts it", counted_by.join(", ")),
+        };
+        plain(out, depth, &format!("no alert of its own: {why}"));
+    }
     for mismatch in &explanation.logsource {
         let found = mismatch.found.as_deref().unwrap_or("without one");
         let text = format!("the rule looks at {} {}, the event is {found}", mismatch.part, mismatch.wanted);

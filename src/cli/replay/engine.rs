@@ -65,6 +65,8 @@ pub enum Out<'o> {
 
 /// One event with what it matched.
 struct Matched {
+    /// Places at which the line had to be put right.
+    mended: usize,
     fields: Fields,
     source: String,
     hits: Vec<usize>,
@@ -105,6 +107,10 @@ impl Replay<'_> {
                 None => {}
                 Some(Ok(matched)) => {
                     progress.counts.events += 1;
+                    if matched.mended > 0 {
+                        let (name, line, places) = (self.name.display(), progress.index + 1, matched.mended);
+                        writeln!(errors, "{name}:{line}: the JSON is wrong in {places} place(s), put right and read")?;
+                    }
                     self.tell(&matched, correlator, progress, out.writer())?;
                 }
                 Some(Err(reason)) => {
@@ -129,17 +135,17 @@ impl Replay<'_> {
 
     fn matches(&self, line: &[u8], progress: &mut Progress) -> Result<Matched, String> {
         self.booked(Profile::begin);
-        let fields = fields_of(line)?;
+        let (fields, mended) = fields_of(line)?;
         let time = self.time(&fields, progress);
         if self.open {
             let hits = self.hits(Facts::Open(&fields));
             progress.time_millis = time.map(Timestamp::as_millisecond).or(progress.time_millis);
-            return Ok(Matched { fields, source: String::new(), hits });
+            return Ok(Matched { fields, mended, source: String::new(), hits });
         }
         let event = event_of(fields, time.unwrap_or(Timestamp::UNIX_EPOCH))?;
         progress.time_millis = time.map(Timestamp::as_millisecond).or(progress.time_millis);
         let hits = self.hits(Facts::Ours(&event));
-        Ok(Matched { fields: event.fields, source: event.source, hits })
+        Ok(Matched { fields: event.fields, mended, source: event.source, hits })
     }
 
     fn hits(&self, facts: Facts<'_>) -> Vec<usize> {

@@ -10,11 +10,11 @@ use crate::event::{Event, EventKind, Fields, Place, Subject, Value, json};
 /// Where an event may say when it happened, when nobody says where.
 const TIME_FIELDS: [&str; 2] = ["@timestamp", "time"];
 
-/// The fields of a line.
-pub fn fields_of(line: &[u8]) -> Result<Fields, String> {
+/// The fields of a line, and in how many places its JSON had to be put right.
+pub fn fields_of(line: &[u8]) -> Result<(Fields, usize), String> {
     let line = line.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(line);
-    if let Ok(fields) = json::fields(line) {
-        return Ok(fields);
+    if let Ok(read) = json::mended(line) {
+        return Ok(read);
     }
     match serde_json::from_slice::<serde_json::Value>(line) {
         Ok(_) => Err("an event is a JSON object".to_owned()),

@@ -1,5 +1,6 @@
 //! `lanner replay`: rules against events in a file, line by line, in event time.
 
+mod apart;
 mod engine;
 pub(super) mod event;
 mod lines;
@@ -89,6 +90,7 @@ impl ReplayArgs {
 
 /// Runs the verb. Exit 3 when a rule does not load, 1 when there were lines and none was an event.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    apart::check(args)?;
     let schema = if args.open_schema { Schema::open() } else { Schema::declared(declared_fields()) };
     let set = match loader(schema, &args.values)?.load(&named_or_shipped(&args.rules)?) {
         Ok(set) => set,

@@ -7,8 +7,10 @@ use std::ops::Range;
 use crate::detect::number::Number;
 
 use super::entry::{Datum, Entry};
-use super::order;
+use super::exact::Exact;
+use super::order::{self, Steps};
 use super::plan::{Condition, Kind, Parts, Plan};
+use super::sorted::Sorted;
 
 /// Values are digests already: their own bits spread them.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,14 +40,13 @@ pub enum Aggregate {
     Events(usize),
     /// How often each value occurs.
     Values(HashMap<u64, u32, Spreading>),
-    /// Whole numbers are added up exactly; floats are counted here, and added in order when asked.
+    /// Whole numbers apart from floats; both are added up exactly.
     Sum {
         whole: i128,
-        floats: usize,
+        floats: Option<Box<Exact>>,
         count: usize,
     },
-    /// In order.
-    Sorted(Vec<Number>),
+    Sorted(Sorted),
     /// How often each rule matched.
     Parts(Vec<u32>),
 }
@@ -68,8 +69,8 @@ impl Aggregate {
         match plan.kind {
             Kind::EventCount => Self::Events(0),
             Kind::ValueCount => Self::Values(HashMap::default()),
-            Kind::ValueSum | Kind::ValueAvg => Self::Sum { whole: 0, floats: 0, count: 0 },
-            Kind::ValuePercentile(_) | Kind::ValueMedian => Self::Sorted(Vec::new()),
+            Kind::ValueSum | Kind::ValueAvg => Self::Sum { whole: 0, floats: None, count: 0 },
+            Kind::ValuePercentile(_) | Kind::ValueMedian => Self::Sorted(Sorted::default()),
             Kind::Temporal | Kind::TemporalOrdered => Self::Parts(vec![0; plan.parts.len()]),
         }
     }
@@ -93,15 +94,12 @@ impl Aggregate {
                     *count += 1;
                     match number {
                         Number::Int(number) => *whole = whole.saturating_add(*number),
-                        Number::Float(_) => *floats += 1,
+                        Number::Float(float) => floats.get_or_insert_default().add(*float),
                     }
                 }
             }
             (Self::Sorted(sorted), Datum::Numbers(numbers)) => {
-                for number in numbers {
-                    let place = sorted.partition_point(|other| other.compare(*number).is_lt());
-                    sorted.insert(place, *number);
-                }
+                numbers.iter().for_each(|number| sorted.insert(*number));
             }
             // A group's entries are made by its own plan.
             (Self::Values(_) | Self::Sum { .. } | Self::Sorted(_), _) => {}
@@ -123,29 +121,26 @@ impl Aggregate {
                     *count = count.saturating_sub(1);
                     match number {
                         Number::Int(number) => *whole = whole.saturating_sub(*number),
-                        Number::Float(_) => *floats = floats.saturating_sub(1),
+                        Number::Float(float) => floats.get_or_insert_default().remove(*float),
                     }
                 }
             }
             (Self::Sorted(sorted), Datum::Numbers(numbers)) => {
-                for number in numbers {
-                    let place = sorted.partition_point(|other| other.compare(*number).is_lt());
-                    if place < sorted.len() {
-                        sorted.remove(place);
-                    }
-                }
+                numbers.iter().for_each(|number| sorted.remove(*number));
             }
             (Self::Values(_) | Self::Sum { .. } | Self::Sorted(_), _) => {}
         }
     }
 
-    /// What was computed, when the condition holds.
-    pub fn holds(&self, plan: &Plan, window: &Window<'_>) -> Option<Number> {
-        let found = self.figure(plan, window)?;
+    /// What was computed, when the condition holds. Whoever looks at many windows one after the other
+    /// hands in what it follows of the order in them.
+    pub fn holds(&self, plan: &Plan, window: &Window<'_>, mut steps: Option<&mut Steps>) -> Option<Number> {
+        let found = self.figure(plan, window, steps.as_deref_mut())?;
         let holds = match (&plan.condition, self) {
             (Condition::Bounds(bounds), _) => bounds.iter().all(|(bound, wanted)| bound.holds(found, *wanted)),
             (Condition::Parts(parts), Self::Parts(counts)) => {
-                present(parts, counts) && (plan.kind != Kind::TemporalOrdered || order::in_order(parts, counts, window))
+                present(parts, counts)
+                    && (plan.kind != Kind::TemporalOrdered || order::in_order(parts, counts, window, steps))
             }
             // A condition over rules says of other kinds only that something was counted.
             (Condition::Parts(_), Self::Events(_) | Self::Values(_) | Self::Sum { .. } | Self::Sorted(_)) => true,
@@ -153,14 +148,14 @@ impl Aggregate {
         holds.then_some(found)
     }
 
-    fn figure(&self, plan: &Plan, window: &Window<'_>) -> Option<Number> {
+    fn figure(&self, plan: &Plan, window: &Window<'_>, steps: Option<&mut Steps>) -> Option<Number> {
         match self {
             Self::Events(count) => whole(*count),
             Self::Values(counts) => whole(counts.len()),
-            Self::Sum { whole: sum, floats, count } => sum_of(plan.kind, (*sum, *floats, *count), window),
+            Self::Sum { whole: sum, floats, count } => sum_of(plan.kind, (*sum, floats.as_deref(), *count)),
             Self::Sorted(sorted) => quantile(sorted, plan.kind),
             Self::Parts(counts) => match (&plan.condition, plan.kind) {
-                (Condition::Bounds(_), Kind::TemporalOrdered) => whole(order::longest(counts.len(), window)),
+                (Condition::Bounds(_), Kind::TemporalOrdered) => whole(order::longest(counts.len(), window, steps)),
                 _ => whole(counts.iter().filter(|count| **count > 0).count()),
             },
         }
@@ -181,10 +176,12 @@ fn whole(count: usize) -> Option<Number> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a sum with floats in it is a float; counts are far below 2^53")]
-fn sum_of(kind: Kind, (sum, floats, count): (i128, usize, usize), window: &Window<'_>) -> Option<Number> {
-    // Added in the order of time each time: what floats lose would gather in a running sum.
-    let rest: f64 = if floats == 0 { 0.0 } else { window.iter().flat_map(floats_of).sum() };
-    let total = if floats == 0 { Number::Int(sum) } else { finite(sum as f64 + rest)? };
+fn sum_of(kind: Kind, (sum, floats, count): (i128, Option<&Exact>, usize)) -> Option<Number> {
+    let total = match floats {
+        // What is left when every float went is no different from there never having been one.
+        Some(floats) if !floats.is_empty() => finite(sum as f64 + floats.sum()?)?,
+        Some(_) | None => Number::Int(sum),
+    };
     if kind == Kind::ValueSum {
         return (count > 0).then_some(total);
     }
@@ -194,17 +191,6 @@ fn sum_of(kind: Kind, (sum, floats, count): (i128, usize, usize), window: &Windo
         Number::Int(sum) => finite(sum as f64 / divisor as f64),
         Number::Float(sum) => finite(sum / divisor as f64),
     }
-}
-
-fn floats_of(entry: &Entry) -> impl Iterator<Item = f64> {
-    let numbers: &[Number] = match &entry.datum {
-        Datum::Numbers(numbers) => numbers,
-        Datum::Nothing | Datum::Value(_) | Datum::Values(_) => &[],
-    };
-    numbers.iter().filter_map(|number| match number {
-        Number::Float(float) => Some(*float),
-        Number::Int(_) => None,
-    })
 }
 
 fn finite(float: f64) -> Option<Number> {
@@ -219,7 +205,7 @@ fn finite(float: f64) -> Option<Number> {
     clippy::cast_sign_loss,
     reason = "a rank within the bounded length of a list"
 )]
-fn quantile(sorted: &[Number], kind: Kind) -> Option<Number> {
+fn quantile(sorted: &Sorted, kind: Kind) -> Option<Number> {
     let percent = match kind {
         Kind::ValuePercentile(percent) => percent.clamp(0.0, 100.0),
         _ => 50.0,
@@ -227,7 +213,7 @@ fn quantile(sorted: &[Number], kind: Kind) -> Option<Number> {
     let last = sorted.len().checked_sub(1)?;
     let rank = percent / 100.0 * last as f64;
     let below = (rank.floor() as usize).min(last);
-    let (low, high) = (*sorted.get(below)?, *sorted.get((below + 1).min(last))?);
+    let (low, high) = (sorted.get(below)?, sorted.get((below + 1).min(last))?);
     let share = rank - rank.floor();
     if share == 0.0 || low == high {
         return Some(low);

@@ -187,7 +187,10 @@ impl Correlator {
                 self.counts.skipped(Uncounted::TooMany);
             }
             let Some(datum) = datum.filter(|_| !members.is_empty()) else {
-                self.counts.skipped(if members.is_empty() { Uncounted::NoGroup } else { Uncounted::NoValue });
+                // What another of the rules counted is not left out.
+                if steps || by_group.is_empty() {
+                    self.counts.skipped(if members.is_empty() { Uncounted::NoGroup } else { Uncounted::NoValue });
+                }
                 continue;
             };
             let evidence = set.rule(of.rule).map(|rule| evidence::compose(sight.id, rule, sight.view));
@@ -196,13 +199,12 @@ impl Correlator {
                 let event = digest_of(sight.id);
                 let entry = Entry { time: sight.time_millis, seq: 0, event, part: *part, datum, evidence };
                 match by_group.iter_mut().find(|(known, _)| known.key == member.key) {
-                    Some((_, entries)) => entries.push(entry),
+                    Some((_, entries)) if steps => entries.push(entry),
+                    // Elsewhere than in sequences an event counts once in a group, for the first of the
+                    // rules that it matches.
+                    Some(_) => {}
                     None => by_group.push((member, vec![entry])),
                 }
-            }
-            // Elsewhere than in sequences an event counts once, however many of the rules it matches.
-            if !steps {
-                break;
             }
         }
         by_group

@@ -8,6 +8,7 @@ use crate::event::correlation::GroupKey;
 use super::aggregate::{Aggregate, Spreading, Window};
 use super::entry::Entry;
 use super::limits::{EVIDENCE_FIRST, EVIDENCE_LAST, Limits};
+use super::order::Steps;
 use super::plan::Plan;
 
 /// From so many entries on their ids are also kept in a set.
@@ -173,7 +174,7 @@ impl Group {
             return;
         }
         let window = Window { entries: &self.entries, range: self.start..self.entries.len() };
-        if let Some(figure) = self.aggregate.holds(plan, &window) {
+        if let Some(figure) = self.aggregate.holds(plan, &window, None) {
             effect.findings.push(found(&window, time, figure));
             self.mark(time);
         }
@@ -182,7 +183,7 @@ impl Group {
     /// An event came after later ones: looks at the windows that end with it or with those.
     fn look_again(&mut self, place: usize, time: i64, plan: &Plan, effect: &mut Effect) {
         let last = time.saturating_add(plan.timespan_millis);
-        let mut sweep: Option<(Aggregate, usize, usize)> = None;
+        let mut sweep: Option<(Aggregate, Steps, usize, usize)> = None;
         let mut at = place;
         while let Some(end) = self.entries.get(at).map(|entry| entry.time).filter(|end| *end <= last) {
             let high = at + self.entries.range(at..).take_while(|entry| entry.time == end).count();
@@ -192,12 +193,16 @@ impl Group {
             }
             let oldest = end.saturating_sub(plan.timespan_millis);
             let low = self.entries.partition_point(|entry| entry.time < oldest);
-            let (aggregate, old_low, old_high) = sweep.get_or_insert_with(|| (Aggregate::new(plan), low, low));
-            self.entries.range(*old_high..high).for_each(|entry| aggregate.add(entry));
+            let (aggregate, steps, old_low, old_high) =
+                sweep.get_or_insert_with(|| (Aggregate::new(plan), Steps::new(plan), low, low));
+            for (number, entry) in (*old_high..high).zip(self.entries.range(*old_high..high)) {
+                aggregate.add(entry);
+                steps.add(number, entry);
+            }
             self.entries.range(*old_low..low).for_each(|entry| aggregate.remove(entry));
             (*old_low, *old_high) = (low, high);
             let window = Window { entries: &self.entries, range: low..high };
-            if let Some(figure) = aggregate.holds(plan, &window) {
+            if let Some(figure) = aggregate.holds(plan, &window, Some(steps)) {
                 effect.findings.push(found(&window, end, figure));
                 self.mark(end);
             }

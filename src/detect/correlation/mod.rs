@@ -6,7 +6,7 @@
 //! correlator  hits in, findings out: groups, lateness, chains, bounds
 //! lookup      an event's values: its groups, what it adds
 //! group       entries of one group in time, the window over them, when it is told
-//! aggregate   what is computed over a window; `order` for sequences
+//! aggregate   what is computed over a window: `order` for sequences, `sorted` for ranks, `exact` for sums
 //! pool        all groups, in the order in which they were touched
 //! memory      what outlives a reload and a restart
 //! trial       the tests inside correlation rules
@@ -18,6 +18,7 @@ mod aggregate;
 mod correlator;
 mod entry;
 mod evidence;
+mod exact;
 mod fired;
 mod group;
 pub mod limits;
@@ -27,6 +28,7 @@ mod order;
 pub mod plan;
 mod pool;
 mod program;
+mod sorted;
 pub(super) mod trial;
 mod watermark;
 

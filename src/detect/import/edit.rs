@@ -7,7 +7,7 @@ use crate::detect::schema::Schema;
 
 use super::mapping::{Entry, Mapping, PARTS};
 
-/// What is added to each rule.
+/// What is added to each rule and each correlation.
 const MARK: &str = "lanner:\n    imported: true\n";
 
 /// Why a file cannot be imported, and where.
@@ -123,7 +123,7 @@ impl<'t> Editor<'t> {
             };
             changed.push((key.clone(), value));
         }
-        if document.get("lanner").is_none() {
+        if document.get("lanner").is_none() && !is_filter(document) {
             let node = |data| Node { line: 0, column: 0, data };
             let mark = vec![(node(Data::Text("imported".to_owned())), node(Data::Bool(true)))];
             changed.push((node(Data::Text("lanner".to_owned())), node(Data::Map(mark))));
@@ -238,7 +238,7 @@ impl<'t> Editor<'t> {
     /// Adds to each document that it was imported.
     fn mark(&mut self, documents: &[Node]) {
         for (number, document) in documents.iter().enumerate() {
-            if document.get("lanner").is_some() {
+            if document.get("lanner").is_some() || is_filter(document) {
                 continue;
             }
             let from = document.line;
@@ -297,4 +297,9 @@ impl<'t> Editor<'t> {
         changed.push_str(self.text.get(at..).unwrap_or_default());
         changed
     }
+}
+
+/// A filter is no rule, and has no place for the mark of one.
+fn is_filter(document: &Node) -> bool {
+    document.get("filter").is_some()
 }

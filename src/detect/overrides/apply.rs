@@ -153,10 +153,13 @@ fn techniques(tags: &[String]) -> Vec<TechniqueId> {
     found
 }
 
-/// Takes disabled rules out, but for those that a correlation in force counts: they are silent.
+/// Takes disabled rules out, but for those that a correlation in force counts: they are silent. What
+/// only correlations counted that are out of force speaks for itself again.
 fn retire(rules: &mut [Rule], disabled: BTreeMap<usize, Vec<Change>>, applied: &mut Applied) {
-    let mut gone: BTreeSet<usize> = disabled.keys().copied().collect();
-    let mut counted: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let before = rules.iter().enumerate().filter(|(_, rule)| rule.disabled).map(|(number, _)| number);
+    let off: BTreeSet<usize> = disabled.keys().copied().chain(before).collect();
+    let mut gone = off.clone();
+    let mut counted: BTreeMap<usize, Counted> = BTreeMap::new();
     // Correlations come after what they count, so one pass from the last to the first suffices. What
     // is kept only to be counted goes on counting.
     for (number, rule) in rules.iter().enumerate().rev() {
@@ -164,23 +167,32 @@ fn retire(rules: &mut [Rule], disabled: BTreeMap<usize, Vec<Change>>, applied: &
             continue;
         };
         for part in &plan.parts {
-            if disabled.contains_key(&part.rule) {
-                gone.remove(&part.rule);
-                counted.entry(part.rule).or_default().push(rule.display_id().to_owned());
-            }
+            gone.remove(&part.rule);
+            let counted = counted.entry(part.rule).or_default();
+            counted.by.insert(rule.display_id().to_owned());
+            counted.generates |= plan.generate;
         }
     }
+    for (number, rule) in rules.iter_mut().enumerate() {
+        rule.disabled = off.contains(&number);
+        rule.silent = rule.disabled || counted.get(&number).is_some_and(|counted| !counted.generates);
+    }
     for (number, changes) in disabled {
-        let Some(rule) = rules.get_mut(number) else { continue };
-        let mut counted_by = counted.remove(&number).unwrap_or_default();
-        counted_by.sort();
-        counted_by.dedup();
-        rule.silent |= !counted_by.is_empty();
+        let Some(rule) = rules.get(number) else { continue };
+        let counted_by = counted.remove(&number).map(|counted| counted.by.into_iter().collect()).unwrap_or_default();
         let before = applied.tuning.changes.remove(&number).unwrap_or_default();
         let changes: Vec<Change> = before.into_iter().chain(changes).collect();
         applied.tuning.disabled.push(Disabled { rule: rule.clone(), changes, counted_by });
     }
     applied.gone = gone;
+}
+
+/// The correlations in force that count a rule.
+#[derive(Default)]
+struct Counted {
+    by: BTreeSet<String>,
+    /// One of them lets the rule raise alerts, too.
+    generates: bool,
 }
 
 impl Tuning {

@@ -114,6 +114,7 @@ pub fn head(node: &Node, path: &str, tests: Tests, schema: &Schema, reporter: &m
         filters: Vec::new(),
         correlation: None,
         silent: false,
+        disabled: false,
         imported,
         path: path.to_owned(),
         line: node.line,

@@ -12,6 +12,7 @@ use super::lines::{Builder, Raw, clean};
 use super::position::Position;
 use super::segment::{Look, Segment, open};
 use super::{Config, Format, place};
+use crate::event::json;
 use crate::event::subject::SubjectKind;
 use crate::event::{Fields, Place, Subject, Value};
 use crate::sources::emit::{Emitter, Stopped};
@@ -292,12 +293,12 @@ fn members(text: &str, attributes: &mut Fields) {
     if !text.starts_with('{') {
         return;
     }
-    let Ok(members) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) else { return };
-    let level = ["level", "severity", "levelname", "lvl"].iter().find_map(|name| members.get(*name)?.as_str());
+    let Ok(members) = json::fields(text.as_bytes()) else { return };
+    let level = ["level", "severity", "levelname", "lvl"].iter().find_map(|name| members.get(*name)?.as_text());
     if let Some(level) = level {
         attributes.insert("log.level".to_owned(), level.to_lowercase().into());
     }
     for (name, value) in members.into_iter().take(MEMBERS_MAX) {
-        attributes.insert(format!("log.json.{name}"), value.into());
+        attributes.insert(format!("log.json.{name}"), value);
     }
 }

@@ -272,3 +272,37 @@ fn hostile_times_and_values_end() {
     let sources = memos.iter().filter(|memo| matches!(memo, Memo::Watermark { .. })).count();
     assert!(sources <= 1025, "{sources} sources are followed");
 }
+
+#[test]
+fn an_event_counts_once_in_each_of_its_groups() {
+    let rule = |name: &str, text: &str| {
+        serde_json::json!({"title": name, "name": name, "logsource": {"category": "test"},
+            "detection": {"s": {"k|contains": text}, "condition": "s"}})
+    };
+    let counts = serde_json::json!({"title": "Both", "correlation": {
+        "type": "event_count", "rules": ["ra", "rb"], "group-by": ["host"], "timespan": "1m", "condition": {"gte": 2},
+        "aliases": {"host": {"ra": "src", "rb": "dst"}}}});
+    let documents = [rule("ra", "a"), rule("rb", "b"), counts].map(|one| one.to_string()).join("\n---\n");
+    let set = detect::load(&[Source::new("rules.yml", documents)], &Schema::open()).unwrap();
+    let told = |events: &[serde_json::Value]| {
+        let mut correlator = Correlator::new(&set, Limits::default(), false);
+        let mut groups = Vec::new();
+        for (number, event) in events.iter().enumerate() {
+            let fields = lanner::event::value::from_json(event.clone());
+            let (id, view) = (number.to_string(), View { fields: &fields, nested: false });
+            let sight = Sight { id: &id, time_millis: 1_000_000, arrival_millis: None, source: "", view };
+            groups.extend(correlator.observe(&set, &set.open_hits(&fields), &sight).iter().map(Fired::group_text));
+        }
+        groups
+    };
+    // What the first rule makes of it hides nothing from the second.
+    let (both, second) =
+        (serde_json::json!({"k": "ab", "src": "A", "dst": "B"}), serde_json::json!({"k": "b", "dst": "B"}));
+    assert_eq!(told(&[both.clone(), second.clone()]), ["B"]);
+    assert_eq!(told(&[second.clone(), both.clone()]), ["B"]);
+    assert_eq!(told(&[both.clone(), serde_json::json!({"k": "a", "src": "A"})]), ["A"]);
+    // One event is one in a group, though both rules put it there.
+    let twice = serde_json::json!({"k": "ab", "src": "B", "dst": "B"});
+    assert_eq!(told(std::slice::from_ref(&twice)), Vec::<String>::new());
+    assert_eq!(told(&[twice, second]), ["B"]);
+}

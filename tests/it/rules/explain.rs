@@ -198,3 +198,25 @@ fn the_verb_ends_as_scripts_expect() {
         assert_eq!(call(&arguments).status.code(), Some(code), "{arguments:?}");
     }
 }
+
+#[test]
+fn a_rule_that_is_only_counted_says_by_whom() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = "title: One\nname: one\nlogsource: {category: test}\ndetection: {s: {f: x}, condition: s}\n---\n\
+                 title: Many\ncorrelation: {type: event_count, rules: [one], timespan: 1m, condition: {gte: 3}GENERATE}\n";
+    std::fs::write(folder.path().join("e.json"), r#"{"f": "x"}"#).unwrap();
+    let run = |generate: &str, format: &str| {
+        std::fs::write(folder.path().join("r.yml"), rules.replace("GENERATE", generate)).unwrap();
+        let asked =
+            ["explain", "--rules", "r.yml", "--open-schema", "--rule", "One", "--event", "e.json", "--format", format];
+        let done = lanner_in(folder.path(), &asked);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        stdout(&done)
+    };
+    assert!(run("", "text").contains("no alert of its own: Many only counts it"), "{}", run("", "text"));
+    let told: Value = serde_json::from_str(&run("", "json")).unwrap();
+    assert_eq!((&told["silent"], &told["counted_by"]), (&json!(true), &json!(["Many"])));
+    assert!(!run(", generate: true", "text").contains("no alert"));
+    let told: Value = serde_json::from_str(&run(", generate: true", "json")).unwrap();
+    assert_eq!((&told["silent"], &told["counted_by"]), (&json!(false), &json!(["Many"])));
+}

@@ -288,3 +288,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn thousands_of_expressions_fit_and_too_many_are_told_so() {
+    let rule = |count: usize| {
+        let all: Vec<String> = (0..count).map(|number| format!("a{number}b+c")).collect();
+        detect::load(&[rule_of("t", &json!({"s": {"f|re": all}, "condition": "s"}))], &Schema::open())
+    };
+    let set = rule(1_200).unwrap_or_else(|found| panic!("{}", found[0]));
+    assert_eq!(set.open_hits(&Fields::from([("f".to_owned(), Value::from("a1199bbc"))])), [0]);
+    let found = rule(5_000).expect_err("it is beyond the bound");
+    assert!(found.iter().all(|one| one.code == "R017"), "{}", found[0]);
+    assert!(found[0].to_string().contains("of the rule take more than 33 MiB together"), "{}", found[0]);
+}
+
+#[test]
+fn a_condition_that_names_too_much_is_told_once() {
+    let mut detection = serde_json::Map::new();
+    for number in 0..20_000 {
+        detection.insert(format!("s{number}"), json!({"f": number}));
+    }
+    detection.insert("condition".to_owned(), json!(vec!["1 of s*"; 1_000].join(" and ")));
+    let found = detect::load(&[rule_of("t", &detection.into())], &Schema::open()).expect_err("it is too much");
+    assert_eq!(found.iter().map(|one| one.code).collect::<Vec<_>>(), ["R020"], "{}", found[0]);
+}

@@ -217,3 +217,15 @@ fn a_mapping_of_ones_own_is_followed() {
         detect::load(&[Source::new("other.yml", text)], &Schema::open()).unwrap_or_else(|found| panic!("{}", found[0]));
     assert_eq!(set.rules()[0].referenced_fields, ["artifact.format"]);
 }
+
+#[test]
+fn filters_come_along_without_the_mark_of_a_rule() {
+    let filter = "---\ntitle: Not the mirror\nlogsource: {product: linux, category: process_creation}\n\
+                  filter:\n    rules: [3f1c8a8e-2b44-4a5e-9d0b-6f1f4c1f0a11]\n    selection: {CommandLine|contains: mirror}\n\
+                  \u{20}   condition: not selection\n";
+    let text = imported(&format!("{RULE}{filter}")).expect("every field is mapped");
+    assert_eq!(text.matches("imported: true").count(), 1, "{text}");
+    let set =
+        detect::load(&[Source::new("imported.yml", text)], &declared()).unwrap_or_else(|all| panic!("{}", all[0]));
+    assert_eq!(set.rules()[0].filters, ["Not the mirror"]);
+}

@@ -12,6 +12,7 @@ mod interop;
 mod lines;
 mod lists;
 mod manual;
+mod mended;
 mod naive;
 mod overrides;
 mod profile;
@@ -21,6 +22,7 @@ mod resume;
 mod shipped;
 mod timelines;
 mod values;
+mod windows;
 
 use std::path::PathBuf;
 

@@ -273,3 +273,61 @@ fn explain_asks_the_rules_that_are_in_force() {
     assert!(wrong.status.code() == Some(3) && stderr(&wrong).contains("R050"), "{}", stderr(&wrong));
     assert_eq!(call("missing.yml").status.code(), Some(2));
 }
+
+/// A rule, a correlation that counts it, and one that counts the correlation.
+const CHAIN: &str = "\
+title: One
+id: 00000000-0000-4000-8000-000000000001
+name: one
+logsource: {category: test}
+detection: {s: {f: x}, condition: s}
+---
+title: Many
+id: 00000000-0000-4000-8000-000000000002
+name: many
+correlation: {type: event_count, rules: [one], group-by: [g], timespan: 1m, condition: {gte: 3}}
+---
+title: Too many
+id: 00000000-0000-4000-8000-000000000003
+name: toomany
+correlation: {type: event_count, rules: [many], group-by: [g], timespan: 1h, condition: {gte: 3}}
+";
+
+#[test]
+fn what_only_disabled_correlations_counted_speaks_again() {
+    let load = || {
+        detect::load(&[Source::new("chain.yml", CHAIN)], &detect::Schema::open())
+            .unwrap_or_else(|all| panic!("{}", all[0]))
+    };
+    let off = |set: RuleSet, names: &[&str]| {
+        let entries = names.iter().map(|name| format!("  - name: {name}\n    disable: true\n    reason: why not\n"));
+        let text = format!("overrides:\n{}", entries.collect::<String>());
+        set.overridden(&[Source::new("o.yml", text)], now()).unwrap_or_else(|all| panic!("{}", all[0]))
+    };
+    let listed = |set: RuleSet, ids: &[u8]| {
+        set.without(&ids.iter().map(|id| format!("00000000-0000-4000-8000-{id:012}")).collect::<Vec<_>>())
+    };
+    let loud = |set: &RuleSet| -> Vec<(String, bool)> {
+        set.rules().iter().map(|rule| (rule.title.clone(), !rule.silent)).collect()
+    };
+    let told = |pairs: &[(&str, bool)]| -> Vec<(String, bool)> {
+        pairs.iter().map(|(title, loud)| ((*title).to_owned(), *loud)).collect()
+    };
+    assert_eq!(loud(&load()), told(&[("One", false), ("Many", false), ("Too many", true)]));
+    for set in [off(load(), &["toomany"]), listed(load(), &[3])] {
+        assert_eq!(loud(&set), told(&[("One", false), ("Many", true)]));
+    }
+    for set in [off(load(), &["many", "toomany"]), listed(load(), &[2, 3]), off(listed(load(), &[3]), &["many"])] {
+        assert_eq!(loud(&set), told(&[("One", true)]));
+    }
+    // In the middle it goes on counting for the one above it, and says nothing itself.
+    let set = off(load(), &["many"]);
+    assert_eq!(loud(&set), told(&[("One", false), ("Many", false), ("Too many", true)]));
+    assert_eq!(set.disabled()[0].counted_by, ["00000000-0000-4000-8000-000000000003"]);
+    // Kept to be counted only, it goes when nothing counts it any more, and what it counted speaks.
+    let set = off(set, &["toomany"]);
+    assert_eq!(loud(&set), told(&[("One", true)]));
+    assert!(set.disabled().iter().all(|off| off.counted_by.is_empty()), "{:?}", set.disabled());
+    let set = off(off(load(), &["one"]), &["many", "toomany"]);
+    assert_eq!(loud(&set), told(&[]));
+}
