@@ -52,7 +52,7 @@ pub struct Diagnostic {
 
 /// Every code with what it means; `docs/rules.md` explains them.
 pub const CODES: &[(&str, &str)] = &[
-    ("R001", "the file is no YAML, or larger than allowed"),
+    ("R001", "the file is no YAML, cannot be read, or is larger than allowed"),
     ("R002", "the document is no Sigma rule"),
     ("R003", "a required key is missing"),
     ("R004", "a key has a value of the wrong kind"),

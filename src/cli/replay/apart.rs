@@ -3,8 +3,9 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use anyhow::bail;
+
 use super::ReplayArgs;
-use crate::cli::Invalid;
 
 /// Refuses a command that would write into one of the files that it reads, by whatever name.
 pub fn check(args: &ReplayArgs) -> anyhow::Result<()> {
@@ -15,14 +16,13 @@ pub fn check(args: &ReplayArgs) -> anyhow::Result<()> {
     let read: Vec<_> = [("the events", args.events.as_path())].into_iter().chain(rules).chain(values).collect();
     for (name, path) in &written {
         if let Some((other, _)) = read.iter().find(|(_, other)| same(path, other) || holds(other, path)) {
-            let message = format!("`{name} {}` would write over {other}: name another file", path.display());
-            return Err(Invalid(message).into());
+            bail!("`{name} {}` would write over {other}: name another file", path.display());
         }
     }
     if let [(_, output), (_, state)] = written.as_slice()
         && (output == state || same(output, state))
     {
-        return Err(Invalid(format!("`--output` and `--state` are both {}: name two files", output.display())).into());
+        bail!("`--output` and `--state` are both {}: name two files", output.display());
     }
     Ok(())
 }

@@ -108,7 +108,7 @@ fn the_verbs_read_such_lines_and_say_so() {
         assert!(stderr(&done).contains(&wanted), "{}", stderr(&done));
     }
     // The first line is none, and no line before the one that is asked for matters.
-    for (line, code) in [("2", 0), ("3", 0), ("1", 2)] {
+    for (line, code) in [("2", 0), ("3", 0), ("1", 3)] {
         let asked =
             ["explain", "--rules", "r.yml", "--open-schema", "--rule", "T", "--event", "e.jsonl", "--line", line];
         let done = lanner_in(folder.path(), &asked);
@@ -152,9 +152,9 @@ fn a_file_that_cannot_be_read_hides_no_other_problem() {
     std::fs::write(path("b.yml"), "x".repeat((4 << 20) + 1)).expect("it can be written");
     std::fs::write(path("c.yml"), "title: T\n").expect("it can be written");
     let filler = format!("# {}\n", "x".repeat(78)).repeat(40_000);
-    let rule = format!("{filler}title: L\nlogsource: {{category: x}}\ndetection: {{s: {{a: b}}, condition: s}}\n");
-    std::fs::write(path("d.yml"), rule).expect("it can be written");
-    let done = lanner_in(folder.path(), &["rules", "check", "--open-schema", "--rules", "."]);
+    let shipped = include_str!("../../../detections/agent-health/hlt-001-source-blind.yml");
+    std::fs::write(path("d.yml"), filler + shipped).expect("it can be written");
+    let done = lanner_in(folder.path(), &["rules", "check", "--rules", "."]);
     let told = stderr(&done) + &stdout(&done);
     assert_eq!(done.status.code(), Some(3), "{told}");
     for wanted in ["a.yml", "b.yml", "c.yml", "error[R001]: the file cannot be read", "error[R003]"] {

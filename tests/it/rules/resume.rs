@@ -124,7 +124,9 @@ fn notes_go_with_their_rules_their_events_and_their_output() {
     };
     refused("out.jsonl", "other-notes", "knows nothing of it");
     refused("other.jsonl", "notes", "shorter than");
-    refused("new.jsonl", "rules.yml", "cannot be opened");
+    refused("new.jsonl", "rules.yml", "would write over --rules");
+    std::fs::write(root.join("letter"), "no notes at all").expect("there is space");
+    refused("new.jsonl", "letter", "cannot be opened");
     let rules = traffic::rules().replace("gte: 6", "gte: 7");
     std::fs::write(root.join("rules.yml"), rules).expect("there is space");
     refused("out.jsonl", "notes", "with other rules");

@@ -112,7 +112,7 @@ fn percentiles_and_medians_of_many_numbers() {
         let above = (below + 1).min(sorted.len() - 1);
         (sorted[above] - sorted[below]).mul_add(rank - rank.floor(), sorted[below])
     };
-    for (percentile, bound) in [(50, 40.0), (90, 420.0), (99, 499.0)] {
+    for (percentile, bound) in [(50, 40.0), (90, 420.0), (99, 494.0)] {
         let condition = json!({"field": "v", "percentile": percentile, "gte": bound});
         let correlation = json!({"type": "value_percentile", "condition": condition});
         agree(1, &correlation, &events, |window| quantile(window, f64::from(percentile) / 100.0) >= bound);
@@ -150,7 +150,9 @@ fn chains_of_rules_one_after_the_other() {
     }
     let in_order = |window: &[&Seen], wanted: &[usize]| {
         let mut left = wanted.iter().peekable();
-        window.iter().for_each(|entry| drop(left.next_if(|next| **next == entry.kind)));
+        for entry in window {
+            let _ = left.next_if(|next| **next == entry.kind);
+        }
         left.peek().is_none()
     };
     let has = |window: &[&Seen], kind: usize| window.iter().any(|entry| entry.kind == kind);
@@ -184,11 +186,11 @@ fn sums_of_floats_lose_nothing() {
     exact(&[-9_007_199_254_740_992.0, -1.0, -1e-300], -9_007_199_254_740_994.0);
     exact(&[2.0_f64.powi(-1022), -5e-324], 2.225_073_858_507_200_9e-308);
     // A large number that has gone leaves nothing behind.
-    let set = set_of(1, &json!({"type": "value_sum", "condition": {"field": "v", "eq": 0.3}}));
+    let set = set_of(1, &json!({"type": "value_sum", "condition": {"field": "v", "eq": 0.2}}));
     let one = |arrival: usize, at, number| Seen { at, arrival, kind: 0, numbers: vec![number] };
-    let events = [one(0, 0, 1e30), one(1, 50_000, 0.1), one(2, 70_000, 0.2), one(3, 90_000, 1.0)];
+    let events = [one(0, 0, 1e30), one(1, 50_000, 0.1), one(2, 70_000, 0.1), one(3, 90_000, 1.0)];
     assert_eq!(
         told(&set, &events),
-        naive(&events, |window| (numbers_of(window).iter().sum::<f64>() - 0.3).abs() < 1e-9)
+        naive(&events, |window| (numbers_of(window).iter().sum::<f64>() - 0.2).abs() < 1e-9)
     );
 }
