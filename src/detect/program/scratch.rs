@@ -16,7 +16,8 @@ const KEEP_BYTES: usize = 1 << 20;
 /// One scalar: where its text lies, and what it is.
 #[derive(Debug, Clone, Copy)]
 struct Kept {
-    text: (u32, u32),
+    /// `None`: folding changes nothing, so the folded text serves for both.
+    text: Option<(u32, u32)>,
     folded: (u32, u32),
     plain: Plain,
     next: u32,
@@ -113,9 +114,15 @@ impl Scratch {
 
     pub fn put_text(&mut self, number: u32, text: &str) {
         let (start, folded) = (self.text.len(), self.finder.folded.len());
-        self.text.push_str(text);
-        self.fold(start, folded);
-        self.put(number, start, folded, Plain::Text);
+        // Every byte is looked at, without a way out: so it goes by many at once.
+        let folds = text.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase() | !byte.is_ascii());
+        if folds {
+            self.text.push_str(text);
+            self.fold(start, folded);
+        } else {
+            self.finder.folded.push_str(text);
+        }
+        self.put(number, folds.then_some(start), folded, Plain::Text);
     }
 
     pub fn put_plain(&mut self, number: u32, plain: Plain) {
@@ -129,7 +136,7 @@ impl Scratch {
         };
         written.expect("a text takes what is written into it");
         self.fold(start, folded);
-        self.put(number, start, folded, plain);
+        self.put(number, Some(start), folded, plain);
     }
 
     fn fold(&mut self, start: usize, folded: usize) {
@@ -150,14 +157,18 @@ impl Scratch {
         }
     }
 
-    fn put(&mut self, number: u32, start: usize, folded: usize, plain: Plain) {
+    #[inline]
+    fn put(&mut self, number: u32, start: Option<usize>, folded: usize, plain: Plain) {
+        let range = |start: usize, end: usize| Some((u32::try_from(start).ok()?, u32::try_from(end).ok()?));
         // Lines are far shorter than 4 GiB; beyond that the value is not looked at.
-        let ends = [start, self.text.len(), folded, self.finder.folded.len()].map(u32::try_from);
-        let [Ok(start), Ok(end), Ok(folded), Ok(folded_end)] = ends else {
-            return;
+        let Some(folded) = range(folded, self.finder.folded.len()) else { return };
+        let text = match start.map(|start| range(start, self.text.len())) {
+            Some(None) => return,
+            Some(text) => text,
+            None => None,
         };
         let value = u32::try_from(self.values.len()).unwrap_or(NONE);
-        self.values.push(Kept { text: (start, end), folded: (folded, folded_end), plain, next: NONE });
+        self.values.push(Kept { text, folded, plain, next: NONE });
         let Some(slot) = self.slots.get_mut(number as usize) else {
             return;
         };
@@ -201,11 +212,9 @@ impl Scratch {
     }
 
     fn seen(&self, kept: Kept) -> Seen<'_> {
-        Seen {
-            text: self.text.get(kept.text.0 as usize..kept.text.1 as usize).unwrap_or_default(),
-            folded: self.finder.folded.get(kept.folded.0 as usize..kept.folded.1 as usize).unwrap_or_default(),
-            plain: kept.plain,
-        }
+        let folded = self.finder.folded.get(kept.folded.0 as usize..kept.folded.1 as usize).unwrap_or_default();
+        let text = kept.text.map(|(start, end)| self.text.get(start as usize..end as usize).unwrap_or_default());
+        Seen { text: text.unwrap_or(folded), folded, plain: kept.plain }
     }
 
     /// The answer, if there is one yet.
