@@ -1,7 +1,8 @@
 //! YAML with the place of every node, within bounds.
 //!
 //! Both rules and configuration come from people, so an error must be able to point at a line.
-//! Scalars follow the YAML 1.2 core schema. A duplicate key is an error, and so is a document
+//! Scalars follow the YAML 1.2 core schema; the merge key `<<` of YAML 1.1 is understood, since people use it
+//! with anchors. A tag that would change what a value is (`!!binary`) is refused. A duplicate key is an error, and so is a document
 //! larger than the bounds below, aliases expanded.
 
 use std::collections::{HashMap, HashSet};
@@ -152,6 +153,9 @@ impl Builder {
         let at = |data| Node { line, column, data };
         let fail = |message: &str| Err(YamlError { line, column, message: message.to_owned() });
         match event {
+            Event::Scalar(_, _, _, Some(tag)) if tag.is_yaml_core_schema() && tag.suffix == "binary" => {
+                fail("`!!binary` is not understood: write the text itself")
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 let forced = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
                 let data =
@@ -170,7 +174,7 @@ impl Builder {
                 Ok(())
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(done) => self.place(done.node, done.anchor),
+                Some(done) => self.place(merged(done.node, done.keys)?, done.anchor),
                 None => fail("a collection ends that never began"),
             },
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
@@ -208,7 +212,7 @@ impl Builder {
             (Data::List(items), _) => items.push(node),
             (Data::Map(_), None) => open.key = Some(node),
             (Data::Map(members), Some(key)) => {
-                let name = key.as_text().map_or_else(|| key.to_json().to_string(), str::to_owned);
+                let name = spelt(&key);
                 if !open.keys.insert(name.clone()) {
                     return Err(YamlError {
                         line: key.line,
@@ -224,6 +228,35 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// A key as it is told apart from others.
+fn spelt(key: &Node) -> String {
+    key.as_text().map_or_else(|| key.to_json().to_string(), str::to_owned)
+}
+
+/// A mapping with what its key `<<` brings in: a mapping, or several; its own keys come first.
+fn merged(mut node: Node, mut keys: HashSet<String>) -> Result<Node, YamlError> {
+    if !keys.contains("<<") {
+        return Ok(node);
+    }
+    let Data::Map(members) = &mut node.data else { return Ok(node) };
+    let Some(at) = members.iter().position(|(key, _)| key.as_text() == Some("<<")) else { return Ok(node) };
+    let (key, brought) = members.remove(at);
+    let sources = brought.as_list().unwrap_or(std::slice::from_ref(&brought));
+    for source in sources {
+        let Some(more) = source.as_map() else {
+            let (line, column) = (key.line, key.column);
+            let message = "`<<` brings in a mapping, or a list of them".to_owned();
+            return Err(YamlError { line, column, message });
+        };
+        for (name, value) in more {
+            if keys.insert(spelt(name)) {
+                members.push((name.clone(), value.clone()));
+            }
+        }
+    }
+    Ok(node)
 }
 
 fn count(node: &Node) -> usize {

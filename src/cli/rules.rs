@@ -59,6 +59,9 @@ pub struct RuleOptions {
     /// File of overrides to put in force on the rules; may be given several times
     #[arg(long, value_name = "FILE")]
     pub overrides: Vec<PathBuf>,
+    /// Allow fields that Lanner does not know, and ask of rules no more than Sigma does: for rules of others
+    #[arg(long)]
+    pub open_schema: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -106,12 +109,27 @@ fn with_rules(
 
 /// The rules as the options say, or everything that is wrong with them.
 fn load(options: &RuleOptions) -> anyhow::Result<Result<RuleSet, Vec<Diagnostic>>> {
-    let loader = loader(Schema::declared(declared_fields()), &options.values)?;
-    let set = match loader.load(&named_or_shipped(&options.rules)?) {
+    let schema = schema(options.open_schema);
+    with_overrides(schema, &options.values, &options.rules, &options.overrides)
+}
+
+/// What rules may name.
+pub fn schema(open: bool) -> Schema {
+    if open { Schema::open() } else { Schema::declared(declared_fields()) }
+}
+
+/// Rules with their lists of values and under overrides, or everything that is wrong with them.
+pub fn with_overrides(
+    schema: Schema,
+    values: &[PathBuf],
+    rules: &[PathBuf],
+    overrides: &[PathBuf],
+) -> anyhow::Result<Result<RuleSet, Vec<Diagnostic>>> {
+    let set = match loader(schema, values)?.load(&named_or_shipped(rules)?) {
         Ok(set) => set,
         Err(diagnostics) => return Ok(Err(diagnostics)),
     };
-    match overridden(set, &options.overrides) {
+    match overridden(set, overrides) {
         Ok(set) => Ok(Ok(set)),
         Err(RulesError::Invalid(diagnostics)) => Ok(Err(diagnostics)),
         Err(error) => Err(error.into()),

@@ -108,8 +108,16 @@ impl Compiler<'_, '_> {
         };
         let expression = expression.filter(|_| !self.reporter.errors_since(mark))?;
         Some(if asked.neq {
-            // An event without the field says nothing about it, so it differs from nothing.
-            Expression::All(vec![Expression::Present { slot }, Expression::Not(Box::new(expression))])
+            // An event without the field says nothing about it, so it differs from nothing; nor does
+            // anything differ from a field that is not there.
+            let mut members = vec![Expression::Present { slot }];
+            if asked.reference {
+                let others = item.values.iter().filter_map(Node::as_text).map(Pattern::parse);
+                let names: Vec<String> = others.filter_map(|other| other.as_plain().map(str::to_owned)).collect();
+                members.extend(names.iter().map(|name| Expression::Present { slot: self.slot(name) }));
+            }
+            members.push(Expression::Not(Box::new(expression)));
+            Expression::All(members)
         } else {
             expression
         })
@@ -209,6 +217,15 @@ impl Compiler<'_, '_> {
                 return None;
             };
             types::known(other, Span::of(value), self.schema, self.reporter)?;
+            if other == item.field.as_deref().unwrap_or_default() {
+                self.reporter.report(
+                    Level::Warning,
+                    "R024",
+                    Span::of(value),
+                    format!("`{other}` is compared with itself"),
+                    Some("name another field".to_owned()),
+                );
+            }
             let other = self.slot(other);
             references.push(Expression::Reference { slot, other, relation, cased: asked.cased });
         }
@@ -331,13 +348,17 @@ impl Compiler<'_, '_> {
     /// With `spelt`, a text that spells a number counts, too.
     fn number(&mut self, value: &Node, spelt: bool) -> Option<Number> {
         let number = match &value.data {
-            Data::Text(text) if spelt => Number::parse(text.trim()),
+            Data::Text(text) if spelt => Number::parse(text.trim()).and_then(Number::finite),
             Data::Int(number) => Some(Number::Int(*number)),
             Data::Float(number) if number.is_finite() => Some(Number::Float(*number)),
             Data::Float(_) | Data::Text(_) | Data::Null | Data::Bool(_) | Data::List(_) | Data::Map(_) => None,
         };
         if number.is_none() {
-            self.reporter.error("R016", Span::of(value), format!("a comparison takes a number, not {}", value.kind()));
+            let found = match &value.data {
+                Data::Float(_) => "one that is no finite 64-bit float",
+                _ => value.kind(),
+            };
+            self.reporter.error("R016", Span::of(value), format!("a comparison takes a number, not {found}"));
         }
         number
     }

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use crate::event::Value;
 
-/// A finite number as a rule or an event has it.
+/// A number as a rule or an event has it. In a rule it is finite; a text of an event may spell one that
+/// no float reaches, which is then larger, or smaller, than all others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Number {
     Int(i128),
@@ -12,24 +13,31 @@ pub enum Number {
 }
 
 impl Number {
-    /// The number that a value is, or that its text spells in decimal.
+    /// The finite number that a value is, or that its text spells in decimal.
     pub fn of(value: &Value) -> Option<Self> {
         match value {
             Value::Int(number) => Some(Self::Int(*number)),
             Value::Float(number) => number.is_finite().then_some(Self::Float(*number)),
-            Value::Text(text) => Self::parse(text),
+            Value::Text(text) => Self::parse(text).and_then(Self::finite),
             Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => None,
         }
     }
 
-    /// Decimal digits with sign, point and exponent; no spaces, no `inf`.
+    /// Decimal digits with sign, point and exponent; no spaces, no `inf`. Infinite beyond the floats.
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(number) = text.parse() {
             return Some(Self::Int(number));
         }
-        let decimal = text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-        let number: f64 = text.parse().ok().filter(|_| decimal)?;
-        number.is_finite().then_some(Self::Float(number))
+        let decimal = text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+        text.parse().ok().filter(|_| decimal).map(Self::Float)
+    }
+
+    /// Itself, unless it is beyond the floats.
+    pub fn finite(self) -> Option<Self> {
+        match self {
+            Self::Float(number) if !number.is_finite() => None,
+            Self::Int(_) | Self::Float(_) => Some(self),
+        }
     }
 
     pub fn compare(self, other: Self) -> Ordering {

@@ -53,6 +53,20 @@ fn yaml_keys_are_written_once() {
 }
 
 #[test]
+fn yaml_mappings_are_merged() {
+    let found = one("a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc: {<<: *a, x: 9}\nd: {<<: [*a, *b], w: 0}\n").to_json();
+    assert_eq!(found["c"], serde_json::json!({"x": 9, "y": 2}));
+    assert_eq!(found["d"], serde_json::json!({"w": 0, "x": 1, "y": 2, "z": 4}));
+    assert!(parse("c: {<<: 1}").unwrap_err().message.contains("brings in a mapping"));
+    assert!(parse("c: !!binary aGVsbG8=").unwrap_err().message.contains("!!binary"));
+    // A great many of one great mapping, merged without going through them all for each.
+    let keys: String = (0..10_000).map(|number| format!("k{number}: 1, ")).collect();
+    let begun = std::time::Instant::now();
+    parse(&format!("a: &a {{{keys}}}\nb: {{<<: [*a, *a, *a], {keys}}}\n")).expect("it is within the bounds");
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}
+
+#[test]
 fn yaml_has_bounds() {
     let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(parse(&deep(64)).is_ok());

@@ -105,7 +105,9 @@ fn correlation(one: &Correlated, depth: usize, out: &mut String) {
     for counted in &one.parts {
         whole(&counted.rule, depth, out);
         let group = if counted.group.is_empty() { "one for all events".to_owned() } else { pairs(&counted.group) };
-        line(out, depth + 1, counted.counts, &format!("group: {group}"));
+        // Of an event that the rule does not match, nothing is asked further.
+        let complete = counted.group.iter().all(|(_, found)| found.is_value());
+        line(out, depth + 1, complete, &format!("group: {group}"));
         if !counted.values.is_empty() {
             plain(out, depth + 1, &format!("value: {}", pairs(&counted.values)));
         }

@@ -13,7 +13,9 @@ pub fn check(args: &ReplayArgs) -> anyhow::Result<()> {
     let written: Vec<_> = written.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?))).collect();
     let rules = args.rules.iter().map(|path| ("--rules", path.as_path()));
     let values = args.values.iter().map(|path| ("--values", path.as_path()));
-    let read: Vec<_> = [("the events", args.events.as_path())].into_iter().chain(rules).chain(values).collect();
+    let overrides = args.overrides.iter().map(|path| ("--overrides", path.as_path()));
+    let events = [("the events", args.events.as_path())].into_iter();
+    let read: Vec<_> = events.chain(rules).chain(values).chain(overrides).collect();
     for (name, path) in &written {
         if let Some((other, _)) = read.iter().find(|(_, other)| same(path, other) || holds(other, path)) {
             bail!("`{name} {}` would write over {other}: name another file", path.display());

@@ -26,6 +26,9 @@ pub struct Counts {
     pub alerts: u64,
     /// Lines that were no event, each reported.
     pub unreadable: u64,
+    /// Events that do not say when they happened, or not so that it can be read.
+    #[serde(default)]
+    pub untimed: u64,
 }
 
 /// How far a replay came.
@@ -136,14 +139,21 @@ impl Replay<'_> {
     fn matches(&self, line: &[u8], progress: &mut Progress) -> Result<Matched, String> {
         self.booked(Profile::begin);
         let (fields, mended) = fields_of(line)?;
-        let time = self.time(&fields, progress);
+        let said = time_of(&fields, self.time_field);
+        // An event without a time happened with the one before it; where none has a time, each line is
+        // a second.
+        let before = || progress.time_millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        let time = said.or_else(before);
+        let untimed = u64::from(said.is_none());
         if self.open {
             let hits = self.hits(Facts::Open(&fields));
             progress.time_millis = time.map(Timestamp::as_millisecond).or(progress.time_millis);
+            progress.counts.untimed += untimed;
             return Ok(Matched { fields, mended, source: String::new(), hits });
         }
         let event = event_of(fields, time.unwrap_or(Timestamp::UNIX_EPOCH))?;
         progress.time_millis = time.map(Timestamp::as_millisecond).or(progress.time_millis);
+        progress.counts.untimed += untimed;
         let hits = self.hits(Facts::Ours(&event));
         Ok(Matched { fields: event.fields, mended, source: event.source, hits })
     }
@@ -164,13 +174,6 @@ impl Replay<'_> {
         if let Some(profile) = &self.profile {
             book(&mut profile.borrow_mut());
         }
-    }
-
-    /// An event without a time happened with the one before it; where none has a time, each line is
-    /// a second.
-    fn time(&self, fields: &Fields, progress: &Progress) -> Option<Timestamp> {
-        time_of(fields, self.time_field)
-            .or_else(|| progress.time_millis.and_then(|millis| Timestamp::from_millisecond(millis).ok()))
     }
 
     fn tell(
@@ -216,7 +219,7 @@ impl Replay<'_> {
         let (id, severity) = (rule.display_id(), rule.severity.as_str());
         match self.format {
             Format::Json => writeln!(out, "{}", alert(rule, index))?,
-            Format::Text => writeln!(out, "event {index}: {id} {severity} {}", rule.title)?,
+            Format::Text => writeln!(out, "line {}: {id} {severity} {}", index + 1, rule.title)?,
         }
         Ok(())
     }
@@ -238,11 +241,8 @@ impl Replay<'_> {
                     |millis| Timestamp::from_millisecond(millis).map(|time| time.to_string()).unwrap_or_default();
                 let (from, until) = (time(fired.from_millis), time(fired.until_millis));
                 let title = &rule.title;
-                writeln!(
-                    out,
-                    "event {index}: {id} {severity} {title} ({group}{} events, {from} to {until})",
-                    fired.events
-                )?;
+                let (line, events) = (index + 1, fired.events);
+                writeln!(out, "line {line}: {id} {severity} {title} ({group}{events} events, {from} to {until})")?;
             }
         }
         Ok(())
@@ -278,6 +278,7 @@ impl Out<'_> {
 fn alert(rule: &Rule, index: u64) -> serde_json::Value {
     json!({
         "event_index": index,
+        "line": index + 1,
         "rule": rule.display_id(),
         "title": rule.title,
         "severity": rule.severity,

@@ -77,8 +77,8 @@ fn lookup<'f>(fields: &'f Fields, name: &str) -> Option<&'f Value> {
     None
 }
 
-/// RFC 3339; date and time without a zone, which counts as UTC; or seconds, milliseconds or
-/// microseconds since 1970, told apart by their size.
+/// RFC 3339; date and time without a zone, which counts as UTC; or seconds, milliseconds,
+/// microseconds or nanoseconds since 1970, told apart by their size.
 fn parse(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Text(text) => {
@@ -90,7 +90,7 @@ fn parse(value: &Value) -> Option<Timestamp> {
             text.parse().ok().or_else(civil).or_else(|| number(text.parse().ok()?))
         }
         Value::Int(whole) => {
-            #[expect(clippy::cast_precision_loss, reason = "microseconds of this century are far below 2^53")]
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds are wanted")]
             let float = *whole as f64;
             number(float)
         }
@@ -105,6 +105,7 @@ fn number(count: f64) -> Option<Timestamp> {
         size if size < 1e11 => count * 1e3,
         size if size < 1e14 => count,
         size if size < 1e17 => count / 1e3,
+        size if size < 1e20 => count / 1e6,
         _ => return None,
     };
     millis.is_finite().then(|| Timestamp::from_millisecond(millis.round() as i64).ok())?

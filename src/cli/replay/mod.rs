@@ -17,9 +17,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::agent::rules::{declared_fields, loader, named_or_shipped};
-use crate::cli::rules::{EXIT_UNUSABLE, Format, report};
-use crate::detect::Schema;
+use crate::cli::rules::{EXIT_UNUSABLE, Format, report, schema, with_overrides};
 use crate::detect::correlation::{Correlator, Limits};
 use crate::detect::profile::Profile;
 
@@ -39,6 +37,9 @@ pub struct ReplayArgs {
     /// Lists of values for `expand`: a file NAME.txt or NAME.yml, or a folder of them; may be given again
     #[arg(long, value_name = "FILE|DIR")]
     pub values: Vec<PathBuf>,
+    /// File of overrides to put in force on the rules; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub overrides: Vec<PathBuf>,
     /// Take fields from the JSON as they are, allow unknown ones, and try every rule whatever its
     /// logsource: for rules and events of others
     #[arg(long)]
@@ -91,8 +92,7 @@ impl ReplayArgs {
 /// Runs the verb. Exit 3 when a rule does not load, 1 when there were lines and none was an event.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     apart::check(args)?;
-    let schema = if args.open_schema { Schema::open() } else { Schema::declared(declared_fields()) };
-    let set = match loader(schema, &args.values)?.load(&named_or_shipped(&args.rules)?) {
+    let set = match with_overrides(schema(args.open_schema), &args.values, &args.rules, &args.overrides)? {
         Ok(set) => set,
         Err(diagnostics) => {
             report(&diagnostics);
@@ -111,8 +111,18 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     };
     let (progress, correlator, before) = events(args, &replay)?;
     let mut errors = anstream::stderr().lock();
-    let Counts { events, alerts, unreadable } = progress.counts;
+    let Counts { events, alerts, unreadable, untimed } = progress.counts;
     writeln!(errors, "{events} events, {alerts} alerts, {unreadable} lines that are no event")?;
+    let correlates = set.rules().iter().any(|rule| rule.correlation.is_some());
+    if untimed > 0 && (correlates || args.time_field.is_some()) {
+        let field = args.time_field.as_deref().map_or("`@timestamp` or `time`".to_owned(), |name| format!("`{name}`"));
+        writeln!(
+            errors,
+            "warning: {untimed} of {events} events have no time in {field} that can be read: each is taken to have \
+             happened with the event before it, or a second after it where no event before says a time; \
+             `--time-field` names another field"
+        )?;
+    }
     let held = correlator.counts();
     usage.report(events - before, (!correlator.is_idle()).then_some(&held), &mut errors)?;
     if let (Some(count), Some(costs)) = (args.profile, &replay.profile) {

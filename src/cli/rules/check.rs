@@ -22,6 +22,9 @@ pub struct CheckOptions {
     /// File of overrides to check with the rules; may be given several times
     #[arg(long, value_name = "FILE")]
     pub overrides: Vec<PathBuf>,
+    /// Allow fields that Lanner does not know, and ask of rules no more than Sigma does: for rules of others
+    #[arg(long)]
+    pub open_schema: bool,
     /// Explain a code that a message carries, and check nothing
     #[arg(long, value_name = "CODE", value_parser = code)]
     pub explain: Option<&'static str>,
@@ -76,6 +79,7 @@ pub fn check(options: &CheckOptions) -> anyhow::Result<ExitCode> {
         rules: options.rules.clone(),
         values: options.values.clone(),
         overrides: options.overrides.clone(),
+        open_schema: options.open_schema,
         format: Format::Text,
     };
     let (diagnostics, rules) = match load(&loading)? {

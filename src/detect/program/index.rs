@@ -1,7 +1,8 @@
 //! All texts that rules ask of one field, found together in one pass over a value.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasher as _;
+use std::sync::LazyLock;
 
 use foldhash::fast::FixedState;
 
@@ -14,6 +15,8 @@ const SIEVE_WORDS: usize = 1 << (SIEVE_BITS - 6);
 /// Texts inside values are found by so many bytes of theirs in a row, looked for at every second
 /// byte: each text has one gram for even places and one for odd ones, so it is longer than its grams.
 const GRAMS: [usize; 3] = [4, 3, 2];
+/// Only so many bytes at the beginning of a text are tried for its gram: rare ones are found soon.
+const GRAM_WITHIN: usize = 256;
 /// So many texts with one gram are compared one by one.
 const CROWD_MIN: usize = 16;
 /// Ends of texts are told apart by so many bytes, the longest that the text has.
@@ -24,6 +27,10 @@ const COMMON: &str = "c:\\windows\\system32\\cmd.exe /c c:\\program files (x86)\
      svchost.exe rundll32.exe explorer.exe microsoft corporation windows operating system application service \
      http://localhost https://www.github.com /usr/bin/python3 /home/user/.cache/ /opt/ /var/log/ /tmp/ .json .yaml \
      model.safetensors pytorch_model.bin checkpoint training import from error: info: warning: exception";
+
+/// The grams of that.
+static COMMON_GRAMS: LazyLock<HashSet<&'static [u8]>> =
+    LazyLock::new(|| GRAMS.into_iter().flat_map(|size| COMMON.as_bytes().windows(size)).collect());
 
 /// How a text stands in a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -140,7 +147,8 @@ impl FieldIndex {
                     for (parity, gram_at) in grams_at.iter_mut().enumerate() {
                         let crowd = |gram: u32| grams[class].get(&gram).map_or(0, Vec::len);
                         let cost = |window: &[u8]| gram_cost(window) * (2.0 + f64::from(index(crowd(gram_of(window)))));
-                        let windows = bytes.windows(GRAMS[class]).enumerate().skip(parity).step_by(2);
+                        let within = bytes.get(..bytes.len().min(GRAM_WITHIN)).unwrap_or_default();
+                        let windows = within.windows(GRAMS[class]).enumerate().skip(parity).step_by(2);
                         let best = windows.min_by(|(_, a), (_, b)| cost(a).total_cmp(&cost(b)));
                         if let Some((at, window)) = best {
                             *gram_at = index(at);
@@ -292,7 +300,7 @@ const fn sieve_bit(gram: u32) -> usize {
 
 /// Grams of common texts, digits and frequent letters are met more often.
 fn gram_cost(window: &[u8]) -> f64 {
-    let common = std::str::from_utf8(window).is_ok_and(|gram| COMMON.contains(gram));
+    let common = COMMON_GRAMS.contains(window);
     let letters: f64 = window
         .iter()
         .map(|byte| match byte {

@@ -319,7 +319,7 @@ fn percentile(node: &Node, kind: Kind, schema: &Schema, reporter: &mut Reporter<
     if !wanted {
         reporter.error("R061", Span::of(written), "`percentile` belongs to `value_percentile`");
     } else if number.is_none() {
-        keys::wrong(written, "percentile", "a number above 0, at most 100", reporter);
+        reporter.error("R004", Span::of(written), "`percentile` is a number above 0 and at most 100");
     }
     number.map(|number| (number, Span::of(written)))
 }

@@ -148,6 +148,20 @@ fn rules_of_great_size_are_refused_quickly() {
     }
 }
 
+/// Three megabytes of long texts, spelt in every way: the first event makes the program.
+#[test]
+fn long_texts_do_not_hold_up_the_first_event() {
+    let values: Vec<String> = (0..300).map(|number| format!("{number}{}", "long text ".repeat(1_000))).collect();
+    let set = detect::load(
+        &[rule_of("t", &json!({"s": {"f|utf16|base64offset|contains": values}, "condition": "s"}))],
+        &Schema::open(),
+    )
+    .unwrap_or_else(|found| panic!("{}", found[0]));
+    let begun = std::time::Instant::now();
+    assert!(set.json_hits("{\"f\": \"y\"}", None).expect("it is JSON").is_empty());
+    assert!(begun.elapsed().as_secs() < 5, "{:?} in a build without optimisation", begun.elapsed());
+}
+
 #[test]
 fn long_chains_of_conclusions_are_bounded() {
     let mut detection = serde_json::Map::new();

@@ -229,3 +229,13 @@ fn filters_come_along_without_the_mark_of_a_rule() {
         detect::load(&[Source::new("imported.yml", text)], &declared()).unwrap_or_else(|all| panic!("{}", all[0]));
     assert_eq!(set.rules()[0].filters, ["Not the mirror"]);
 }
+
+#[test]
+fn rules_in_flow_style_are_told_what_to_do() {
+    let flow = "{title: T, logsource: {product: linux, category: process_creation}, \
+                detection: {s: {CommandLine: x}, condition: s}, level: low}\n";
+    assert_eq!(
+        imported(flow).unwrap_err(),
+        ["1: the file is written in a way that cannot be changed safely; write it in block style"]
+    );
+}

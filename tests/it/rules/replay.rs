@@ -8,6 +8,7 @@ use lanner::cli::rules::Format;
 use lanner::detect::{self, RuleSet, Schema, Source, shipped};
 
 use super::declared;
+use crate::support::program::{lanner_in, stderr, stdout};
 
 struct Outcome {
     counts: Counts,
@@ -37,9 +38,9 @@ const RULE: &str = "title: Odd parent\nid: 6f3c2a5e-0000-4000-8000-000000000001\
 fn foreign_rules_meet_foreign_events() {
     let lines = b"{\"process\": {\"parent\": {\"name\": \"NODE\"}}}\n\n{\"process.parent.name\": \"bash\"}\r\n{\"process.parent.name\": [\"x\", \"node\"]}";
     let outcome = replay(&foreign(RULE), true, lines);
-    assert_eq!(outcome.counts, Counts { events: 3, alerts: 2, unreadable: 0 });
+    assert_eq!(outcome.counts, Counts { events: 3, alerts: 2, unreadable: 0, untimed: 3 });
     let expected = serde_json::json!({
-        "event_index": 0, "rule": "6f3c2a5e-0000-4000-8000-000000000001", "title": "Odd parent", "severity": "high",
+        "event_index": 0, "line": 1, "rule": "6f3c2a5e-0000-4000-8000-000000000001", "title": "Odd parent", "severity": "high",
         "atlas": ["AML.T0050"]
     });
     assert_eq!(outcome.alerts[0], expected);
@@ -75,7 +76,7 @@ fn bad_lines_are_reported_and_the_others_go_on() {
     let set = detect::load(&shipped::sources(), &declared()).unwrap();
     let lines = b"not json\n[1]\n{\"f\": 1}\n{\"event.category\": \"weather\"}\n\xff\xfe\n{\"event.category\": \"model_registry\", \"event.action\": \"artifact.tampered\"}\n";
     let outcome = replay(&set, false, lines);
-    assert_eq!(outcome.counts, Counts { events: 1, alerts: 1, unreadable: 5 });
+    assert_eq!(outcome.counts, Counts { events: 1, alerts: 1, unreadable: 5, untimed: 1 });
     assert_eq!(outcome.alerts[0]["event_index"], 5);
     for (line, reason) in
         [(1, "no JSON"), (2, "an event is a JSON object"), (3, "--open-schema"), (4, "`weather`"), (5, "no JSON")]
@@ -92,7 +93,7 @@ fn lines_that_are_too_long_are_reported_not_kept() {
     let mut lines = vec![b'x'; (16 << 20) + 1];
     lines.extend_from_slice(b"\n{\"process.parent.name\": \"node\"}\n");
     let outcome = replay(&set, true, &lines);
-    assert_eq!(outcome.counts, Counts { events: 1, alerts: 1, unreadable: 1 });
+    assert_eq!(outcome.counts, Counts { events: 1, alerts: 1, unreadable: 1, untimed: 1 });
     assert!(outcome.errors.contains("events.jsonl:1: the line is longer than"));
 }
 
@@ -131,4 +132,42 @@ fn the_events_are_not_taken_for_rules() {
     assert_eq!(args.rules, [Path::new("a"), Path::new("b")]);
     assert_eq!(args.events, Path::new("events.jsonl"));
     assert!(!args.open_schema && args.format == Format::Text);
+}
+
+/// A typo in `--time-field` must not pass for events a second apart.
+#[test]
+fn times_that_cannot_be_read_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let rules = "title: A\nname: a\nlogsource: {category: x}\ndetection: {s: {f: 1}, condition: s}\n---\n\
+        title: Three\ncorrelation: {type: event_count, rules: [a], timespan: 10s, condition: {gte: 3}}\n";
+    std::fs::write(path("r.yml"), rules).unwrap();
+    let hours = |hour: &u32| format!("{{\"f\": 1, \"ts\": \"2026-01-01T{hour:02}:00:00Z\"}}\n");
+    std::fs::write(path("e.jsonl"), [0, 5, 9].iter().map(hours).collect::<String>()).unwrap();
+    let run = |more: &[&str]| {
+        let asked = [&["replay", "--open-schema", "--rules", "r.yml"], more, &["e.jsonl"]].concat();
+        let done = lanner_in(folder.path(), &asked);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        stderr(&done)
+    };
+    let warning = "warning: 3 of 3 events have no time in";
+    assert!(run(&["--time-field", "tss"]).contains(&format!("{warning} `tss`")));
+    assert!(run(&[]).contains(&format!("{warning} `@timestamp` or `time`")));
+    let right = run(&["--time-field", "ts"]);
+    assert!(right.contains("3 events, 0 alerts") && !right.contains("warning"), "{right}");
+}
+
+#[test]
+fn rules_are_replayed_as_overrides_change_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("r.yml"), RULE).unwrap();
+    std::fs::write(path("o.yml"), "overrides:\n  - {title: Odd parent, level: low, reason: ours}\n").unwrap();
+    std::fs::write(path("e.jsonl"), "{\"process.parent.name\": \"node\"}\n").unwrap();
+    let asked = ["replay", "--open-schema", "--rules", "r.yml", "--overrides", "o.yml", "e.jsonl"];
+    let done = lanner_in(folder.path(), &asked);
+    assert_eq!(stdout(&done), "line 1: 6f3c2a5e-0000-4000-8000-000000000001 low Odd parent\n", "{}", stderr(&done));
+    // So are foreign rules looked at.
+    let check = lanner_in(folder.path(), &["rules", "check", "--open-schema", "--rules", "r.yml"]);
+    assert_eq!(check.status.code(), Some(0), "{}", stdout(&check));
 }
