@@ -123,6 +123,9 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// Characters that are counted into a line to find a place in it.
+const COUNTED_MAX: usize = 1 << 12;
+
 /// Where something is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Span {
@@ -151,12 +154,14 @@ impl Span {
 pub(crate) struct Reporter<'s> {
     source: &'s Source,
     lines: Vec<&'s str>,
+    /// Characters are bytes.
+    ascii: bool,
     found: Vec<Diagnostic>,
 }
 
 impl<'s> Reporter<'s> {
     pub fn new(source: &'s Source) -> Self {
-        Self { source, lines: source.text.lines().collect(), found: Vec::new() }
+        Self { source, lines: source.text.lines().collect(), ascii: source.text.is_ascii(), found: Vec::new() }
     }
 
     pub fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) {
@@ -218,14 +223,23 @@ impl<'s> Reporter<'s> {
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
         let place = Span { line: node.line + row, column: node.column + column, length };
         let candidates = [place, place.part(usize::from(row == 0), length)];
-        let written = |span: &Span| self.at(*span).is_some_and(|rest| rest.starts_with(&part));
+        let written = |span: &Span| self.at(*span).is_some_and(|rest| rest.starts_with(part.as_str()));
         candidates.into_iter().find(written).unwrap_or_else(|| Span::of(node))
     }
 
-    /// The rest of the line from a place on.
-    fn at(&self, span: Span) -> Option<String> {
-        let line = self.lines.get(span.line.checked_sub(1)?)?;
-        Some(line.chars().skip(span.column.saturating_sub(1)).collect())
+    /// The rest of the line from a place on. A rule may be one line of megabytes, and this is asked for
+    /// each of its keys, so characters are counted only so far.
+    fn at(&self, span: Span) -> Option<&'s str> {
+        let (number, before) = (span.line.checked_sub(1)?, span.column.saturating_sub(1));
+        let line = self.lines.get(number)?;
+        if self.ascii {
+            return line.get(before..);
+        }
+        if before > COUNTED_MAX {
+            return None;
+        }
+        let (at, _) = line.char_indices().nth(before)?;
+        line.get(at..)
     }
 
     /// Quotes around a scalar are not part of its text but of what is shown.
