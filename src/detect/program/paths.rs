@@ -20,7 +20,15 @@ pub struct Step {
 #[derive(Debug, Default)]
 pub struct Paths {
     steps: Vec<(Box<str>, Step)>,
-    objects: Vec<Table>,
+    objects: Vec<Object>,
+}
+
+/// The keys of one object.
+#[derive(Debug)]
+struct Object {
+    /// A bit for each of their lengths: most keys that nobody asks for are not even read.
+    lengths: u64,
+    table: Table,
 }
 
 impl Paths {
@@ -55,12 +63,13 @@ impl Paths {
         }
         let mut made = Self::default();
         for keys in keys {
-            let mut pairs = Vec::new();
+            let (mut pairs, mut lengths) = (Vec::new(), 0);
             for (key, step) in keys {
+                lengths |= length_bit(&key);
                 pairs.push((hash(&key), index(made.steps.len())));
                 made.steps.push((key.into_boxed_str(), step));
             }
-            made.objects.push(Table::new(pairs));
+            made.objects.push(Object { lengths, table: Table::new(pairs) });
         }
         made
     }
@@ -68,13 +77,22 @@ impl Paths {
     /// Where a key of an object leads, if any rule cares.
     #[inline]
     pub fn step(&self, object: u32, key: &str) -> Option<Step> {
-        let candidates = self.objects.get(object as usize)?.get(hash(key));
+        let object = self.objects.get(object as usize)?;
+        if object.lengths & length_bit(key) == 0 {
+            return None;
+        }
+        let candidates = object.table.get(hash(key));
         candidates
             .iter()
             .filter_map(|number| self.steps.get(*number as usize))
             .find(|(name, _)| **name == *key)
             .map(|(_, step)| *step)
     }
+}
+
+#[inline]
+const fn length_bit(key: &str) -> u64 {
+    1 << (key.len() & 63)
 }
 
 /// Both ends and the length: keys that rules ask for are few, and they are compared in any case.
