@@ -115,6 +115,47 @@ pub const FIELDS: &[Field] = &[
         "What in the template's syntax tree could run code: `dunder:__class__`, `include`, `import`, `call:…`, `format`.",
     ),
     field("artifact.chat_template.unparsed", FieldType::Bool, "The template is no valid Jinja."),
+    // Keras and HDF5
+    field(
+        "artifact.keras.lambdas",
+        FieldType::TextList,
+        "Layers and functions whose bytecode a Keras configuration carries, by name.",
+    ),
+    field(
+        "artifact.keras.code",
+        FieldType::TextList,
+        "Names in that bytecode that execute, import or reach out; `text` for a command or an address, `opaque` for what is no bytecode.",
+    ),
+    field(
+        "artifact.keras.gadgets",
+        FieldType::TextList,
+        "References of a Keras configuration that execute, load, fetch or write: `os.system`, `keras.utils.get_file`.",
+    ),
+    field(
+        "artifact.keras.references",
+        FieldType::TextList,
+        "Other references to modules outside of Keras and its kin, which rebuilding the model would import.",
+    ),
+    field(
+        "artifact.keras.paths",
+        FieldType::TextList,
+        "Files and addresses outside of the artifact that rebuilding the model would read, with the class: `StringLookup:/etc/passwd`.",
+    ),
+    field(
+        "artifact.keras.anomalies",
+        FieldType::TextList,
+        "Configurations that readers understand differently: `duplicate_key`, `unusual_json`, `unparsed`.",
+    ),
+    field(
+        "artifact.hdf5.external",
+        FieldType::TextList,
+        "Ways out of an HDF5 file: `link:file:path`, `storage:file`, `virtual:file`, `user_defined:name`.",
+    ),
+    field(
+        "artifact.hdf5.anomalies",
+        FieldType::TextList,
+        "What lies around an HDF5 file: `user_block`, `trailing_data`.",
+    ),
     // Files shipped with a model
     field(
         "artifact.code_files",

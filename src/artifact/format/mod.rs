@@ -5,13 +5,16 @@
 mod compressed;
 mod executable;
 mod gguf;
+mod hdf5;
 mod json;
+mod keras;
 mod numpy;
 mod pickle;
 mod safetensors;
 mod shipped;
 mod tar;
 mod template;
+mod unicode;
 mod zip;
 
 use super::Segment;
@@ -40,6 +43,7 @@ pub struct Format {
 /// In the order in which they are tried: those with a magic first, then structure, then text.
 pub static FORMATS: &[Format] = &[
     Format { identify: zip::identify, inspect: zip::inspect },
+    Format { identify: hdf5::identify, inspect: hdf5::inspect },
     Format { identify: gguf::identify, inspect: gguf::inspect },
     Format { identify: numpy::identify, inspect: numpy::inspect },
     Format { identify: compressed::identify, inspect: compressed::inspect },
@@ -47,6 +51,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: executable::identify, inspect: executable::inspect },
     Format { identify: tar::identify, inspect: tar::inspect },
     Format { identify: safetensors::identify, inspect: safetensors::inspect },
+    Format { identify: hdf5::identify_behind, inspect: hdf5::inspect },
     Format { identify: shipped::identify, inspect: shipped::inspect },
     Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
     Format { identify: |_| true, inspect: inspect_unknown },
@@ -225,10 +230,6 @@ pub fn claims_pickle(name: &str) -> bool {
 /// Nothing recognised: a pickle by name is run all the same, and an executable may lie at the start.
 fn inspect_unknown(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let head = input.read(0, HEAD_BYTES);
-    if head.starts_with(b"\x89HDF\r\n\x1a\n") {
-        inspection.issue("not_inspected", "HDF5 is recognised but not looked into yet");
-        return "hdf5";
-    }
     executable::look(inspection, &head, 0);
     if claims_pickle(name) {
         pickle::inspect(inspection, input);

@@ -75,7 +75,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
 }
 
 fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {
-    let Some(json) = Json::parse(bytes) else {
+    let Some(json) = Json::parse_python(bytes) else {
         if matches!(super::extension(file).as_str(), "json" | "ipynb") {
             inspection.issue("malformed", "the file is no valid JSON, or nested too deeply");
         }

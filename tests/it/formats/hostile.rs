@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lanner::artifact::{Bytes, Limits, Memory, inspect};
 
-use super::build::{self, pickle, tensors, zip};
+use super::build::{self, hdf5, keras, pickle, tensors, zip};
 use super::{declared, list, report};
 
 /// Bytes that count what is read of them.
@@ -53,6 +53,9 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("a.pkl.gz", encoder.finish().expect("memory takes it")),
         ("a.tar", builder.into_inner().expect("memory takes it")),
         ("a.npy", npy),
+        ("a.keras", keras::archive(keras::model(&[keras::lambda(&["os", "system"])]).to_string().as_bytes())),
+        ("old.h5", hdf5::keras(&keras::model(&[keras::dense()]).to_string(), true)),
+        ("new.h5", hdf5::keras(&keras::model(&[keras::dense()]).to_string(), false)),
     ]
 }
 

@@ -8,8 +8,10 @@ pub mod bypasses;
 mod classes;
 mod comparison;
 mod false_alarms;
+mod hdf5;
 mod hiding_places;
 pub mod hostile;
+mod keras;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};
 use lanner::event::{FieldType, Value};
@@ -72,4 +74,12 @@ pub const ALARMING: &[&str] = &[
     "artifact.secrets",
     "artifact.extension_mismatch",
     "artifact.code.sinks",
+    "artifact.keras.lambdas",
+    "artifact.keras.code",
+    "artifact.keras.gadgets",
+    "artifact.keras.references",
+    "artifact.keras.paths",
+    "artifact.keras.anomalies",
+    "artifact.hdf5.external",
+    "artifact.hdf5.anomalies",
 ];

@@ -1,6 +1,8 @@
 //! Samples: small assemblers of pickles, archives and tensors. Every payload is inert: were it
 //! run, it would print a word.
 
+pub mod hdf5;
+pub mod keras;
 pub mod pickle;
 pub mod tensors;
 pub mod zip;
