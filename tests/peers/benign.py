@@ -232,6 +232,26 @@ def hdf5():
         archive.write(OUT / "weights.weights.h5", "model.weights.h5")
 
 
+def graphs():
+    import onnx
+    from onnx import helper, numpy_helper
+
+    weights = numpy_helper.from_array(X.astype("f4").T.copy(), "w")
+    value = lambda name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+    node = lambda kind, domain="": helper.make_node(kind, ["x", "w"], ["y"], domain=domain)
+    branch = helper.make_graph([helper.make_node("Identity", ["w"], ["z"])], "branch", [], [value("z")])
+    choice = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    local = helper.make_function("acme.local", "Twice", ["x", "w"], ["y"], [node("Add")], [helper.make_opsetid("", 17)])
+    samples = {"plain": (node("MatMul"), []), "branch": (choice, []), "ml": (node("Scaler", "ai.onnx.ml"), []), "microsoft": (node("FusedMatMul", "com.microsoft"), []), "local": (node("Twice", "acme.local"), [local])}
+    for name, (operator, functions) in samples.items():
+        graph = helper.make_graph([operator], "main", [value("x")], [value("y")], [weights])
+        domains = [helper.make_opsetid(domain, 1) for domain in {operator.domain} - {""}]
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), *domains], functions=functions)
+        helper.set_model_props(model, {"author": "us", "source": "https://example.org/model"})
+        onnx.save(model, OUT / f"{name}.onnx")
+        onnx.save(model, OUT / f"{name}-apart.onnx", save_as_external_data=True, location=f"{name}.onnx.data", size_threshold=0)
+
+
 class Persistent(pickle.Pickler):
     """Writes storages by reference, as `torch.save` does."""
 
@@ -308,6 +328,6 @@ def torch_files():
         archive.add(OUT / "plain-0.pkl", "model/plain.pkl")
 
 
-for step in (estimators, composed, arrays, plain, boosters, tensors, hdf5, shipped, torch_files):
+for step in (estimators, composed, arrays, plain, boosters, tensors, hdf5, graphs, shipped, torch_files):
     step()
 (OUT / "complete").write_text("yes")

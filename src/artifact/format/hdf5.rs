@@ -6,6 +6,7 @@ mod heaps;
 mod object;
 mod superblock;
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use super::{Head, executable, keras, pickle};
@@ -16,6 +17,8 @@ use superblock::Root;
 
 /// Groups, datasets and types that are looked at.
 const OBJECTS_MAX: usize = 50_000;
+/// Places in heaps at which nothing was found.
+const TRIES_MAX: u32 = 100_000;
 /// Bytes of one attribute that are looked at.
 const VALUE_MAX: u64 = 16 << 20;
 
@@ -63,7 +66,8 @@ fn before(inspection: &mut Inspection<'_>, block: Input<'_>) {
 }
 
 fn walk(inspection: &mut Inspection<'_>, input: Input<'_>, root: &Root) {
-    let place = Place { input, offsets: root.offsets, lengths: root.lengths };
+    let tries = Cell::new(TRIES_MAX);
+    let place = Place { input, offsets: root.offsets, lengths: root.lengths, tries: &tries };
     let mut queue = vec![root.object];
     let mut seen = HashSet::new();
     while let Some(address) = queue.pop() {
@@ -75,13 +79,16 @@ fn walk(inspection: &mut Inspection<'_>, input: Input<'_>, root: &Root) {
             return;
         }
         match object::read(place, address) {
-            Ok(object) => tell(inspection, place, object, &mut queue),
+            Ok(object) => tell(inspection, place, &object, &mut queue),
             Err(why) => inspection.issue("malformed", why),
         }
     }
+    if tries.get() == 0 {
+        inspection.issue("budget_exceeded", "heaps of links and attributes were not looked through to their end");
+    }
 }
 
-fn tell(inspection: &mut Inspection<'_>, place: Place<'_>, object: Object, queue: &mut Vec<u64>) {
+fn tell(inspection: &mut Inspection<'_>, place: Place<'_>, object: &Object, queue: &mut Vec<u64>) {
     queue.extend(&object.children);
     for way in &object.outside {
         inspection.list("artifact.hdf5.external", way);

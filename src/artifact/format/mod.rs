@@ -3,17 +3,24 @@
 //! To add one, write `format/<name>.rs` and a line in [`FORMATS`].
 
 mod compressed;
+mod coreml;
 mod executable;
+mod flatbuffer;
 mod gguf;
 mod hdf5;
 mod json;
 mod keras;
 mod numpy;
+mod onnx;
+mod paddle;
 mod pickle;
+mod protobuf;
 mod safetensors;
 mod shipped;
 mod tar;
 mod template;
+mod tensorflow;
+mod tflite;
 mod unicode;
 mod zip;
 
@@ -45,6 +52,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: zip::identify, inspect: zip::inspect },
     Format { identify: hdf5::identify, inspect: hdf5::inspect },
     Format { identify: gguf::identify, inspect: gguf::inspect },
+    Format { identify: tflite::identify, inspect: tflite::inspect },
     Format { identify: numpy::identify, inspect: numpy::inspect },
     Format { identify: compressed::identify, inspect: compressed::inspect },
     Format { identify: compressed::is_archive, inspect: compressed::inspect_archive },
@@ -52,6 +60,10 @@ pub static FORMATS: &[Format] = &[
     Format { identify: tar::identify, inspect: tar::inspect },
     Format { identify: safetensors::identify, inspect: safetensors::inspect },
     Format { identify: hdf5::identify_behind, inspect: hdf5::inspect },
+    Format { identify: onnx::identify, inspect: onnx::inspect },
+    Format { identify: tensorflow::identify, inspect: tensorflow::inspect },
+    Format { identify: coreml::identify, inspect: coreml::inspect },
+    Format { identify: paddle::identify, inspect: paddle::inspect },
     Format { identify: shipped::identify, inspect: shipped::inspect },
     Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
     Format { identify: |_| true, inspect: inspect_unknown },
@@ -75,9 +87,13 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("keras", "keras", &["keras", "zip", "hdf5"]),
     ("h5", "hdf5", &["hdf5"]),
     ("hdf5", "hdf5", &["hdf5"]),
-    ("onnx", "onnx", BINARY_NO_PICKLE),
-    ("tflite", "tflite", BINARY_NO_PICKLE),
-    ("pb", "protobuf", BINARY_NO_PICKLE),
+    ("onnx", "onnx", &["onnx", "unknown", "empty", "text"]),
+    ("tflite", "tflite", &["tflite", "unknown", "empty", "zip"]),
+    ("pte", "executorch", &["executorch", "unknown", "empty"]),
+    ("pb", "protobuf", &["tensorflow", "savedmodel", "onnx", "coreml", "paddle", "unknown", "empty", "text", "json"]),
+    ("meta", "tensorflow", &["tensorflow", "unknown", "empty", "text", "json", "yaml"]),
+    ("mlmodel", "coreml", &["coreml", "unknown", "empty", "text", "yaml"]),
+    ("pdmodel", "paddle", &["paddle", "unknown", "empty", "text", "json"]),
     ("ubj", "ubjson", BINARY_NO_PICKLE),
     ("json", "json", &["json", "text", "jinja"]),
     ("txt", "text", TEXTS),

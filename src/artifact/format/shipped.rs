@@ -58,6 +58,10 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         (_, "txt" | "in") if file.contains("requirements") || file.contains("constraints") => {
             packaging::requirements(inspection, &text)
         }
+        (_, "pbtxt") => {
+            super::tensorflow::text(inspection, &text);
+            "text"
+        }
         _ if trimmed.starts_with('{') || trimmed.starts_with('[') => json(inspection, &bytes, &file, name),
         _ if text.starts_with("#!") => {
             super::executable::look(inspection, &bytes, 0);

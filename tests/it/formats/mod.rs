@@ -8,6 +8,8 @@ pub mod bypasses;
 mod classes;
 mod comparison;
 mod false_alarms;
+mod flatbuffers;
+mod graphs;
 mod hdf5;
 mod hiding_places;
 pub mod hostile;
@@ -82,4 +84,13 @@ pub const ALARMING: &[&str] = &[
     "artifact.keras.anomalies",
     "artifact.hdf5.external",
     "artifact.hdf5.anomalies",
+    "artifact.onnx.external_data",
+    "artifact.onnx.domains",
+    "artifact.onnx.operators",
+    "artifact.tensorflow.operators",
+    "artifact.tensorflow.data_operators",
+    "artifact.tflite.custom_operators",
+    "artifact.executorch.operators",
+    "artifact.coreml.custom",
+    "artifact.paddle.operators",
 ];

@@ -27,7 +27,7 @@ pub fn read(body: &mut Cursor) -> Option<Attribute> {
     let version = body.byte().filter(|version| (1..=3).contains(version))?;
     let flags = body.byte()?;
     let sizes = [body.number(2)?, body.number(2)?, body.number(2)?];
-    body.take(if version == 3 { 1 } else { 0 })?;
+    body.take(usize::from(version == 3))?;
     let padded = |size: u64| if version == 1 { size.next_multiple_of(8) } else { size };
     let [name, kind, space] = sizes.map(|size| usize::try_from(padded(size)).unwrap_or(usize::MAX));
     let name = body.take(name).filter(|name| !name.is_empty())?;

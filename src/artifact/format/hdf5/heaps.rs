@@ -113,16 +113,13 @@ pub fn fractal(place: Place<'_>, address: u64, mut read: impl FnMut(&[u8]) -> Op
     for (start, size) in blocks(place, address).unwrap_or_default() {
         let bytes = place.input.read(start, usize::try_from(size).unwrap_or(usize::MAX));
         let mut at = 0_usize;
-        let mut failures = 0_u32;
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > 4) {
             // Every link and attribute begins with a version; most places are none.
             let plausible = matches!(rest.first(), Some(1..=3));
             let taken = if plausible { read(rest.get(..65_600).unwrap_or(rest)) } else { None };
             if plausible && taken.is_none() {
-                failures = failures.saturating_add(1);
-            }
-            if failures > 4096 {
-                break;
+                let Some(left) = place.tries.get().checked_sub(1) else { return };
+                place.tries.set(left);
             }
             at = at.saturating_add(taken.unwrap_or(1).max(1));
         }

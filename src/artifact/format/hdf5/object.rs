@@ -1,5 +1,7 @@
 //! Headers of objects: their messages, in both versions, with all continuations.
 
+use std::cell::Cell;
+
 use super::attribute::{self, Attribute};
 use super::heaps;
 use crate::artifact::format::keras;
@@ -18,6 +20,8 @@ pub struct Place<'a> {
     pub input: Input<'a>,
     pub offsets: usize,
     pub lengths: usize,
+    /// Places in heaps at which something may still be looked for in vain.
+    pub tries: &'a Cell<u32>,
 }
 
 impl Place<'_> {
@@ -99,7 +103,8 @@ pub fn read(place: Place<'_>, address: u64) -> Result<Object, &'static str> {
         head.take(5).ok_or(cut)?;
         let flags = head.byte().ok_or(cut)?;
         ordered = flags & 4 != 0;
-        let skip = if flags & 0x20 != 0 { 16_usize } else { 0 } + if flags & 0x10 != 0 { 4 } else { 0 };
+        let times = if flags & 0x20 != 0 { 16_usize } else { 0 };
+        let skip = times.saturating_add(if flags & 0x10 != 0 { 4 } else { 0 });
         head.take(skip).ok_or(cut)?;
         let size = head.number(1 << (flags & 3)).ok_or(cut)?;
         let start = 6_u64.saturating_add(skip as u64).saturating_add(1 << (flags & 3));
@@ -213,7 +218,7 @@ fn link(body: &mut Cursor, object: &mut Object) -> Option<()> {
     }
     let kind = if flags & 8 != 0 { body.byte()? } else { 0 };
     body.take(if flags & 4 != 0 { 8 } else { 0 })?;
-    body.take(if flags & 0x10 != 0 { 1 } else { 0 })?;
+    body.take(usize::from(flags & 0x10 != 0))?;
     let length = usize::try_from(body.number(1 << (flags & 3))?).ok()?;
     let name = body.take(length).filter(|name| !name.is_empty() && !name.contains(&0))?;
     let name = text(name);

@@ -1,5 +1,7 @@
 //! Where the file begins, how wide its numbers are, and where its root lies.
 
+use std::cell::Cell;
+
 use super::object::Place;
 use crate::artifact::input::Input;
 
@@ -39,7 +41,8 @@ pub fn read(input: Input<'_>, position: u64) -> Result<Root, &'static str> {
     if !widths.contains(&offsets) || !widths.contains(&lengths) {
         return Err("the superblock has widths that cannot be");
     }
-    let place = Place { input: file, offsets: offsets.into(), lengths: lengths.into() };
+    let tries = Cell::new(0);
+    let place = Place { input: file, offsets: offsets.into(), lengths: lengths.into(), tries: &tries };
     let mut cursor = place.cursor(first, 128);
     let cut = "the superblock is cut off";
     let base = cursor.address().ok_or(cut)?;
