@@ -115,6 +115,99 @@ pub const FIELDS: &[Field] = &[
         "What in the template's syntax tree could run code: `dunder:__class__`, `include`, `import`, `call:…`, `format`.",
     ),
     field("artifact.chat_template.unparsed", FieldType::Bool, "The template is no valid Jinja."),
+    // Keras and HDF5
+    field(
+        "artifact.keras.lambdas",
+        FieldType::TextList,
+        "Layers and functions whose bytecode a Keras configuration carries, by name.",
+    ),
+    field(
+        "artifact.keras.code",
+        FieldType::TextList,
+        "Names in that bytecode that execute, import or reach out; `text` for a command or an address, `opaque` for what is no bytecode.",
+    ),
+    field(
+        "artifact.keras.gadgets",
+        FieldType::TextList,
+        "References of a Keras configuration that execute, load, fetch or write: `os.system`, `keras.utils.get_file`.",
+    ),
+    field(
+        "artifact.keras.references",
+        FieldType::TextList,
+        "Other references to modules outside of Keras and its kin, which rebuilding the model would import.",
+    ),
+    field(
+        "artifact.keras.paths",
+        FieldType::TextList,
+        "Files and addresses outside of the artifact that rebuilding the model would read, with the class: `StringLookup:/etc/passwd`.",
+    ),
+    field(
+        "artifact.keras.anomalies",
+        FieldType::TextList,
+        "Configurations that readers understand differently: `duplicate_key`, `unusual_json`, `unparsed`.",
+    ),
+    field(
+        "artifact.hdf5.external",
+        FieldType::TextList,
+        "Ways out of an HDF5 file: `link:file:path`, `storage:file`, `virtual:file`, `user_defined:name`.",
+    ),
+    field(
+        "artifact.hdf5.anomalies",
+        FieldType::TextList,
+        "What lies around an HDF5 file: `user_block`, `trailing_data`.",
+    ),
+    // Graphs
+    field(
+        "artifact.onnx.external_data",
+        FieldType::TextList,
+        "Locations of tensors outside of the model's directory: absolute, upwards, or addresses.",
+    ),
+    field(
+        "artifact.onnx.domains",
+        FieldType::TextList,
+        "Domains of operators that are neither of the standard, nor of a runtime, nor defined in the model.",
+    ),
+    field("artifact.onnx.operators", FieldType::TextList, "Operators that run Python, as `domain:operator`."),
+    field(
+        "artifact.tensorflow.operators",
+        FieldType::TextList,
+        "Operators that leave the graph: `PyFunc`, `ReadFile`, `PrintV2:file:///…`.",
+    ),
+    field(
+        "artifact.tensorflow.data_operators",
+        FieldType::TextList,
+        "Operators that read datasets or write records, as training needs them.",
+    ),
+    field(
+        "artifact.tflite.custom_operators",
+        FieldType::TextList,
+        "Operators of a TensorFlow Lite model that neither its interpreter nor TensorFlow has.",
+    ),
+    field(
+        "artifact.tflite.flex_operators",
+        FieldType::TextList,
+        "Operators of a TensorFlow Lite model that TensorFlow's own kernels run.",
+    ),
+    field(
+        "artifact.executorch.delegates",
+        FieldType::TextList,
+        "Libraries to which an ExecuTorch program hands parts of itself.",
+    ),
+    field(
+        "artifact.executorch.operators",
+        FieldType::TextList,
+        "Operators of an ExecuTorch program that are none of its own.",
+    ),
+    field(
+        "artifact.coreml.custom",
+        FieldType::TextList,
+        "Classes of the application that a Core ML model runs, and models that it links: `layer:Gate`, `linked:other`.",
+    ),
+    field(
+        "artifact.paddle.operators",
+        FieldType::TextList,
+        "Operators of a Paddle program that call Python, load, save or listen.",
+    ),
     // Files shipped with a model
     field(
         "artifact.code_files",
@@ -179,6 +272,13 @@ pub const FORMATS: &[&str] = &[
     "gguf",
     "keras",
     "hdf5",
+    "onnx",
+    "savedmodel",
+    "tensorflow",
+    "tflite",
+    "executorch",
+    "coreml",
+    "paddle",
     "zip",
     "tar",
     "gzip",

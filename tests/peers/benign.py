@@ -183,6 +183,75 @@ def shipped():
     (OUT / "vocab.txt").write_text("cat\ndog\nimport\nthe\n.\n")
 
 
+def keras_config():
+    """What Keras 3 writes for a small model: a part of each kind of object, with the names that it really uses."""
+    entry = lambda module, name, config: {"module": module, "class_name": name, "config": config, "registered_name": None}
+    policy = entry("keras", "DTypePolicy", {"name": "float32"})
+    zeros = entry("keras.initializers", "Zeros", {})
+    dense = lambda name: entry("keras.layers", "Dense", {"name": name, "dtype": policy, "units": 8, "activation": "relu", "kernel_initializer": entry("keras.initializers", "GlorotUniform", {"seed": None}), "bias_initializer": zeros, "kernel_regularizer": entry("keras.regularizers", "L2", {"l2": 0.01})})
+    tensor = {"class_name": "__keras_tensor__", "config": {"shape": [None, 4], "dtype": "float32", "keras_history": ["input_layer", 0, 0]}}
+    lookup = entry("keras.layers", "StringLookup", {"name": "lookup", "vocabulary": ["a", "/b", "http"], "vocabulary_size": 4})
+    custom = {"module": None, "class_name": "Gate", "config": {"name": "gate"}, "registered_name": "Acme>Gate"}
+    function = {"module": "builtins", "class_name": "function", "config": "swish", "registered_name": "function"}
+    wrapped = entry("keras.layers", "TimeDistributed", {"name": "each", "layer": {**dense("inner"), "inbound_nodes": [{"args": [tensor], "kwargs": {}}]}})
+    operation = entry("keras.src.ops.numpy", "Multiply", {"name": "multiply"})
+    inner = entry("keras.src.models.functional", "Functional", {"name": "inner", "layers": [dense("first"), operation, wrapped]})
+    model = entry("keras", "Sequential", {"name": "sequential", "dtype": policy, "layers": [entry("keras.layers", "InputLayer", {"batch_shape": [None, 4]}), lookup, custom, entry("keras.layers", "Activation", {"activation": function}), inner, dense("last")]})
+    model["compile_config"] = {"optimizer": entry("keras.optimizers", "Adam", {"learning_rate": 0.001}), "loss": entry("keras.losses", "Huber", {"delta": 1.0}), "metrics": ["mae", entry("keras.metrics", "AUC", {"name": "auc"})]}
+    return model
+
+
+def hdf5():
+    import h5py
+
+    config = json.dumps(keras_config())
+    for style in ("earliest", "latest"):
+        with h5py.File(OUT / f"model-{style}.h5", "w", libver=style) as file:
+            file.attrs.update({"keras_version": "3.15.1", "backend": "tensorflow", "model_config": config, "training_config": json.dumps(keras_config()["compile_config"])})
+            weights = file.create_group("model_weights")
+            weights.attrs["layer_names"] = ["dense", "dense_1"]
+            for layer in range(60):
+                group = weights.create_group(f"dense_{layer}/sequential/dense_{layer}")
+                group.attrs["weight_names"] = np.array([b"kernel", b"bias"])
+                group.create_dataset("kernel", data=X.astype("f4"))
+                group.create_dataset("bias", data=np.zeros(4, "f4"))
+        with h5py.File(OUT / f"data-{style}.hdf5", "w", libver=style, track_order=True) as file:
+            for number in range(80):
+                file.attrs[f"note {number}"] = f"value {number}"
+            file.create_dataset("packed", data=np.zeros((100, 100)), chunks=True, compression="gzip")
+            file.create_dataset("texts", data=["a", "bc"], dtype=h5py.string_dtype())
+            file["soft"] = h5py.SoftLink("/packed")
+            file["hard"] = file["packed"]
+            file["type"] = np.dtype("f8")
+            file.attrs["reference"] = file["packed"].ref
+    with h5py.File(OUT / "weights.weights.h5", "w") as file:
+        file.create_dataset("layers/dense/vars/0", data=X.astype("f4"))
+    with zipfile.ZipFile(OUT / "model.keras", "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1", "date_saved": "2026-01-02@03:04:05"}))
+        archive.writestr("config.json", config)
+        archive.write(OUT / "weights.weights.h5", "model.weights.h5")
+
+
+def graphs():
+    import onnx
+    from onnx import helper, numpy_helper
+
+    weights = numpy_helper.from_array(X.astype("f4").T.copy(), "w")
+    value = lambda name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+    node = lambda kind, domain="": helper.make_node(kind, ["x", "w"], ["y"], domain=domain)
+    branch = helper.make_graph([helper.make_node("Identity", ["w"], ["z"])], "branch", [], [value("z")])
+    choice = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    local = helper.make_function("acme.local", "Twice", ["x", "w"], ["y"], [node("Add")], [helper.make_opsetid("", 17)])
+    samples = {"plain": (node("MatMul"), []), "branch": (choice, []), "ml": (node("Scaler", "ai.onnx.ml"), []), "microsoft": (node("FusedMatMul", "com.microsoft"), []), "local": (node("Twice", "acme.local"), [local])}
+    for name, (operator, functions) in samples.items():
+        graph = helper.make_graph([operator], "main", [value("x")], [value("y")], [weights])
+        domains = [helper.make_opsetid(domain, 1) for domain in {operator.domain} - {""}]
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), *domains], functions=functions)
+        helper.set_model_props(model, {"author": "us", "source": "https://example.org/model"})
+        onnx.save(model, OUT / f"{name}.onnx")
+        onnx.save(model, OUT / f"{name}-apart.onnx", save_as_external_data=True, location=f"{name}.onnx.data", size_threshold=0)
+
+
 class Persistent(pickle.Pickler):
     """Writes storages by reference, as `torch.save` does."""
 
@@ -259,6 +328,6 @@ def torch_files():
         archive.add(OUT / "plain-0.pkl", "model/plain.pkl")
 
 
-for step in (estimators, composed, arrays, plain, boosters, tensors, shipped, torch_files):
+for step in (estimators, composed, arrays, plain, boosters, tensors, hdf5, graphs, shipped, torch_files):
     step()
 (OUT / "complete").write_text("yes")

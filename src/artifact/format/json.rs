@@ -21,6 +21,16 @@ impl Json {
         serde_json::from_slice(bytes).ok()
     }
 
+    /// JSON as Python reads it: in any of Unicode's encodings, with numbers that are none, and with
+    /// halves of characters. What only Python reads must not hide from whoever reads more strictly.
+    pub fn parse_python(bytes: &[u8]) -> Option<Self> {
+        if let Some(json) = Self::parse(bytes) {
+            return Some(json);
+        }
+        let text = super::unicode::decode(bytes);
+        Self::parse(text.as_bytes()).or_else(|| Self::parse(mended(&text).as_bytes()))
+    }
+
     pub fn get(&self, key: &str) -> Option<&Json> {
         self.members().iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
@@ -81,6 +91,38 @@ impl Json {
             }
         }
     }
+}
+
+/// The text with `NaN` and `Infinity` as null, and halves of characters as the sign for them.
+fn mended(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut quoted = false;
+    while let Some(c) = rest.chars().next() {
+        let word = ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| !quoted && rest.starts_with(word));
+        let half = quoted
+            && rest.starts_with("\\u")
+            && rest.get(2..3).is_some_and(|digit| digit.eq_ignore_ascii_case("d"))
+            && rest.get(3..4).is_some_and(|digit| "89abcdefABCDEF".contains(digit))
+            && rest.get(4..6).is_some();
+        let taken = if let Some(word) = word {
+            out.push_str("null");
+            word.len()
+        } else if half {
+            out.push_str("\\ufffd");
+            6
+        } else if quoted && c == '\\' {
+            let pair: String = rest.chars().take(2).collect();
+            out.push_str(&pair);
+            pair.len()
+        } else {
+            quoted ^= c == '"';
+            out.push(c);
+            c.len_utf8()
+        };
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    out
 }
 
 impl<'de> Deserialize<'de> for Json {

@@ -3,15 +3,25 @@
 //! To add one, write `format/<name>.rs` and a line in [`FORMATS`].
 
 mod compressed;
+mod coreml;
 mod executable;
+mod flatbuffer;
 mod gguf;
+mod hdf5;
 mod json;
+mod keras;
 mod numpy;
+mod onnx;
+mod paddle;
 mod pickle;
+mod protobuf;
 mod safetensors;
 mod shipped;
 mod tar;
 mod template;
+mod tensorflow;
+mod tflite;
+mod unicode;
 mod zip;
 
 use super::Segment;
@@ -40,13 +50,20 @@ pub struct Format {
 /// In the order in which they are tried: those with a magic first, then structure, then text.
 pub static FORMATS: &[Format] = &[
     Format { identify: zip::identify, inspect: zip::inspect },
+    Format { identify: hdf5::identify, inspect: hdf5::inspect },
     Format { identify: gguf::identify, inspect: gguf::inspect },
+    Format { identify: tflite::identify, inspect: tflite::inspect },
     Format { identify: numpy::identify, inspect: numpy::inspect },
     Format { identify: compressed::identify, inspect: compressed::inspect },
     Format { identify: compressed::is_archive, inspect: compressed::inspect_archive },
     Format { identify: executable::identify, inspect: executable::inspect },
     Format { identify: tar::identify, inspect: tar::inspect },
     Format { identify: safetensors::identify, inspect: safetensors::inspect },
+    Format { identify: hdf5::identify_behind, inspect: hdf5::inspect },
+    Format { identify: onnx::identify, inspect: onnx::inspect },
+    Format { identify: tensorflow::identify, inspect: tensorflow::inspect },
+    Format { identify: coreml::identify, inspect: coreml::inspect },
+    Format { identify: paddle::identify, inspect: paddle::inspect },
     Format { identify: shipped::identify, inspect: shipped::inspect },
     Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
     Format { identify: |_| true, inspect: inspect_unknown },
@@ -70,9 +87,13 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("keras", "keras", &["keras", "zip", "hdf5"]),
     ("h5", "hdf5", &["hdf5"]),
     ("hdf5", "hdf5", &["hdf5"]),
-    ("onnx", "onnx", BINARY_NO_PICKLE),
-    ("tflite", "tflite", BINARY_NO_PICKLE),
-    ("pb", "protobuf", BINARY_NO_PICKLE),
+    ("onnx", "onnx", &["onnx", "unknown", "empty", "text"]),
+    ("tflite", "tflite", &["tflite", "unknown", "empty", "zip"]),
+    ("pte", "executorch", &["executorch", "unknown", "empty"]),
+    ("pb", "protobuf", &["tensorflow", "savedmodel", "onnx", "coreml", "paddle", "unknown", "empty", "text", "json"]),
+    ("meta", "tensorflow", &["tensorflow", "unknown", "empty", "text", "json", "yaml"]),
+    ("mlmodel", "coreml", &["coreml", "unknown", "empty", "text", "yaml"]),
+    ("pdmodel", "paddle", &["paddle", "unknown", "empty", "text", "json"]),
     ("ubj", "ubjson", BINARY_NO_PICKLE),
     ("json", "json", &["json", "text", "jinja"]),
     ("txt", "text", TEXTS),
@@ -225,10 +246,6 @@ pub fn claims_pickle(name: &str) -> bool {
 /// Nothing recognised: a pickle by name is run all the same, and an executable may lie at the start.
 fn inspect_unknown(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let head = input.read(0, HEAD_BYTES);
-    if head.starts_with(b"\x89HDF\r\n\x1a\n") {
-        inspection.issue("not_inspected", "HDF5 is recognised but not looked into yet");
-        return "hdf5";
-    }
     executable::look(inspection, &head, 0);
     if claims_pickle(name) {
         pickle::inspect(inspection, input);

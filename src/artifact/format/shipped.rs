@@ -58,6 +58,10 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         (_, "txt" | "in") if file.contains("requirements") || file.contains("constraints") => {
             packaging::requirements(inspection, &text)
         }
+        (_, "pbtxt") => {
+            super::tensorflow::text(inspection, &text);
+            "text"
+        }
         _ if trimmed.starts_with('{') || trimmed.starts_with('[') => json(inspection, &bytes, &file, name),
         _ if text.starts_with("#!") => {
             super::executable::look(inspection, &bytes, 0);
@@ -75,7 +79,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
 }
 
 fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {
-    let Some(json) = Json::parse(bytes) else {
+    let Some(json) = Json::parse_python(bytes) else {
         if matches!(super::extension(file).as_str(), "json" | "ipynb") {
             inspection.issue("malformed", "the file is no valid JSON, or nested too deeply");
         }

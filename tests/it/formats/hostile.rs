@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lanner::artifact::{Bytes, Limits, Memory, inspect};
 
-use super::build::{self, pickle, tensors, zip};
+use super::build::protobuf::{onnx, tensorflow};
+use super::build::{self, flatbuffer, hdf5, keras, pickle, tensors, zip};
 use super::{declared, list, report};
 
 /// Bytes that count what is read of them.
@@ -43,6 +44,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     builder.append_data(&mut header, "model/data.pkl", payload.as_slice()).expect("memory takes it");
     let header = "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n";
     let length = u8::try_from(header.len()).expect("short");
+    let graph = tensorflow::graph(&[tensorflow::node("MatMul", &[])], &[]);
     let npy = [b"\x93NUMPY\x01\0".as_slice(), &[length, 0], header.as_bytes(), &payload].concat();
     vec![
         ("a.pkl", pickle::stack_call("os", "system", &["echo lanner"])),
@@ -53,6 +55,14 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("a.pkl.gz", encoder.finish().expect("memory takes it")),
         ("a.tar", builder.into_inner().expect("memory takes it")),
         ("a.npy", npy),
+        ("a.keras", keras::archive(keras::model(&[keras::lambda(&["os", "system"])]).to_string().as_bytes())),
+        ("old.h5", hdf5::keras(&keras::model(&[keras::dense()]).to_string(), true)),
+        ("a.onnx", onnx::model(&onnx::graph(&onnx::node("", "MatMul", &[]), &onnx::tensor(&[7; 16])), &[])),
+        ("saved_model.pb", tensorflow::saved(&tensorflow::meta(&graph, &[]))),
+        ("a.meta", tensorflow::meta(&graph, &[])),
+        ("a.tflite", flatbuffer::tflite(&["FlexErf"], &[7; 64])),
+        ("a.pte", flatbuffer::executorch("Backend", "aten::add", &[7; 64])),
+        ("new.h5", hdf5::keras(&keras::model(&[keras::dense()]).to_string(), false)),
     ]
 }
 

@@ -8,8 +8,12 @@ pub mod bypasses;
 mod classes;
 mod comparison;
 mod false_alarms;
+mod flatbuffers;
+mod graphs;
+mod hdf5;
 mod hiding_places;
 pub mod hostile;
+mod keras;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};
 use lanner::event::{FieldType, Value};
@@ -72,4 +76,21 @@ pub const ALARMING: &[&str] = &[
     "artifact.secrets",
     "artifact.extension_mismatch",
     "artifact.code.sinks",
+    "artifact.keras.lambdas",
+    "artifact.keras.code",
+    "artifact.keras.gadgets",
+    "artifact.keras.references",
+    "artifact.keras.paths",
+    "artifact.keras.anomalies",
+    "artifact.hdf5.external",
+    "artifact.hdf5.anomalies",
+    "artifact.onnx.external_data",
+    "artifact.onnx.domains",
+    "artifact.onnx.operators",
+    "artifact.tensorflow.operators",
+    "artifact.tensorflow.data_operators",
+    "artifact.tflite.custom_operators",
+    "artifact.executorch.operators",
+    "artifact.coreml.custom",
+    "artifact.paddle.operators",
 ];

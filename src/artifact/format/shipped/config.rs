@@ -1,7 +1,7 @@
-//! JSON that loaders read: `config.json`, tokenizers, chat templates, Keras' layers.
+//! JSON that loaders read: `config.json`, tokenizers, chat templates, indices.
 
 use crate::artifact::format::json::Json;
-use crate::artifact::format::{template, zip};
+use crate::artifact::format::{keras, template, zip};
 use crate::artifact::inspection::Inspection;
 use crate::event::Sha256;
 
@@ -10,6 +10,7 @@ const DEPTH_MAX: u32 = 64;
 
 pub fn inspect(inspection: &mut Inspection<'_>, json: &Json, file: &str) {
     walk(inspection, json, 0);
+    keras::look(inspection, json);
     if let Some(labels) = json.get("id2label") {
         for (id, label) in labels.members() {
             inspection.list("artifact.config.label_map", format!("{id}={}", label.as_text().unwrap_or_default()));
@@ -54,10 +55,6 @@ fn walk(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
             "trust_remote_code" if *value == Json::Bool(true) => {
                 inspection.list("artifact.remote_code", "trust_remote_code");
             }
-            "class_name" if value.as_text() == Some("Lambda") => {
-                inspection.list("artifact.remote_code", "keras_lambda");
-            }
-            "module" => keras_module(inspection, value),
             _ => walk(inspection, value, depth.saturating_add(1)),
         }
     }
@@ -83,18 +80,6 @@ fn auto_map(inspection: &mut Inspection<'_>, key: &str, value: &Json) {
         for target in targets {
             inspection.list("artifact.remote_code", format!("{key}:{class}={target}"));
         }
-    }
-}
-
-/// Keras rebuilds an object from the module that its configuration names.
-fn keras_module(inspection: &mut Inspection<'_>, value: &Json) {
-    let Some(module) = value.as_text() else { return };
-    let root = module.split('.').next().unwrap_or(module);
-    if matches!(
-        root,
-        "os" | "sys" | "subprocess" | "builtins" | "importlib" | "shutil" | "socket" | "pickle" | "posix" | "runpy"
-    ) {
-        inspection.list("artifact.remote_code", format!("module:{module}"));
     }
 }
 

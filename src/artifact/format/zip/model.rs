@@ -14,8 +14,7 @@ pub fn format(entries: &[Entry]) -> &'static str {
     } else if file("data.pkl") {
         "pytorch"
     } else if file("config.json")
-        && file("metadata.json")
-        && entries.iter().any(|entry| entry.name.ends_with(".weights.h5"))
+        && (file("metadata.json") || entries.iter().any(|entry| entry.name.ends_with(".weights.h5")))
     {
         "keras"
     } else if !entries.is_empty() && entries.iter().all(|entry| npy(&entry)) {
@@ -43,6 +42,10 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
         if format::pickle::may_be_pickle(&head, input.len()) && format::pickle::attempt(inspection, input) {
             inspection.add("artifact.pickle.nested", 1);
         }
+        return;
+    }
+    if format == "keras" && format::keras::is_config(name) {
+        format::keras::member(inspection, input, name);
         return;
     }
     let head = input.read(0, 16);

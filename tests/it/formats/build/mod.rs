@@ -1,7 +1,11 @@
-//! Samples: small assemblers of pickles, archives and tensors. Every payload is inert: were it
+//! Samples: small assemblers of pickles, archives, tensors and graphs. Every payload is inert: were it
 //! run, it would print a word.
 
+pub mod flatbuffer;
+pub mod hdf5;
+pub mod keras;
 pub mod pickle;
+pub mod protobuf;
 pub mod tensors;
 pub mod zip;
 
