@@ -85,7 +85,8 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("png", "image", &["unknown"]),
     ("jpg", "image", &["unknown"]),
     ("zip", "zip", &["zip", "npz", "keras", "pytorch", "torchscript"]),
-    ("tar", "tar", &["tar", "pytorch-tar"]),
+    ("tar", "tar", &["tar", "pytorch-tar", "nemo"]),
+    ("nemo", "nemo", &["nemo", "tar", "gzip"]),
 ];
 const PYTORCH: &[&str] =
     &["pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "pickle", "joblib", "zip", "unknown", "empty"];

@@ -16,13 +16,13 @@ mod reader;
 mod value;
 
 use findings::{Findings, Nested};
-use globals::Tier;
 use machine::{Ending, Machine, Outcome, Run};
 
 use super::Head;
 use crate::artifact::input::{Budget, Input, Memory};
 use crate::artifact::inspection::Inspection;
 
+pub use globals::{Tier, judge};
 pub use nested::may_be_pickle;
 
 /// Streams one after another in one pickle.

@@ -4,6 +4,7 @@ mod config;
 mod packaging;
 mod python;
 mod secrets;
+mod targets;
 
 use super::json::Json;
 use super::{Head, template};

@@ -7,6 +7,7 @@ pub mod benign;
 pub mod bypasses;
 mod classes;
 mod comparison;
+mod configurations;
 mod false_alarms;
 mod hiding_places;
 pub mod hostile;
@@ -68,6 +69,8 @@ pub const ALARMING: &[&str] = &[
     "artifact.chat_template.unparsed",
     "artifact.metadata.suspicious",
     "artifact.remote_code",
+    "artifact.config.dangerous_targets",
+    "artifact.config.interpolations",
     "artifact.packaging.dangers",
     "artifact.secrets",
     "artifact.extension_mismatch",

@@ -1,5 +1,6 @@
 //! JSON that loaders read: `config.json`, tokenizers, chat templates, Keras' layers.
 
+use super::targets;
 use crate::artifact::format::json::Json;
 use crate::artifact::format::{template, zip};
 use crate::artifact::inspection::Inspection;
@@ -10,6 +11,7 @@ const DEPTH_MAX: u32 = 64;
 
 pub fn inspect(inspection: &mut Inspection<'_>, json: &Json, file: &str) {
     walk(inspection, json, 0);
+    targets::inspect(inspection, json);
     if let Some(labels) = json.get("id2label") {
         for (id, label) in labels.members() {
             inspection.list("artifact.config.label_map", format!("{id}={}", label.as_text().unwrap_or_default()));
@@ -47,10 +49,6 @@ fn walk(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
     for (key, value) in json.members() {
         match key.as_str() {
             "auto_map" | "custom_pipelines" => auto_map(inspection, key, value),
-            "_target_" => {
-                let target = value.as_text().unwrap_or_default();
-                inspection.list("artifact.remote_code", format!("_target_:{target}"));
-            }
             "trust_remote_code" if *value == Json::Bool(true) => {
                 inspection.list("artifact.remote_code", "trust_remote_code");
             }
