@@ -124,7 +124,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.remote_code",
         FieldType::TextList,
-        "References to code that a loader would import: `auto_map:…`, `loader_module:…`, `code_paths:…`.",
+        "References to code that a loader would import: `auto_map:…`, `loader_module:…`, `code_paths:…`, `handler:…`, `op_library:…`, `triton_backend:…`, `execution_env:…`.",
     ),
     field(
         "artifact.code.sinks",
@@ -156,6 +156,26 @@ pub const FIELDS: &[Field] = &[
         "artifact.config.interpolations",
         FieldType::TextList,
         "Resolvers of a configuration that run commands or evaluate code: `eval:__import__(…)`; shortened.",
+    ),
+    field(
+        "artifact.config.duplicate_keys",
+        FieldType::TextList,
+        "Keys that decide what is loaded and are written twice with different values, so that two readers differ.",
+    ),
+    field(
+        "artifact.config.base_models",
+        FieldType::TextList,
+        "Models that a configuration or an adapter builds on, as written.",
+    ),
+    field(
+        "artifact.config.foreign_paths",
+        FieldType::TextList,
+        "Those of them that are addresses or shares of another machine.",
+    ),
+    field(
+        "artifact.site_file.lines",
+        FieldType::TextList,
+        "Lines of a Python path file that every start of the interpreter runs: `import:…`, or `code:…` when they do more.",
     ),
     field("artifact.config.label_map", FieldType::TextList, "`id=label` pairs of `id2label`."),
     field("artifact.config.architectures", FieldType::TextList, "Architectures that a configuration names."),
@@ -191,6 +211,8 @@ pub const FORMATS: &[&str] = &[
     "torchscript",
     "numpy",
     "npz",
+    "mar",
+    "site-path",
     "safetensors",
     "gguf",
     "keras",

@@ -85,11 +85,22 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("png", "image", &["unknown"]),
     ("jpg", "image", &["unknown"]),
     ("zip", "zip", &["zip", "npz", "keras", "pytorch", "torchscript"]),
+    ("mar", "mar", &["mar", "zip", "gzip"]),
     ("tar", "tar", &["tar", "pytorch-tar", "nemo"]),
     ("nemo", "nemo", &["nemo", "tar", "gzip"]),
 ];
-const PYTORCH: &[&str] =
-    &["pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "pickle", "joblib", "zip", "unknown", "empty"];
+const PYTORCH: &[&str] = &[
+    "pytorch",
+    "pytorch-legacy",
+    "pytorch-tar",
+    "torchscript",
+    "pickle",
+    "joblib",
+    "zip",
+    "site-path",
+    "unknown",
+    "empty",
+];
 const PICKLE: &[&str] = &[
     "pickle",
     "joblib",

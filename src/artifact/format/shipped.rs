@@ -1,9 +1,11 @@
 //! Text files that are shipped with a model: configuration, code, requirements, templates.
 
 mod config;
+mod hub;
 mod packaging;
 mod python;
 mod secrets;
+mod serving;
 mod targets;
 
 use super::json::Json;
@@ -45,7 +47,15 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     let extension = super::extension(&file);
     let trimmed = text.trim_start();
     match (file.as_str(), extension.as_str()) {
-        (_, "py" | "pyi" | "pth") => {
+        (_, "pth") => {
+            serving::site(inspection, &text);
+            "site-path"
+        }
+        (_, "pbtxt") if file == "config.pbtxt" => {
+            serving::triton(inspection, &text);
+            "text"
+        }
+        (_, "py" | "pyi") => {
             inspection.list("artifact.code_files", name);
             python::inspect(inspection, &text);
             "python"
@@ -91,7 +101,11 @@ fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -
         }
         return "notebook";
     }
+    if name.ends_with("MAR-INF/MANIFEST.json") {
+        serving::manifest(inspection, &json);
+    }
     config::inspect(inspection, &json, file);
+    hub::inspect(inspection, &json, file);
     "json"
 }
 

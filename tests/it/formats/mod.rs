@@ -11,6 +11,7 @@ mod configurations;
 mod false_alarms;
 mod hiding_places;
 pub mod hostile;
+mod repositories;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};
 use lanner::event::{FieldType, Value};
@@ -71,6 +72,9 @@ pub const ALARMING: &[&str] = &[
     "artifact.remote_code",
     "artifact.config.dangerous_targets",
     "artifact.config.interpolations",
+    "artifact.config.duplicate_keys",
+    "artifact.config.foreign_paths",
+    "artifact.site_file.lines",
     "artifact.packaging.dangers",
     "artifact.secrets",
     "artifact.extension_mismatch",

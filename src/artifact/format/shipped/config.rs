@@ -1,8 +1,8 @@
 //! JSON that loaders read: `config.json`, tokenizers, chat templates, Keras' layers.
 
-use super::targets;
+use super::{hub, targets};
 use crate::artifact::format::json::Json;
-use crate::artifact::format::{template, zip};
+use crate::artifact::format::template;
 use crate::artifact::inspection::Inspection;
 use crate::event::Sha256;
 
@@ -31,12 +31,13 @@ pub fn inspect(inspection: &mut Inspection<'_>, json: &Json, file: &str) {
 
 /// The files that hold the weights lie beside their index.
 fn shards(inspection: &mut Inspection<'_>, json: &Json) {
-    for (_, shard) in json.get("weight_map").map(Json::members).unwrap_or_default() {
-        let shard = shard.as_text().unwrap_or_default();
-        if shard.contains("://") || shard.contains('\\') || shard.starts_with('~') {
-            inspection.list("artifact.container.escapes", shard);
-        } else {
-            zip::escapes(inspection, shard);
+    let mut last = "";
+    for (_, map) in json.members().iter().filter(|(key, _)| key == "weight_map") {
+        for shard in map.members().iter().filter_map(|(_, shard)| shard.as_text()) {
+            if shard != last {
+                hub::outside(inspection, shard);
+                last = shard;
+            }
         }
     }
 }
@@ -97,16 +98,13 @@ fn keras_module(inspection: &mut Inspection<'_>, value: &Json) {
 }
 
 fn templates(inspection: &mut Inspection<'_>, json: &Json) {
-    match json.get("chat_template") {
-        Some(Json::Text(text)) => template::inspect(inspection, text),
-        Some(Json::List(items)) => {
-            for item in items {
-                if let Some(text) = item.get("template").and_then(Json::as_text) {
-                    template::inspect(inspection, text);
-                }
-            }
+    for (_, value) in json.members().iter().filter(|(key, _)| key == "chat_template") {
+        if let Some(text) = value.as_text() {
+            template::inspect(inspection, text);
         }
-        Some(Json::Null | Json::Bool(_) | Json::Whole(_) | Json::Float(_) | Json::Map(_)) | None => {}
+        for text in value.items().iter().filter_map(|item| item.get("template")).filter_map(Json::as_text) {
+            template::inspect(inspection, text);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use saphyr_parser::{Event, Parser};
 use super::targets;
 use crate::artifact::format::json::Json;
 use crate::artifact::format::pickle::{Tier, judge};
-use crate::artifact::format::template;
+use crate::artifact::format::{template, zip};
 use crate::artifact::inspection::Inspection;
 use crate::base::yaml::{self, Data, Node};
 
@@ -36,6 +36,11 @@ pub fn mlmodel(inspection: &mut Inspection<'_>, text: &str) -> &'static str {
             }
         }
         each(document, 0, &mut |key, value| {
+            let names =
+                matches!(key, "code" | "data" | "pickled_model" | "model_data" | "python_model" | "model_code_path");
+            if let (true, Some(path)) = (names, value.as_text()) {
+                zip::escapes(inspection, path.trim_start_matches('/'));
+            }
             let holds = matches!(key, "code" | "code_paths" | "code_path" | "model_code_path");
             if let (true, Some(path)) = (holds, value.as_text()) {
                 inspection.list("artifact.remote_code", format!("code_paths:{path}"));

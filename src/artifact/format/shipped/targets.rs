@@ -146,7 +146,9 @@ const FUNCTIONS: &[&str] = &[
     "spawn",
     "methodcaller",
 ];
-/// The same by their full names.
+/// Builtins that execute or open, where no module is named.
+const BUILTINS: &[&str] = &["eval", "exec", "execfile", "compile", "open", "__import__", "breakpoint"];
+/// Functions of lenient packages that do so, by their full names.
 const NAMED: &[&str] = &[
     "torch.load",
     "torch.hub.load",
@@ -238,12 +240,11 @@ pub fn verdict(name: &str) -> Tier {
         return Tier::Unlisted;
     }
     let name = name.replace(':', ".");
-    let mut parts: Vec<&str> = name.split('.').collect();
-    // Importers look into the builtins for a name without a module.
+    let parts: Vec<&str> = name.split('.').collect();
     if parts.len() == 1 {
-        parts.insert(0, "builtins");
+        // Some importers look for such a name among the builtins.
+        return if BUILTINS.contains(&name.as_str()) { Tier::Dangerous } else { Tier::Unlisted };
     }
-    let name = parts.join(".");
     let (root, last) = (parts.first().copied().unwrap_or_default(), parts.last().copied().unwrap_or_default());
     let below =
         |package: &&&str| name == **package || name.strip_prefix(**package).is_some_and(|rest| rest.starts_with('.'));

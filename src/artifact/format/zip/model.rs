@@ -18,6 +18,8 @@ pub fn format(entries: &[Entry]) -> &'static str {
         && entries.iter().any(|entry| entry.name.ends_with(".weights.h5"))
     {
         "keras"
+    } else if entries.iter().any(|entry| entry.name == "MAR-INF/MANIFEST.json") {
+        "mar"
     } else if !entries.is_empty() && entries.iter().all(|entry| npy(&entry)) {
         "npz"
     } else {
