@@ -71,6 +71,19 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Tricks against parsers: `frame_boundary`, `extension_registry`, `dotted_name`, `computed_name`, `misplaced_proto`, `expansion`, `attribute_write`.",
     ),
+    // skops
+    field("artifact.skops.types", FieldType::TextList, "Every `module.name` that a skops file would become."),
+    field(
+        "artifact.skops.dangerous",
+        FieldType::TextList,
+        "Those of them, and methods, that execute, deserialise, or reach files or the network.",
+    ),
+    field("artifact.skops.untrusted", FieldType::TextList, "Those that are neither vetted nor known to be dangerous."),
+    field(
+        "artifact.skops.anomalies",
+        FieldType::TextList,
+        "Nodes that lie about themselves: `loader_mismatch:…` when the loader makes no such class, `unknown_loader:…`.",
+    ),
     // Containers
     field(
         "artifact.container.anomalies",
@@ -212,6 +225,7 @@ pub const FORMATS: &[&str] = &[
     "numpy",
     "npz",
     "mar",
+    "skops",
     "site-path",
     "safetensors",
     "gguf",

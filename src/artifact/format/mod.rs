@@ -10,6 +10,7 @@ mod numpy;
 mod pickle;
 mod safetensors;
 mod shipped;
+mod skops;
 mod tar;
 mod template;
 mod zip;
@@ -85,6 +86,7 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("png", "image", &["unknown"]),
     ("jpg", "image", &["unknown"]),
     ("zip", "zip", &["zip", "npz", "keras", "pytorch", "torchscript"]),
+    ("skops", "skops", &["skops"]),
     ("mar", "mar", &["mar", "zip", "gzip"]),
     ("tar", "tar", &["tar", "pytorch-tar", "nemo"]),
     ("nemo", "nemo", &["nemo", "tar", "gzip"]),

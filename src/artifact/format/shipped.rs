@@ -87,6 +87,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
 
 fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {
     let Some(json) = Json::parse(bytes) else {
+        if file == "schema.json" {
+            super::skops::broken(inspection, &String::from_utf8_lossy(bytes));
+        }
         if matches!(super::extension(file).as_str(), "json" | "ipynb") {
             inspection.issue("malformed", "the file is no valid JSON, or nested too deeply");
         }
@@ -100,6 +103,9 @@ fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -
             python::inspect(inspection, &source);
         }
         return "notebook";
+    }
+    if super::skops::is_schema(&json) {
+        super::skops::inspect(inspection, &json);
     }
     if name.ends_with("MAR-INF/MANIFEST.json") {
         serving::manifest(inspection, &json);

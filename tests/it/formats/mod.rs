@@ -12,6 +12,7 @@ mod false_alarms;
 mod hiding_places;
 pub mod hostile;
 mod repositories;
+mod skops;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};
 use lanner::event::{FieldType, Value};
@@ -75,6 +76,9 @@ pub const ALARMING: &[&str] = &[
     "artifact.config.duplicate_keys",
     "artifact.config.foreign_paths",
     "artifact.site_file.lines",
+    "artifact.skops.dangerous",
+    "artifact.skops.untrusted",
+    "artifact.skops.anomalies",
     "artifact.packaging.dangers",
     "artifact.secrets",
     "artifact.extension_mismatch",
