@@ -71,6 +71,12 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Tricks against parsers: `frame_boundary`, `extension_registry`, `dotted_name`, `computed_name`, `misplaced_proto`, `expansion`, `attribute_write`.",
     ),
+    // XML
+    field(
+        "artifact.xml.anomalies",
+        FieldType::TextList,
+        "What an XML model has no use for: `doctype`, `entity`, `external_entity`, `parameter_entity`, `external_subset`, `expansion`, `xinclude`, `xml_base`, `script`, `extension_code`, `stylesheet`, `encoding:…`, `function:…` of a foreign class, `offset:…` that is no number.",
+    ),
     // skops
     field("artifact.skops.types", FieldType::TextList, "Every `module.name` that a skops file would become."),
     field(
@@ -225,6 +231,9 @@ pub const FORMATS: &[&str] = &[
     "numpy",
     "npz",
     "mar",
+    "pmml",
+    "openvino",
+    "xml",
     "skops",
     "site-path",
     "safetensors",

@@ -13,6 +13,8 @@ mod shipped;
 mod skops;
 mod tar;
 mod template;
+mod wide;
+mod xml;
 mod zip;
 
 use super::Segment;
@@ -48,6 +50,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: executable::identify, inspect: executable::inspect },
     Format { identify: tar::identify, inspect: tar::inspect },
     Format { identify: safetensors::identify, inspect: safetensors::inspect },
+    Format { identify: xml::identify, inspect: xml::inspect },
     Format { identify: shipped::identify, inspect: shipped::inspect },
     Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
     Format { identify: |_| true, inspect: inspect_unknown },
@@ -87,6 +90,8 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("jpg", "image", &["unknown"]),
     ("zip", "zip", &["zip", "npz", "keras", "pytorch", "torchscript"]),
     ("skops", "skops", &["skops"]),
+    ("pmml", "pmml", &["pmml", "xml", "text", "empty"]),
+    ("xml", "xml", &["xml", "pmml", "openvino", "text", "empty"]),
     ("mar", "mar", &["mar", "zip", "gzip"]),
     ("tar", "tar", &["tar", "pytorch-tar", "nemo"]),
     ("nemo", "nemo", &["nemo", "tar", "gzip"]),
@@ -141,7 +146,7 @@ const BINARY: &[&str] = &[
 ];
 const BINARY_NO_PICKLE: &[&str] = &["unknown", "empty", "zip", "hdf5", "text", "json"];
 const TEXTS: &[&str] =
-    &["text", "json", "yaml", "python", "jinja", "requirements", "script", "notebook", "empty", "unknown"];
+    &["text", "json", "yaml", "xml", "python", "jinja", "requirements", "script", "notebook", "empty", "unknown"];
 
 /// Inspects a whole artifact.
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {

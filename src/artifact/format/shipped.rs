@@ -9,14 +9,19 @@ mod serving;
 mod targets;
 
 use super::json::Json;
-use super::{Head, template};
+use super::{Head, template, wide};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
 pub use python::holds_code;
+pub use secrets::inspect as find_secrets;
 
 /// Files that are text by their first bytes: no control characters, and UTF-8 as far as seen.
 pub fn identify(head: &Head<'_>) -> bool {
+    if wide::has_mark(head.bytes) {
+        let text = wide::decode(head.bytes);
+        return text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count() <= 1 && !text.contains('\0');
+    }
     let valid = match std::str::from_utf8(head.bytes) {
         Ok(_) => true,
         // The last character may be cut.
@@ -41,7 +46,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         inspection.issue("budget_exceeded", "the text is larger than one item may be");
         return "text";
     };
-    let text = String::from_utf8_lossy(&bytes);
+    let text = wide::decode(&bytes);
     let file = file_name(name);
     secrets::inspect(inspection, &text);
     let extension = super::extension(&file);
@@ -69,7 +74,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         (_, "txt" | "in") if file.contains("requirements") || file.contains("constraints") => {
             packaging::requirements(inspection, &text)
         }
-        _ if trimmed.starts_with('{') || trimmed.starts_with('[') => json(inspection, &bytes, &file, name),
+        _ if trimmed.starts_with('{') || trimmed.starts_with('[') => json(inspection, text.as_bytes(), &file, name),
         _ if text.starts_with("#!") => {
             super::executable::look(inspection, &bytes, 0);
             if text.lines().next().is_some_and(|line| line.contains("python")) {

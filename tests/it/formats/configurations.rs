@@ -111,6 +111,11 @@ fn targets_are_found_wherever_they_are_written() {
     ] {
         assert_eq!(list(&report(text.as_bytes(), name), DANGEROUS), ["os.system"], "{text}");
     }
+    for big in [true, false] {
+        let text = "\u{feff}a:\n  _target_: os.system\n";
+        let wide = text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() });
+        assert_eq!(list(&report(&wide.collect::<Vec<u8>>(), "config.yaml"), DANGEROUS), ["os.system"]);
+    }
     let resolver = report(b"a: ${eval:'__import__(\"os\").getcwd()'}\nb: ['${shell:echo lanner}']\n", "config.yaml");
     assert_eq!(list(&resolver, "artifact.config.interpolations").len(), 2, "{:?}", resolver.facts);
     for quiet in [

@@ -13,6 +13,7 @@ mod hiding_places;
 pub mod hostile;
 mod repositories;
 mod skops;
+mod xml;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};
 use lanner::event::{FieldType, Value};
@@ -76,6 +77,7 @@ pub const ALARMING: &[&str] = &[
     "artifact.config.duplicate_keys",
     "artifact.config.foreign_paths",
     "artifact.site_file.lines",
+    "artifact.xml.anomalies",
     "artifact.skops.dangerous",
     "artifact.skops.untrusted",
     "artifact.skops.anomalies",
