@@ -71,6 +71,25 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Tricks against parsers: `frame_boundary`, `extension_registry`, `dotted_name`, `computed_name`, `misplaced_proto`, `expansion`, `attribute_write`.",
     ),
+    // XML
+    field(
+        "artifact.xml.anomalies",
+        FieldType::TextList,
+        "What an XML model has no use for: `doctype`, `entity`, `external_entity`, `parameter_entity`, `external_subset`, `expansion`, `xinclude`, `xml_base`, `script`, `extension_code`, `stylesheet`, `encoding:…`, `function:…` of a foreign class, `offset:…` that is no number.",
+    ),
+    // skops
+    field("artifact.skops.types", FieldType::TextList, "Every `module.name` that a skops file would become."),
+    field(
+        "artifact.skops.dangerous",
+        FieldType::TextList,
+        "Those of them, and methods, that execute, deserialise, or reach files or the network.",
+    ),
+    field("artifact.skops.untrusted", FieldType::TextList, "Those that are neither vetted nor known to be dangerous."),
+    field(
+        "artifact.skops.anomalies",
+        FieldType::TextList,
+        "Nodes that lie about themselves: `loader_mismatch:…` when the loader makes no such class, `unknown_loader:…`.",
+    ),
     // Containers
     field(
         "artifact.container.anomalies",
@@ -217,7 +236,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.remote_code",
         FieldType::TextList,
-        "References to code that a loader would import: `auto_map:…`, `loader_module:…`, `code_paths:…`.",
+        "References to code that a loader would import: `auto_map:…`, `loader_module:…`, `code_paths:…`, `handler:…`, `op_library:…`, `triton_backend:…`, `execution_env:…`.",
     ),
     field(
         "artifact.code.sinks",
@@ -234,6 +253,41 @@ pub const FIELDS: &[Field] = &[
         "artifact.secrets",
         FieldType::TextList,
         "Kinds and places of secrets, never their text: `aws_access_key@line 3`.",
+    ),
+    field(
+        "artifact.config.targets",
+        FieldType::TextList,
+        "Everything that a Hydra, OmegaConf, NeMo or Lightning configuration has its loader build, by `module.name`.",
+    ),
+    field(
+        "artifact.config.dangerous_targets",
+        FieldType::TextList,
+        "Those of them that execute, deserialise, or reach files or the network.",
+    ),
+    field(
+        "artifact.config.interpolations",
+        FieldType::TextList,
+        "Resolvers of a configuration that run commands or evaluate code: `eval:__import__(…)`; shortened.",
+    ),
+    field(
+        "artifact.config.duplicate_keys",
+        FieldType::TextList,
+        "Keys that decide what is loaded and are written twice with different values, so that two readers differ.",
+    ),
+    field(
+        "artifact.config.base_models",
+        FieldType::TextList,
+        "Models that a configuration or an adapter builds on, as written.",
+    ),
+    field(
+        "artifact.config.foreign_paths",
+        FieldType::TextList,
+        "Those of them that are addresses or shares of another machine.",
+    ),
+    field(
+        "artifact.site_file.lines",
+        FieldType::TextList,
+        "Lines of a Python path file that every start of the interpreter runs: `import:…`, or `code:…` when they do more.",
     ),
     field("artifact.config.label_map", FieldType::TextList, "`id=label` pairs of `id2label`."),
     field("artifact.config.architectures", FieldType::TextList, "Architectures that a configuration names."),
@@ -265,9 +319,16 @@ pub const FORMATS: &[&str] = &[
     "pytorch",
     "pytorch-legacy",
     "pytorch-tar",
+    "nemo",
     "torchscript",
     "numpy",
     "npz",
+    "mar",
+    "pmml",
+    "openvino",
+    "xml",
+    "skops",
+    "site-path",
     "safetensors",
     "gguf",
     "keras",

@@ -82,6 +82,28 @@ def composed():
         dump(f"frame-{protocol}", frame, protocol)
 
 
+def skops_files():
+    import operator
+
+    import skops.io as sio
+
+    frame = make_pipeline(StandardScaler(), FunctionTransformer(np.sqrt), LogisticRegression())
+    models = [frame, FunctionTransformer(partial(np.add, 1)), FunctionTransformer(operator.itemgetter(1))]
+    for name, kind in all_estimators():
+        try:
+            models.append(kind().fit(X, Y))
+        except Exception:
+            continue
+    for number, model in enumerate(models):
+        try:
+            data = sio.dumps(model)
+            # Forests write more members than one list of facts keeps.
+            if len(zipfile.ZipFile(io.BytesIO(data)).namelist()) < 200:
+                (OUT / f"model-{number}.skops").write_bytes(data)
+        except Exception:
+            continue
+
+
 def arrays():
     values = {
         "f8": X, "i2": np.arange(10, dtype="i2"), "text": np.array(["a", "bc"]), "bool": X > 0, "time": np.array(["2024-01-01"], "M8[D]"),
@@ -328,6 +350,8 @@ def torch_files():
         archive.add(OUT / "plain-0.pkl", "model/plain.pkl")
 
 
-for step in (estimators, composed, arrays, plain, boosters, tensors, hdf5, graphs, shipped, torch_files):
+for step in (
+    estimators, composed, skops_files, arrays, plain, boosters, tensors, hdf5, graphs, shipped, torch_files,
+):
     step()
 (OUT / "complete").write_text("yes")

@@ -27,7 +27,7 @@ impl Json {
         if let Some(json) = Self::parse(bytes) {
             return Some(json);
         }
-        let text = super::unicode::decode(bytes);
+        let text = super::wide::decode(bytes);
         Self::parse(text.as_bytes()).or_else(|| Self::parse(mended(&text).as_bytes()))
     }
 

@@ -17,11 +17,13 @@ mod pickle;
 mod protobuf;
 mod safetensors;
 mod shipped;
+mod skops;
 mod tar;
 mod template;
 mod tensorflow;
 mod tflite;
-mod unicode;
+mod wide;
+mod xml;
 mod zip;
 
 use super::Segment;
@@ -64,6 +66,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: tensorflow::identify, inspect: tensorflow::inspect },
     Format { identify: coreml::identify, inspect: coreml::inspect },
     Format { identify: paddle::identify, inspect: paddle::inspect },
+    Format { identify: xml::identify, inspect: xml::inspect },
     Format { identify: shipped::identify, inspect: shipped::inspect },
     Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
     Format { identify: |_| true, inspect: inspect_unknown },
@@ -106,10 +109,25 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("png", "image", &["unknown"]),
     ("jpg", "image", &["unknown"]),
     ("zip", "zip", &["zip", "npz", "keras", "pytorch", "torchscript"]),
-    ("tar", "tar", &["tar", "pytorch-tar"]),
+    ("skops", "skops", &["skops"]),
+    ("pmml", "pmml", &["pmml", "xml", "text", "empty"]),
+    ("xml", "xml", &["xml", "pmml", "openvino", "text", "empty"]),
+    ("mar", "mar", &["mar", "zip", "gzip"]),
+    ("tar", "tar", &["tar", "pytorch-tar", "nemo"]),
+    ("nemo", "nemo", &["nemo", "tar", "gzip"]),
 ];
-const PYTORCH: &[&str] =
-    &["pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "pickle", "joblib", "zip", "unknown", "empty"];
+const PYTORCH: &[&str] = &[
+    "pytorch",
+    "pytorch-legacy",
+    "pytorch-tar",
+    "torchscript",
+    "pickle",
+    "joblib",
+    "zip",
+    "site-path",
+    "unknown",
+    "empty",
+];
 const PICKLE: &[&str] = &[
     "pickle",
     "joblib",
@@ -148,7 +166,7 @@ const BINARY: &[&str] = &[
 ];
 const BINARY_NO_PICKLE: &[&str] = &["unknown", "empty", "zip", "hdf5", "text", "json"];
 const TEXTS: &[&str] =
-    &["text", "json", "yaml", "python", "jinja", "requirements", "script", "notebook", "empty", "unknown"];
+    &["text", "json", "yaml", "xml", "python", "jinja", "requirements", "script", "notebook", "empty", "unknown"];
 
 /// Inspects a whole artifact.
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {

@@ -23,6 +23,7 @@ use crate::artifact::input::{Budget, Input, Memory};
 use crate::artifact::inspection::Inspection;
 
 pub use globals::{Tier, judge};
+pub use names::acts;
 pub use nested::may_be_pickle;
 
 /// Streams one after another in one pickle.

@@ -1,19 +1,27 @@
 //! Text files that are shipped with a model: configuration, code, requirements, templates.
 
 mod config;
+mod hub;
 mod packaging;
 mod python;
 mod secrets;
+mod serving;
+mod targets;
 
 use super::json::Json;
-use super::{Head, template};
+use super::{Head, template, wide};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
 pub use python::holds_code;
+pub use secrets::inspect as find_secrets;
 
 /// Files that are text by their first bytes: no control characters, and UTF-8 as far as seen.
 pub fn identify(head: &Head<'_>) -> bool {
+    if wide::has_mark(head.bytes) {
+        let text = wide::decode(head.bytes);
+        return text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count() <= 1 && !text.contains('\0');
+    }
     let valid = match std::str::from_utf8(head.bytes) {
         Ok(_) => true,
         // The last character may be cut.
@@ -38,13 +46,21 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         inspection.issue("budget_exceeded", "the text is larger than one item may be");
         return "text";
     };
-    let text = String::from_utf8_lossy(&bytes);
+    let text = wide::decode(&bytes);
     let file = file_name(name);
     secrets::inspect(inspection, &text);
     let extension = super::extension(&file);
     let trimmed = text.trim_start();
     match (file.as_str(), extension.as_str()) {
-        (_, "py" | "pyi" | "pth") => {
+        (_, "pth") => {
+            serving::site(inspection, &text);
+            "site-path"
+        }
+        (_, "pbtxt") if file == "config.pbtxt" => {
+            serving::triton(inspection, &text);
+            "text"
+        }
+        (_, "py" | "pyi") => {
             inspection.list("artifact.code_files", name);
             python::inspect(inspection, &text);
             "python"
@@ -62,7 +78,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             super::tensorflow::text(inspection, &text);
             "text"
         }
-        _ if trimmed.starts_with('{') || trimmed.starts_with('[') => json(inspection, &bytes, &file, name),
+        _ if trimmed.starts_with('{') || trimmed.starts_with('[') => json(inspection, text.as_bytes(), &file, name),
         _ if text.starts_with("#!") => {
             super::executable::look(inspection, &bytes, 0);
             if text.lines().next().is_some_and(|line| line.contains("python")) {
@@ -80,6 +96,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
 
 fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {
     let Some(json) = Json::parse_python(bytes) else {
+        if file == "schema.json" {
+            super::skops::broken(inspection, &String::from_utf8_lossy(bytes));
+        }
         if matches!(super::extension(file).as_str(), "json" | "ipynb") {
             inspection.issue("malformed", "the file is no valid JSON, or nested too deeply");
         }
@@ -94,7 +113,14 @@ fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -
         }
         return "notebook";
     }
+    if super::skops::is_schema(&json) {
+        super::skops::inspect(inspection, &json);
+    }
+    if name.ends_with("MAR-INF/MANIFEST.json") {
+        serving::manifest(inspection, &json);
+    }
     config::inspect(inspection, &json, file);
+    hub::inspect(inspection, &json, file);
     "json"
 }
 

@@ -1,13 +1,19 @@
 //! tar archives, and PyTorch's oldest format, which is one.
 
+use std::collections::HashSet;
 use std::io::Read as _;
 
-use ::tar::{Archive, EntryType};
+use ::tar::{Archive, EntryType, Header};
 
 use super::Head;
 use crate::artifact::Memory;
 use crate::artifact::input::{Input, Stream};
 use crate::artifact::inspection::Inspection;
+
+/// Names kept to tell what an archive is, and where its links lead.
+const NAMES_MAX: usize = 4096;
+/// Parts of one path that are followed.
+const PARTS_MAX: usize = 256;
 
 pub fn identify(head: &Head<'_>) -> bool {
     head.bytes.get(257..262) == Some(b"ustar") || has_checksum(head.bytes)
@@ -22,13 +28,14 @@ fn has_checksum(head: &[u8]) -> bool {
     !digits.is_empty() && header.first() != Some(&0) && u32::from_str_radix(&digits, 8) == Ok(sum)
 }
 
-pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -> &'static str {
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let mut archive = Archive::new(Stream::new(input));
     let Ok(entries) = archive.entries() else {
         inspection.issue("malformed", "the tar archive cannot be read");
         return "tar";
     };
     let mut names = Vec::new();
+    let mut links = HashSet::new();
     for entry in entries {
         let Ok(mut entry) = entry else {
             inspection.issue("malformed", "the tar archive is broken or cut off");
@@ -38,31 +45,41 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
             inspection.issue("budget_exceeded", "the archive has more members than `members_max`");
             break;
         }
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let header = entry.header().clone();
         let target = entry.link_name_bytes().map(|target| String::from_utf8_lossy(&target).into_owned());
-        escapes(inspection, &name, header.entry_type(), target.as_deref(), header.mode().unwrap_or(0));
-        inspection.list("artifact.members", &name);
-        if names.len() < 4096 {
-            names.push(name.clone());
+        escapes(inspection, &member, &header, target.as_deref().unwrap_or_default(), &links);
+        inspection.list("artifact.members", &member);
+        if names.len() < NAMES_MAX {
+            names.push(member.clone());
+        }
+        if header.entry_type() == EntryType::Symlink && links.len() < NAMES_MAX {
+            links.insert(member.trim_start_matches("./").trim_end_matches('/').to_owned());
         }
         if !matches!(header.entry_type(), EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse) {
             continue;
         }
         let size = entry.size();
         if entry.header().entry_type() == EntryType::GNUSparse {
-            sparse(inspection, input, &mut entry, &name);
+            sparse(inspection, input, &mut entry, &member);
             continue;
         }
         let data = input.window(entry.raw_file_position(), size);
-        inspection.member(&name, |inspection| {
-            super::zip::member_of(inspection, data, &name);
+        inspection.member(&member, |inspection| {
+            super::zip::member_of(inspection, data, &member);
         });
     }
     let torch = ["storages", "tensors", "pickle"]
         .iter()
         .all(|part| names.iter().any(|name| name.rsplit('/').next() == Some(part)));
-    if torch { "pytorch-tar" } else { "tar" }
+    let file = |wanted: &str| names.iter().any(|name| name.rsplit('/').next() == Some(wanted));
+    if torch {
+        "pytorch-tar"
+    } else if file("model_config.yaml") && (file("model_weights.ckpt") || super::extension(name) == "nemo") {
+        "nemo"
+    } else {
+        "tar"
+    }
 }
 
 /// A sparse member lies in pieces: it is read through the archive's reader, within one item.
@@ -88,19 +105,38 @@ fn sparse(inspection: &mut Inspection<'_>, input: Input<'_>, entry: &mut ::tar::
     });
 }
 
-fn escapes(inspection: &mut Inspection<'_>, name: &str, kind: EntryType, target: Option<&str>, mode: u32) {
+/// What would be written outside of the folder, or as something that no model needs.
+fn escapes(inspection: &mut Inspection<'_>, name: &str, header: &Header, target: &str, links: &HashSet<String>) {
     super::zip::escapes(inspection, name);
-    let what = match kind {
-        EntryType::Symlink | EntryType::Link => {
-            let target = target.unwrap_or_default();
-            let outside =
-                target.starts_with('/') || target.split('/').any(|part| part == "..") || target.contains('\\');
-            if outside { format!("{name} -> {target}") } else { return }
+    let climbs = target.split('/').any(|part| part == "..");
+    let what = match header.entry_type() {
+        // One link after another leaves the folder in steps that each stay inside.
+        EntryType::Symlink if super::zip::leaves(name, target) || climbs && passes(name, target, links) => {
+            format!("{name} -> {target}")
         }
+        // A hard link's target is a member, seen from the archive's root.
+        EntryType::Link if climbs || super::zip::leaves("", target) => format!("{name} -> {target}"),
         EntryType::Char | EntryType::Block => format!("{name} (device)"),
         EntryType::Fifo => format!("{name} (fifo)"),
-        _ if mode & 0o6000 != 0 => format!("{name} (setuid)"),
+        EntryType::Symlink | EntryType::Link | EntryType::Directory => return,
+        _ if header.mode().unwrap_or(0) & 0o6000 != 0 => format!("{name} (setuid)"),
         _ => return,
     };
     inspection.list("artifact.container.escapes", what);
+}
+
+/// True when the way from a link to its target leads through another link.
+fn passes(name: &str, target: &str, links: &HashSet<String>) -> bool {
+    let folder = name.trim_start_matches("./").rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut path: Vec<&str> = Vec::new();
+    folder.split('/').chain(target.split('/')).take(PARTS_MAX).any(|part| {
+        match part {
+            "" | "." => {}
+            ".." => {
+                path.pop();
+            }
+            part => path.push(part),
+        }
+        links.contains(&path.join("/"))
+    })
 }

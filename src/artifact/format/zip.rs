@@ -143,15 +143,21 @@ fn link(inspection: &mut Inspection<'_>, input: Input<'_>, entry: &Entry) {
         packed.read(0, LINK_MAX)
     };
     let target = String::from_utf8_lossy(&target).into_owned();
-    let folder = entry.name.rsplit_once('/').map_or(0, |(folder, _)| folder.split('/').count());
-    let below = target.split(['/', '\\']).try_fold(folder, |depth, part| match part {
+    if leaves(&entry.name, &target) {
+        inspection.list("artifact.container.escapes", format!("{} -> {target}", entry.name));
+    }
+}
+
+/// True when a link that is called `name` leads out of the directory in which it is unpacked.
+pub fn leaves(name: &str, target: &str) -> bool {
+    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let depth = folder.split('/').filter(|part| !matches!(*part, "" | ".")).count();
+    let below = target.split(['/', '\\']).try_fold(depth, |depth, part| match part {
         ".." => depth.checked_sub(1),
         "" | "." => Some(depth),
         _ => Some(depth.saturating_add(1)),
     });
-    if below.is_none() || target.starts_with(['/', '\\']) || target.get(1..2) == Some(":") {
-        inspection.list("artifact.container.escapes", format!("{} -> {target}", entry.name));
-    }
+    below.is_none() || target.starts_with(['/', '\\']) || target.get(1..2) == Some(":")
 }
 
 /// The checksum of what is stored, where it is small; that of weights would cost a second pass.

@@ -1,6 +1,6 @@
 //! What honest files hold that looks like an attack, and the attacks it looks like.
 
-use super::build::pickle;
+use super::build::{self, pickle, zip};
 use super::{list, report};
 
 #[test]
@@ -167,4 +167,16 @@ fn code_that_loads_tensors_or_asks_about_the_machine_has_no_sink() {
     ] {
         assert!(sinks(code).contains(&sink.to_owned()), "{code}: {:?}", sinks(code));
     }
+}
+
+#[test]
+fn an_archive_stored_in_an_archive_is_a_member_and_two_in_a_row_are_two() {
+    let inner = zip::archive(&[zip::member("a.npy", b"x"), zip::member("b.pkl", &build::pickle_os_system())]);
+    let outer = zip::archive(&[zip::member("x/inner.npz", &inner), zip::member("x/b", b"y")]);
+    let nested = report(&outer, "a.zip");
+    assert!(list(&nested, "artifact.container.anomalies").is_empty(), "{:?}", nested.facts);
+    assert!(list(&nested, "artifact.container.bomb").is_empty(), "{:?}", nested.facts);
+    assert!(!list(&nested, "artifact.pickle.dangerous_calls").is_empty());
+    let row = report(&[outer.clone(), outer].concat(), "a.zip");
+    assert!(list(&row, "artifact.container.anomalies").contains(&"several_directories".to_owned()));
 }

@@ -7,6 +7,7 @@ pub mod benign;
 pub mod bypasses;
 mod classes;
 mod comparison;
+mod configurations;
 mod false_alarms;
 mod flatbuffers;
 mod graphs;
@@ -14,6 +15,9 @@ mod hdf5;
 mod hiding_places;
 pub mod hostile;
 mod keras;
+mod repositories;
+mod skops;
+mod xml;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};
 use lanner::event::{FieldType, Value};
@@ -72,6 +76,15 @@ pub const ALARMING: &[&str] = &[
     "artifact.chat_template.unparsed",
     "artifact.metadata.suspicious",
     "artifact.remote_code",
+    "artifact.config.dangerous_targets",
+    "artifact.config.interpolations",
+    "artifact.config.duplicate_keys",
+    "artifact.config.foreign_paths",
+    "artifact.site_file.lines",
+    "artifact.xml.anomalies",
+    "artifact.skops.dangerous",
+    "artifact.skops.untrusted",
+    "artifact.skops.anomalies",
     "artifact.packaging.dangers",
     "artifact.secrets",
     "artifact.extension_mismatch",

@@ -58,6 +58,13 @@ const METHODS: &[&str] = &[
     "connect",
 ];
 
+/// True for an attribute that leads under the surface, or a method that runs code, touches files or
+/// deserialises.
+pub fn acts(attribute: &str) -> bool {
+    let dunder = attribute.len() > 4 && attribute.starts_with("__") && attribute.ends_with("__");
+    dunder || METHODS.contains(&attribute)
+}
+
 /// The result of calling a global, where it is a text, bytes or another global.
 pub fn evaluate(machine: &mut Machine<'_, '_>, full: &str, arguments: Slot) -> Option<Slot> {
     let items = machine.tuple(arguments);

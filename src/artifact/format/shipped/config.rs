@@ -1,7 +1,8 @@
 //! JSON that loaders read: `config.json`, tokenizers, chat templates, indices.
 
+use super::{hub, targets};
 use crate::artifact::format::json::Json;
-use crate::artifact::format::{keras, template, zip};
+use crate::artifact::format::{keras, template};
 use crate::artifact::inspection::Inspection;
 use crate::event::Sha256;
 
@@ -11,6 +12,7 @@ const DEPTH_MAX: u32 = 64;
 pub fn inspect(inspection: &mut Inspection<'_>, json: &Json, file: &str) {
     walk(inspection, json, 0);
     keras::look(inspection, json);
+    targets::inspect(inspection, json);
     if let Some(labels) = json.get("id2label") {
         for (id, label) in labels.members() {
             inspection.list("artifact.config.label_map", format!("{id}={}", label.as_text().unwrap_or_default()));
@@ -30,12 +32,13 @@ pub fn inspect(inspection: &mut Inspection<'_>, json: &Json, file: &str) {
 
 /// The files that hold the weights lie beside their index.
 fn shards(inspection: &mut Inspection<'_>, json: &Json) {
-    for (_, shard) in json.get("weight_map").map(Json::members).unwrap_or_default() {
-        let shard = shard.as_text().unwrap_or_default();
-        if shard.contains("://") || shard.contains('\\') || shard.starts_with('~') {
-            inspection.list("artifact.container.escapes", shard);
-        } else {
-            zip::escapes(inspection, shard);
+    let mut last = "";
+    for (_, map) in json.members().iter().filter(|(key, _)| key == "weight_map") {
+        for shard in map.members().iter().filter_map(|(_, shard)| shard.as_text()) {
+            if shard != last {
+                hub::outside(inspection, shard);
+                last = shard;
+            }
         }
     }
 }
@@ -48,10 +51,6 @@ fn walk(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
     for (key, value) in json.members() {
         match key.as_str() {
             "auto_map" | "custom_pipelines" => auto_map(inspection, key, value),
-            "_target_" => {
-                let target = value.as_text().unwrap_or_default();
-                inspection.list("artifact.remote_code", format!("_target_:{target}"));
-            }
             "trust_remote_code" if *value == Json::Bool(true) => {
                 inspection.list("artifact.remote_code", "trust_remote_code");
             }
@@ -84,16 +83,13 @@ fn auto_map(inspection: &mut Inspection<'_>, key: &str, value: &Json) {
 }
 
 fn templates(inspection: &mut Inspection<'_>, json: &Json) {
-    match json.get("chat_template") {
-        Some(Json::Text(text)) => template::inspect(inspection, text),
-        Some(Json::List(items)) => {
-            for item in items {
-                if let Some(text) = item.get("template").and_then(Json::as_text) {
-                    template::inspect(inspection, text);
-                }
-            }
+    for (_, value) in json.members().iter().filter(|(key, _)| key == "chat_template") {
+        if let Some(text) = value.as_text() {
+            template::inspect(inspection, text);
         }
-        Some(Json::Null | Json::Bool(_) | Json::Whole(_) | Json::Float(_) | Json::Map(_)) | None => {}
+        for text in value.items().iter().filter_map(|item| item.get("template")).filter_map(Json::as_text) {
+            template::inspect(inspection, text);
+        }
     }
 }
 

@@ -1,11 +1,26 @@
 //! `MLmodel`, conda and Python environments, requirements: what loading or serving would install.
 
-use crate::artifact::format::template;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use saphyr_parser::{Event, Parser};
+
+use super::targets;
+use crate::artifact::format::json::Json;
+use crate::artifact::format::pickle::{Tier, judge};
+use crate::artifact::format::{template, zip};
 use crate::artifact::inspection::Inspection;
 use crate::base::yaml::{self, Data, Node};
 
 /// Packages and their options as one line each; deeper YAML is not walked.
 const DEPTH_MAX: u32 = 16;
+/// Targets taken from YAML that cannot be read.
+const TARGETS_MAX: usize = 256;
+/// Tags by which readers of other languages build objects or functions.
+const FOREIGN_TAGS: &[&str] = &["ruby/object", "ruby/hash", "js/function", "php/object", "perl/", "javax.", "com.sun."];
+
+static TARGET: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?m)["']?_target_["']?[ \t]*:[ \t]*["']?([\w.:]+)"#).ok());
 
 /// MLflow's description of a model.
 pub fn mlmodel(inspection: &mut Inspection<'_>, text: &str) -> &'static str {
@@ -21,6 +36,11 @@ pub fn mlmodel(inspection: &mut Inspection<'_>, text: &str) -> &'static str {
             }
         }
         each(document, 0, &mut |key, value| {
+            let names =
+                matches!(key, "code" | "data" | "pickled_model" | "model_data" | "python_model" | "model_code_path");
+            if let (true, Some(path)) = (names, value.as_text()) {
+                zip::escapes(inspection, path.trim_start_matches('/'));
+            }
             let holds = matches!(key, "code" | "code_paths" | "code_path" | "model_code_path");
             if let (true, Some(path)) = (holds, value.as_text()) {
                 inspection.list("artifact.remote_code", format!("code_paths:{path}"));
@@ -38,9 +58,6 @@ pub fn yaml(inspection: &mut Inspection<'_>, text: &str, file: &str) -> &'static
             if key == "chat_template" {
                 template::inspect(inspection, value.as_text().unwrap_or_default());
             }
-            if key == "_target_" {
-                inspection.list("artifact.remote_code", format!("_target_:{}", value.as_text().unwrap_or_default()));
-            }
         });
         if matches!(file, "conda.yaml" | "conda.yml" | "python_env.yaml" | "environment.yml" | "environment.yaml") {
             environment(inspection, document, 0);
@@ -50,15 +67,69 @@ pub fn yaml(inspection: &mut Inspection<'_>, text: &str, file: &str) -> &'static
 }
 
 fn parse(inspection: &mut Inspection<'_>, text: &str) -> Option<Vec<Node>> {
-    if text.contains("!!python/") || text.contains("tag:yaml.org,2002:python/") {
-        inspection.list("artifact.packaging.dangers", "yaml_tag");
-    }
+    tags(inspection, text);
     match yaml::parse(text) {
-        Ok(documents) => Some(documents),
+        Ok(documents) => {
+            documents.iter().for_each(|document| targets::inspect(inspection, &json(document)));
+            Some(documents)
+        }
         Err(error) => {
+            // Other readers forgive more, and build what is named all the same.
+            let written = TARGET.as_ref().into_iter().flat_map(|pattern| pattern.captures_iter(text));
+            for name in written.take(TARGETS_MAX).filter_map(|found| found.get(1)) {
+                targets::target(inspection, name.as_str());
+            }
             inspection.issue("malformed", &format!("the YAML cannot be read: {error}"));
             None
         }
+    }
+}
+
+/// Tags that have a reader build objects of its language.
+fn tags(inspection: &mut Inspection<'_>, text: &str) {
+    let mut parser = Parser::new_from_str(text);
+    while let Some(step) = parser.next_event() {
+        let tag = match step {
+            Ok((Event::Scalar(_, _, _, tag) | Event::SequenceStart(_, tag) | Event::MappingStart(_, tag), _)) => tag,
+            Ok(_) => continue,
+            Err(_) => {
+                let rest = ["!!python/object", "!!python/name", "!!python/module", "2002:python/object"];
+                if rest.iter().any(|tag| text.contains(tag)) {
+                    inspection.list("artifact.packaging.dangers", "yaml_tag");
+                }
+                return;
+            }
+        };
+        if tag.is_some_and(|tag| builds(&format!("{}{}", tag.handle, tag.suffix))) {
+            inspection.list("artifact.packaging.dangers", "yaml_tag");
+        }
+    }
+}
+
+/// True for a tag that builds or imports what is neither plain data nor a vetted class.
+fn builds(tag: &str) -> bool {
+    let tag = percent_encoding::percent_decode_str(tag).decode_utf8_lossy();
+    let Some((_, python)) = tag.split_once("python/") else {
+        return FOREIGN_TAGS.iter().any(|foreign| tag.contains(foreign));
+    };
+    let (kind, name) = python.split_once(':').unwrap_or((python, ""));
+    let (module, class) = name.rsplit_once('.').unwrap_or(("builtins", name));
+    kind.starts_with("object") && judge(module, class) != Tier::Allowed
+        || matches!(kind, "name" | "module") && targets::verdict(name) != Tier::Allowed
+}
+
+/// The same without places, for what looks at JSON and YAML alike.
+fn json(node: &Node) -> Json {
+    match &node.data {
+        Data::Null => Json::Null,
+        Data::Bool(flag) => Json::Bool(*flag),
+        Data::Int(number) => Json::Whole(*number),
+        Data::Float(number) => Json::Float(*number),
+        Data::Text(text) => Json::Text(text.clone()),
+        Data::List(items) => Json::List(items.iter().map(json).collect()),
+        Data::Map(members) => Json::Map(
+            members.iter().map(|(key, value)| (key.as_text().unwrap_or_default().to_owned(), json(value))).collect(),
+        ),
     }
 }
 

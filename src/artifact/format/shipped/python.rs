@@ -80,9 +80,27 @@ static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Notes the sinks of a source.
 pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
+    let sinks = sinks_of(text);
+    // Configuration is read from the environment everywhere; it matters beside something else.
+    if sinks.iter().any(|sink| !sink.starts_with("os.environ") && sink != "os.getenv") {
+        for sink in &sinks {
+            inspection.list("artifact.code.sinks", sink);
+        }
+    }
+}
+
+/// A line without its texts and comments.
+pub fn skeleton(line: &str) -> String {
+    let code = strip(line);
+    let kept = code.bytes().zip(line.bytes()).filter(|(code, line)| code == line);
+    kept.map(|(code, _)| char::from(code)).collect()
+}
+
+/// The calls of a source that matter, by their full names.
+pub fn sinks_of(text: &str) -> Vec<String> {
     let code = strip(text);
     let aliases = imports(&code);
-    let Some(pattern) = CALL.as_ref() else { return };
+    let Some(pattern) = CALL.as_ref() else { return Vec::new() };
     let mut sinks: Vec<String> = Vec::new();
     for found in pattern.find_iter(&code) {
         let called = found.as_str().ends_with(['(', '[']);
@@ -101,12 +119,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
             sinks.push(full);
         }
     }
-    // Configuration is read from the environment everywhere; it matters beside something else.
-    if sinks.iter().any(|sink| !sink.starts_with("os.environ") && sink != "os.getenv") {
-        for sink in &sinks {
-            inspection.list("artifact.code.sinks", sink);
-        }
-    }
+    sinks
 }
 
 /// A call that its own arguments, which begin at `at`, make harmless: tensors alone are loaded, or

@@ -79,15 +79,20 @@ impl Raw<'_> {
 pub fn read(inspection: &mut Inspection<'_>, input: Input<'_>) -> Archive {
     let mut archive = Archive::default();
     let ends = ends(input);
-    archive.directories = ends.len();
     let mut last = 0;
-    for end in &ends {
+    // From the last to the first: what lies in a member is that member's own archive.
+    for end in ends.iter().rev() {
+        let inside = |entry: &Entry| (entry.data..entry.data.saturating_add(entry.packed)).contains(end);
+        if archive.entries.iter().any(inside) {
+            continue;
+        }
+        archive.directories = archive.directories.saturating_add(1);
         let record = input.read(*end, 22);
         let raw = Raw(&record);
         last = last.max(end.saturating_add(22).saturating_add(raw.u16(20).into()));
         directory(inspection, input, *end, &raw, &mut archive);
     }
-    archive.trailing = !ends.is_empty() && last < input.len();
+    archive.trailing = archive.directories > 0 && last < input.len();
     archive.prefix = !input.read(0, 4).starts_with(b"PK");
     sweep(inspection, input, &mut archive);
     archive

@@ -17,11 +17,23 @@ pub fn format(entries: &[Entry]) -> &'static str {
         && (file("metadata.json") || entries.iter().any(|entry| entry.name.ends_with(".weights.h5")))
     {
         "keras"
+    } else if entries.iter().any(|entry| entry.name == "MAR-INF/MANIFEST.json") {
+        "mar"
+    } else if entries.iter().any(|entry| entry.name == "schema.json")
+        && entries.iter().all(|entry| is_skops(&entry.name))
+    {
+        "skops"
     } else if !entries.is_empty() && entries.iter().all(|entry| npy(&entry)) {
         "npz"
     } else {
         "zip"
     }
+}
+
+/// Names that skops gives: one schema, and arrays and bytes beside it.
+fn is_skops(name: &str) -> bool {
+    name == "schema.json"
+        || matches!(format::extension(name).as_str(), "npy" | "npz" | "bin" | "") && !name.contains('/')
 }
 
 /// Looks at one member. The raw storages of a PyTorch file are weights, and only their beginning
