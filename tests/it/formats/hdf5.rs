@@ -84,6 +84,16 @@ fn what_lies_in_heaps_is_found() {
 }
 
 #[test]
+fn a_type_that_stands_elsewhere_hides_nothing() {
+    let mut file = hdf5::File::new();
+    let config = serde_json::json!({"class_name": "function", "module": "os", "config": "system"}).to_string();
+    let text = file.text("model_config", &config);
+    let root = file.object(&[hdf5::typed_elsewhere(text)]);
+    let report = report(&file.finish(root), "weights.h5");
+    assert_eq!(list(&report, "artifact.keras.gadgets"), ["os.system"]);
+}
+
+#[test]
 fn circles_end() {
     let mut file = hdf5::File::new();
     let first = file.object(&[hdf5::link("up", 96), hdf5::link("self", 96)]);

@@ -130,6 +130,21 @@ pub fn fractal(place: Place<'_>, address: u64, mut read: impl FnMut(&[u8]) -> Op
     }
 }
 
+/// Messages that several objects share: the heaps of a table.
+pub fn shared(place: Place<'_>, table: u64, indices: u8, mut read: impl FnMut(&[u8]) -> Option<usize>) {
+    let mut cursor = place.cursor(table, 4096);
+    if cursor.take(4) != Some(b"SMTB") {
+        return;
+    }
+    for _ in 0..indices.min(8) {
+        if cursor.take(14).is_none() || cursor.address().is_none() {
+            return;
+        }
+        let Some(heap) = cursor.address() else { return };
+        fractal(place, heap, &mut read);
+    }
+}
+
 /// The direct blocks of a heap: where their content begins, and its length.
 fn blocks(place: Place<'_>, address: u64) -> Option<Vec<(u64, u64)>> {
     let mut head = place.cursor(address, 256);

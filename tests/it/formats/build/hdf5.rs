@@ -161,6 +161,14 @@ pub fn dense(kind: u8, heap: u64) -> Message {
     (kind, [&[0, 0], heap.to_le_bytes().as_slice(), &[0xff; 8]].concat())
 }
 
+/// The same attribute with its type in another object.
+pub fn typed_elsewhere((kind, mut bytes): Message) -> Message {
+    if let Some(flags) = bytes.get_mut(1) {
+        *flags = 1;
+    }
+    (kind, bytes)
+}
+
 /// A text of fixed length as an attribute.
 pub fn fixed(name: &str, value: &[u8]) -> Message {
     let length = u32::try_from(value.len()).expect("short texts only").to_le_bytes();
