@@ -69,6 +69,7 @@ fn walk(inspection: &mut Inspection<'_>, input: Input<'_>, root: &Root) {
     let tries = Cell::new(TRIES_MAX);
     let place = Place { input, offsets: root.offsets, lengths: root.lengths, tries: &tries };
     let mut queue = vec![root.object];
+    queue.extend(root.extension);
     let mut seen = HashSet::new();
     while let Some(address) = queue.pop() {
         if !seen.insert(address) {

@@ -1,4 +1,4 @@
-//! TensorFlow Lite and ExecuTorch.
+//! `TensorFlow` Lite and `ExecuTorch`.
 
 use super::build::{self, flatbuffer};
 use super::{list, report};

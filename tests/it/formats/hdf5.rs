@@ -67,6 +67,33 @@ fn attributes_and_weights_hold_no_programs() {
 }
 
 #[test]
+fn what_lies_in_heaps_is_found() {
+    let mut file = hdf5::File::new();
+    let (_, link) = hdf5::external("away", "/data/other.h5", "/x");
+    // Free space in front, as deletion leaves it.
+    let links = file.fractal(&[[0; 9].as_slice(), &link].concat(), None);
+    let config = serde_json::json!({"class_name": "function", "module": "os", "config": "system"}).to_string();
+    let (_, short) = hdf5::fixed("note", b"plain");
+    let (_, long) = hdf5::fixed("config", config.as_bytes());
+    let attributes = file.fractal(&short, Some(&long));
+    let root = file.object(&[hdf5::dense(0x02, links), hdf5::dense(0x15, attributes)]);
+    let report = report(&file.finish(root), "weights.h5");
+    assert_eq!(list(&report, EXTERNAL), ["link:/data/other.h5:/x"]);
+    assert_eq!(list(&report, "artifact.keras.gadgets"), ["os.system"]);
+    assert!(report.issues.is_empty(), "{report:?}");
+}
+
+#[test]
+fn a_type_that_stands_elsewhere_hides_nothing() {
+    let mut file = hdf5::File::new();
+    let config = serde_json::json!({"class_name": "function", "module": "os", "config": "system"}).to_string();
+    let text = file.text("model_config", &config);
+    let root = file.object(&[hdf5::typed_elsewhere(text)]);
+    let report = report(&file.finish(root), "weights.h5");
+    assert_eq!(list(&report, "artifact.keras.gadgets"), ["os.system"]);
+}
+
+#[test]
 fn circles_end() {
     let mut file = hdf5::File::new();
     let first = file.object(&[hdf5::link("up", 96), hdf5::link("self", 96)]);

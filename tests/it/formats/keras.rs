@@ -34,12 +34,12 @@ fn found(config: &Value, fact: &str) -> Vec<String> {
 fn lambdas_are_found_wherever_they_stand() {
     let lambda = keras::lambda(&["os", "system", "echo lanner"]);
     let wrapped = keras::object("keras.layers", "TimeDistributed", &json!({"name": "t", "layer": lambda}));
-    let nested = keras::model(&[keras::dense(), keras::model(&[wrapped.clone()])]);
+    let nested = keras::model(&[keras::dense(), keras::model(std::slice::from_ref(&wrapped))]);
     let mut compiled = keras::model(&[keras::dense()]);
     compiled["compile_config"] = json!({"loss": {"config": {"fn": lambda["config"]["function"]}}});
     let legacy = json!({"class_name": "Sequential", "config": {"layers": [{"class_name": "Lambda", "config": {
         "name": "old", "function": [keras::bytecode(&["posix", "popen"]), null, null], "function_type": "lambda"}}]}});
-    for config in [keras::model(&[lambda.clone()]), keras::model(&[wrapped]), nested, compiled] {
+    for config in [keras::model(std::slice::from_ref(&lambda)), keras::model(&[wrapped]), nested, compiled] {
         assert_eq!(found(&config, CODE), ["os", "system"]);
         assert!(!found(&config, LAMBDAS).is_empty());
     }

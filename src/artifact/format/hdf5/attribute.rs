@@ -19,6 +19,8 @@ enum Kind {
     Bytes(usize),
     /// A length and a place in a global heap, for each value.
     Heap,
+    /// The type stands in an object of its own: either of the above, or numbers.
+    Shared,
     Other,
 }
 
@@ -35,8 +37,7 @@ pub fn read(body: &mut Cursor) -> Option<Attribute> {
     let name = std::str::from_utf8(name.get(..end)?).ok()?.to_owned();
     let kind = body.take(kind)?.to_vec();
     let space = body.take(space)?.to_vec();
-    // A type that is shared stands elsewhere; its value is looked at as bytes all the same.
-    let (kind, size) = if flags & 1 != 0 { (Kind::Other, 0) } else { datatype(&kind)? };
+    let (kind, size) = if flags & 1 != 0 { (Kind::Shared, 0) } else { datatype(&kind)? };
     let count = elements(&mut body.over(space))?;
     let length = usize::try_from(size.checked_mul(count)?).ok()?;
     let data = if flags & 1 != 0 { body.rest().to_vec() } else { body.take(length)?.to_vec() };
@@ -78,8 +79,11 @@ pub fn values(place: Place<'_>, attribute: &Attribute, bytes_max: u64) -> Vec<Ve
         Kind::Other => vec![attribute.data.clone()],
         Kind::Bytes(0) => Vec::new(),
         Kind::Bytes(size) => attribute.data.chunks(size).take(4096).map(<[u8]>::to_vec).collect(),
-        Kind::Heap => {
+        Kind::Heap | Kind::Shared => {
             let mut found = Vec::new();
+            if matches!(attribute.kind, Kind::Shared) {
+                found.push(attribute.data.clone());
+            }
             let mut left = bytes_max;
             let mut cursor = place.cursor(0, 0).over(attribute.data.clone());
             for _ in 0..attribute.count.min(VALUES_MAX) {

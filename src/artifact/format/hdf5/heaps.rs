@@ -7,6 +7,8 @@ const NODES_MAX: usize = 20_000;
 /// Bytes of one collection, and of all blocks of one heap.
 const HEAP_MAX: u64 = 32 << 20;
 const DEPTH_MAX: u8 = 32;
+/// Bytes of one message within a block, with what stands in front of it.
+const MESSAGE_MAX: usize = 65_600;
 
 /// An object of a global heap.
 pub fn global(place: Place<'_>, address: u64, index: u64) -> Option<Vec<u8>> {
@@ -116,13 +118,30 @@ pub fn fractal(place: Place<'_>, address: u64, mut read: impl FnMut(&[u8]) -> Op
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > 4) {
             // Every link and attribute begins with a version; most places are none.
             let plausible = matches!(rest.first(), Some(1..=3));
-            let taken = if plausible { read(rest.get(..65_600).unwrap_or(rest)) } else { None };
+            // Only what lies alone is longer than a message can be.
+            let longest = if at == 0 { usize::MAX } else { MESSAGE_MAX };
+            let taken = if plausible { read(rest.get(..longest).unwrap_or(rest)) } else { None };
             if plausible && taken.is_none() {
                 let Some(left) = place.tries.get().checked_sub(1) else { return };
                 place.tries.set(left);
             }
             at = at.saturating_add(taken.unwrap_or(1).max(1));
         }
+    }
+}
+
+/// Messages that several objects share: the heaps of a table.
+pub fn shared(place: Place<'_>, table: u64, indices: u8, mut read: impl FnMut(&[u8]) -> Option<usize>) {
+    let mut cursor = place.cursor(table, 4096);
+    if cursor.take(4) != Some(b"SMTB") {
+        return;
+    }
+    for _ in 0..indices.min(8) {
+        if cursor.take(14).is_none() || cursor.address().is_none() {
+            return;
+        }
+        let Some(heap) = cursor.address() else { return };
+        fractal(place, heap, &mut read);
     }
 }
 
@@ -137,7 +156,7 @@ fn blocks(place: Place<'_>, address: u64) -> Option<Vec<(u64, u64)>> {
     let checked = head.byte()? & 2 != 0;
     head.take(4)?;
     head.length()?;
-    head.address()?;
+    let apart = head.address()?;
     head.length()?;
     head.address()?;
     for _ in 0..8 {
@@ -151,8 +170,12 @@ fn blocks(place: Place<'_>, address: u64) -> Option<Vec<(u64, u64)>> {
     let root = head.address()?;
     let rows = head.number(2)?;
     // Filtered heaps are compressed; nobody writes links so.
-    if filters > 0 || root == u64::MAX || first == 0 || largest < first || width == 0 {
+    if filters > 0 {
         return None;
+    }
+    let mut found = huge(place, apart).unwrap_or_default();
+    if root == u64::MAX || first == 0 || largest < first || width == 0 {
+        return Some(found);
     }
     let prefix = 5_u64
         .saturating_add(place.offsets as u64)
@@ -160,10 +183,10 @@ fn blocks(place: Place<'_>, address: u64) -> Option<Vec<(u64, u64)>> {
         .saturating_add(if checked { 4 } else { 0 });
     let inner = |start: u64, size: u64| (start.saturating_add(prefix), size.saturating_sub(prefix));
     if rows == 0 {
-        return Some(vec![inner(root, first)]);
+        found.push(inner(root, first));
+        return Some(found);
     }
     let table = Table { width, first, largest, bits };
-    let mut found = Vec::new();
     let mut left = HEAP_MAX;
     let mut queue = vec![(root, rows, 0_u8)];
     let mut visited = 0_usize;
@@ -191,6 +214,57 @@ fn blocks(place: Place<'_>, address: u64) -> Option<Vec<(u64, u64)>> {
                 }
             } else {
                 queue.push((address, table.rows(size), depth.saturating_add(1)));
+            }
+        }
+    }
+    Some(found)
+}
+
+/// What is too long for a block lies apart, and is found by a tree: its places and lengths.
+fn huge(place: Place<'_>, tree: u64) -> Option<Vec<(u64, u64)>> {
+    let mut head = place.cursor(tree, 64);
+    if tree == u64::MAX || head.take(4)? != b"BTHD" {
+        return None;
+    }
+    head.take(2)?;
+    let node = head.number(4)?;
+    let record = head.number(2)?;
+    let depth = head.number(2)?;
+    head.take(2)?;
+    let root = head.address()?;
+    let records = head.number(2)?;
+    if record == 0 || depth > 2 {
+        return None;
+    }
+    let fits = node.saturating_sub(10).checked_div(record)?;
+    let mut found = Vec::new();
+    let mut queue = vec![(root, records, depth)];
+    let mut visited = 0_usize;
+    while let Some((address, records, depth)) = queue.pop() {
+        visited = visited.saturating_add(1);
+        if visited > NODES_MAX || found.len() > NODES_MAX {
+            break;
+        }
+        let mut body = place.cursor(address, node.min(1 << 20));
+        let kind = body.take(4)?;
+        if kind != b"BTLF" && kind != b"BTIN" {
+            continue;
+        }
+        body.take(2)?;
+        for _ in 0..records.min(fits) {
+            let bytes = body.take(usize::try_from(record).ok()?)?.to_vec();
+            let mut entry = body.over(bytes);
+            found.push((entry.address()?, entry.length()?.min(HEAP_MAX)));
+        }
+        if depth > 0 {
+            // Counts are as wide as the largest that can be; above the last floor stand totals, too.
+            let width = usize::try_from(fits.checked_ilog2().unwrap_or(0) / 8).ok()?.saturating_add(1);
+            for _ in 0..=records.min(fits) {
+                let (child, count) = (body.address()?, body.number(width)?);
+                queue.push((child, count, depth.saturating_sub(1)));
+                if depth > 1 {
+                    body.take(width.saturating_add(1))?;
+                }
             }
         }
     }

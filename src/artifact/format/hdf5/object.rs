@@ -139,7 +139,7 @@ pub fn read(place: Place<'_>, address: u64) -> Result<Object, &'static str> {
                 return Ok(object);
             }
             let mut body = block.over(body);
-            // What is shared lies in an object of its own, which is looked at for itself.
+            // What is shared lies elsewhere, and is looked at there.
             if flags & 2 != 0 && kind != 0x10 {
                 continue;
             }
@@ -185,6 +185,16 @@ fn tell(place: Place<'_>, kind: u64, body: &mut Cursor, object: &mut Object) -> 
         0x07 => storage(place, body, object)?,
         0x08 => layout(place, body, object)?,
         0x0c => object.attributes.push(attribute::read(body)?),
+        0x0f => {
+            body.byte()?;
+            let table = body.address()?;
+            let indices = body.byte()?;
+            heaps::shared(place, table, indices, |bytes| {
+                let mut cursor = body.over(bytes.to_vec());
+                object.attributes.push(attribute::read(&mut cursor)?);
+                Some(bytes.len().saturating_sub(cursor.rest().len()))
+            });
+        }
         0x11 => {
             let tree = body.address()?;
             heaps::symbols(place, tree, object);

@@ -17,6 +17,8 @@ pub struct Root {
     pub end: u64,
     /// Address of the root group's header.
     pub object: u64,
+    /// Address of an object that says more about the file; none, as a rule.
+    pub extension: Option<u64>,
 }
 
 /// Where the signature stands.
@@ -46,7 +48,8 @@ pub fn read(input: Input<'_>, position: u64) -> Result<Root, &'static str> {
     let mut cursor = place.cursor(first, 128);
     let cut = "the superblock is cut off";
     let base = cursor.address().ok_or(cut)?;
-    cursor.address().ok_or(cut)?;
+    let extension = cursor.address().ok_or(cut)?;
+    let extension = Some(extension).filter(|address| version >= 2 && *address != u64::MAX);
     let end = cursor.address().ok_or(cut)?;
     let object = if version < 2 {
         // Driver information, then the entry of the root: its name, then its header.
@@ -58,5 +61,5 @@ pub fn read(input: Input<'_>, position: u64) -> Result<Root, &'static str> {
     };
     // A base of its own is where the file stood when it was written; the end is counted from its start.
     let end = end.saturating_sub(base);
-    Ok(Root { offsets: offsets.into(), lengths: lengths.into(), end, object })
+    Ok(Root { offsets: offsets.into(), lengths: lengths.into(), end, object, extension })
 }

@@ -1,4 +1,4 @@
-//! Models of TensorFlow Lite and programs of ExecuTorch.
+//! Models of `TensorFlow` Lite and programs of `ExecuTorch`.
 
 /// Tables put one after another; what they point to stands behind them.
 pub struct Builder {
@@ -16,7 +16,7 @@ pub enum Field {
 
 impl Builder {
     /// A buffer with a root table.
-    pub fn build(identifier: &[u8; 4], header: &[u8], root: &[Field]) -> Vec<u8> {
+    pub fn build(identifier: [u8; 4], header: &[u8], root: &[Field]) -> Vec<u8> {
         let mut builder = Self { bytes: [&[0; 4], identifier.as_slice(), header].concat() };
         let at = builder.table(root);
         builder.point(0, at);
@@ -105,7 +105,7 @@ pub fn tflite(operators: &[&str], data: &[u8]) -> Vec<u8> {
         Field::None,
         Field::Tables(metadata),
     ];
-    Builder::build(b"TFL3", &[], &root)
+    Builder::build(*b"TFL3", &[], &root)
 }
 
 /// A program with a delegate, an operator, and a segment behind it.
@@ -123,7 +123,7 @@ pub fn executorch(delegate: &str, operator: &str, segment: &[u8]) -> Vec<u8> {
     let length = (segment.len() as u64).to_le_bytes().to_vec();
     let segments = Field::Tables(vec![vec![Field::None, Field::Number(length)]]);
     let root = [Field::None, Field::Tables(vec![plan]), Field::None, Field::None, segments];
-    let mut bytes = Builder::build(b"ET12", &[b"eh00".as_slice(), &[24, 0, 0, 0], &[0; 16]].concat(), &root);
+    let mut bytes = Builder::build(*b"ET12", &[b"eh00".as_slice(), &[24, 0, 0, 0], &[0; 16]].concat(), &root);
     bytes.resize(bytes.len().next_multiple_of(16), 0);
     let base = (bytes.len() as u64).to_le_bytes();
     bytes.splice(16..32, [base, base].concat());

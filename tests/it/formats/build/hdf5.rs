@@ -80,6 +80,26 @@ impl File {
         self.put(&[head, fill].concat())
     }
 
+    /// A heap of links or attributes: one block of them, and one that is too long for a block.
+    pub fn fractal(&mut self, block: &[u8], apart: Option<&[u8]>) -> u64 {
+        let none = u64::MAX;
+        let mut tree = none;
+        if let Some(bytes) = apart {
+            let place = self.put(bytes);
+            let record = [place, bytes.len() as u64, 1].map(u64::to_le_bytes).concat();
+            let leaf = self.put(&[b"BTLF\0\x01".as_slice(), &record, &[0; 4]].concat());
+            let head = [b"BTHD\0\x01\0\x02\0\0\x18\0\0\0\x64\x28".as_slice(), &leaf.to_le_bytes(), &[1, 0], &[0; 12]];
+            tree = self.put(&head.concat());
+        }
+        let mut content = [b"FHDB\0".as_slice(), &[0; 12], block].concat();
+        content.resize(512, 0);
+        let root = self.put(&content);
+        let numbers = [0, tree, 0, none].map(u64::to_le_bytes).concat();
+        let sizes = [512_u64, 65_536].map(u64::to_le_bytes).concat();
+        let head = [b"FRHP\0\x08\0\0\0\0\0\x10\0\0".as_slice(), &numbers, &[0; 64], &[4, 0], &sizes, &[32, 0, 1, 0]];
+        self.put(&[head.concat(), root.to_le_bytes().to_vec(), vec![0; 6]].concat())
+    }
+
     /// A text of no fixed length as an attribute.
     pub fn text(&mut self, name: &str, text: &str) -> Message {
         let heap = self.global(text.as_bytes());
@@ -134,6 +154,19 @@ fn attribute(name: &str, kind: &[u8], value: &[u8]) -> Message {
     let space = [2, 0, 0, 0];
     let head = [&[3, 0], size(&name).as_slice(), &size(kind), &size(&space), &[0]].concat();
     (0x0c, [head.as_slice(), &name, kind, &space, value].concat())
+}
+
+/// Where the links (2) or attributes (0x15) of an object lie when they are many.
+pub fn dense(kind: u8, heap: u64) -> Message {
+    (kind, [&[0, 0], heap.to_le_bytes().as_slice(), &[0xff; 8]].concat())
+}
+
+/// The same attribute with its type in another object.
+pub fn typed_elsewhere((kind, mut bytes): Message) -> Message {
+    if let Some(flags) = bytes.get_mut(1) {
+        *flags = 1;
+    }
+    (kind, bytes)
 }
 
 /// A text of fixed length as an attribute.

@@ -81,7 +81,7 @@ pub mod tensorflow {
         [nodes, library, message(4, &[number(1, 1800)])].concat()
     }
 
-    /// A MetaGraph around a graph, and whatever else stands behind it.
+    /// A `MetaGraph` around a graph, and whatever else stands behind it.
     pub fn meta(graph: &[u8], rest: &[Vec<u8>]) -> Vec<u8> {
         [message(1, &[bytes(4, b"serve"), bytes(5, b"2.21.0")]), bytes(2, graph), rest.concat()].concat()
     }
