@@ -8,7 +8,9 @@ mod gguf;
 mod json;
 mod numpy;
 mod pickle;
+mod r;
 mod safetensors;
+mod sevenz;
 mod shipped;
 mod skops;
 mod tar;
@@ -46,10 +48,12 @@ pub static FORMATS: &[Format] = &[
     Format { identify: gguf::identify, inspect: gguf::inspect },
     Format { identify: numpy::identify, inspect: numpy::inspect },
     Format { identify: compressed::identify, inspect: compressed::inspect },
+    Format { identify: sevenz::identify, inspect: sevenz::inspect },
     Format { identify: compressed::is_archive, inspect: compressed::inspect_archive },
     Format { identify: executable::identify, inspect: executable::inspect },
     Format { identify: tar::identify, inspect: tar::inspect },
     Format { identify: safetensors::identify, inspect: safetensors::inspect },
+    Format { identify: r::identify, inspect: r::inspect },
     Format { identify: xml::identify, inspect: xml::inspect },
     Format { identify: shipped::identify, inspect: shipped::inspect },
     Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
@@ -92,6 +96,9 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("skops", "skops", &["skops"]),
     ("pmml", "pmml", &["pmml", "xml", "text", "empty"]),
     ("xml", "xml", &["xml", "pmml", "openvino", "text", "empty"]),
+    ("rds", "r-data", R_DATA),
+    ("rda", "r-data", R_DATA),
+    ("rdata", "r-data", R_DATA),
     ("mar", "mar", &["mar", "zip", "gzip"]),
     ("tar", "tar", &["tar", "pytorch-tar", "nemo"]),
     ("nemo", "nemo", &["nemo", "tar", "gzip"]),
@@ -124,6 +131,7 @@ const PICKLE: &[&str] = &[
     "unknown",
     "empty",
 ];
+const R_DATA: &[&str] = &["r-data", "gzip", "bzip2", "xz", "unknown", "empty"];
 const BINARY: &[&str] = &[
     "pytorch",
     "pytorch-legacy",
@@ -202,9 +210,10 @@ pub fn trailing(inspection: &mut Inspection<'_>, rest: Input<'_>, position: u64)
     let bytes = rest.read(0, HEAD_BYTES);
     executable::look(inspection, &bytes, position);
     let head = Head { bytes: &bytes, input: rest, name: "trailing" };
-    let container = [zip::identify, gguf::identify, numpy::identify, compressed::is_archive, tar::identify]
-        .iter()
-        .any(|identify| identify(&head));
+    let container =
+        [zip::identify, gguf::identify, numpy::identify, sevenz::identify, compressed::is_archive, tar::identify]
+            .iter()
+            .any(|identify| identify(&head));
     if container {
         inspection.member("trailing", |inspection| {
             dispatch(inspection, rest, "trailing");

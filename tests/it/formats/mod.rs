@@ -11,7 +11,9 @@ mod configurations;
 mod false_alarms;
 mod hiding_places;
 pub mod hostile;
+mod r;
 mod repositories;
+mod sevenz;
 mod skops;
 mod xml;
 
@@ -78,6 +80,7 @@ pub const ALARMING: &[&str] = &[
     "artifact.config.foreign_paths",
     "artifact.site_file.lines",
     "artifact.xml.anomalies",
+    "artifact.r.active",
     "artifact.skops.dangerous",
     "artifact.skops.untrusted",
     "artifact.skops.anomalies",

@@ -2,6 +2,7 @@
 //! run, it would print a word.
 
 pub mod pickle;
+pub mod sevenz;
 pub mod tensors;
 pub mod zip;
 
