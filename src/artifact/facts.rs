@@ -167,6 +167,17 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Dangers in MLmodel, conda and requirements files: `git_url`, `direct_url`, `extra_index`, `index`, `interpolation`, `yaml_tag`, `loader_module`.",
     ),
+    field("artifact.notebook.commands", FieldType::TextList, "Commands that a notebook hands to a shell."),
+    field(
+        "artifact.notebook.dangers",
+        FieldType::TextList,
+        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `output_drives_kernel`, `handler` in a text cell.",
+    ),
+    field(
+        "artifact.hidden_unicode",
+        FieldType::TextList,
+        "Characters that a reader does not see, with their line: `tags@line 3`, `zero_width@…`, `selectors@…`, `bidi@…`.",
+    ),
     field("artifact.requirements", FieldType::TextList, "Requirements as written, one each."),
     field(
         "artifact.secrets",

@@ -5,6 +5,7 @@
 mod compressed;
 mod executable;
 mod gguf;
+mod hidden;
 mod json;
 mod numpy;
 mod pickle;

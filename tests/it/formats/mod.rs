@@ -9,6 +9,7 @@ mod classes;
 mod comparison;
 mod configurations;
 mod false_alarms;
+mod hidden;
 mod hiding_places;
 pub mod hostile;
 mod r;
@@ -81,6 +82,8 @@ pub const ALARMING: &[&str] = &[
     "artifact.site_file.lines",
     "artifact.xml.anomalies",
     "artifact.r.active",
+    "artifact.hidden_unicode",
+    "artifact.notebook.dangers",
     "artifact.skops.dangerous",
     "artifact.skops.untrusted",
     "artifact.skops.anomalies",
