@@ -114,7 +114,9 @@ impl<'b> Inspection<'b> {
     /// Takes what another inspection found in some of its lists, and nothing else of it.
     pub fn adopt(&mut self, other: Inspection<'_>, paths: &[&'static str]) {
         for (path, items) in other.lists.into_iter().filter(|(path, _)| paths.contains(path)) {
-            items.iter().for_each(|item| self.list(path, item));
+            for item in &items {
+                self.list(path, item);
+            }
         }
     }
 

@@ -59,10 +59,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
     let Some((encoding, at, workspace)) = start(&head) else { return "r-data" };
     let mut walk = Walk { reader: Reader::new(input, at, encoding), symbols: Vec::new(), workspace };
     match walk.header().and_then(|()| walk.item(inspection, Context::default(), 0)) {
-        Ok(_) => {}
+        Ok(_) | Err(Stop::Budget) => {}
         Err(Stop::Broken) => inspection.issue("malformed", "the R object is broken or cut off"),
         Err(Stop::Depth) => inspection.issue("budget_exceeded", "the R object is nested more deeply than is looked at"),
-        Err(Stop::Budget) => {}
     }
     "r-data"
 }
@@ -154,7 +153,7 @@ impl Walk<'_> {
             7 | 8 => {
                 let length = self.reader.int()?;
                 let name = self.reader.text(length)?;
-                self.calls(inspection, &name, context);
+                Self::calls(inspection, &name, context);
                 return Ok(None);
             }
             9 => {
@@ -266,7 +265,7 @@ impl Walk<'_> {
             let calls = first && matches!(kind, 6 | 240);
             if let Some(name) = head.filter(|_| calls || operands) {
                 let code = context.code.or(Some("language"));
-                self.calls(inspection, &name, Context { code, ..context });
+                Self::calls(inspection, &name, Context { code, ..context });
                 operands |= calls && CALLERS.contains(&name.as_str());
             }
             flags = self.reader.int()?;
@@ -339,7 +338,7 @@ impl Walk<'_> {
         let head = self.reader.int()?;
         let head = self.compiled(inspection, head, context, next)?;
         if let Some(name) = head.filter(|_| matches!(kind, 6 | 240)) {
-            self.calls(inspection, &name, context);
+            Self::calls(inspection, &name, context);
         }
         let rest = self.reader.int()?;
         self.compiled(inspection, rest, context, next)?;
@@ -347,7 +346,7 @@ impl Walk<'_> {
     }
 
     /// Tells a name in code that executes.
-    fn calls(&self, inspection: &mut Inspection<'_>, name: &str, context: Context) {
+    fn calls(inspection: &mut Inspection<'_>, name: &str, context: Context) {
         if let Some(code) = context.code.filter(|_| EXECUTING.contains(&name)) {
             inspection.list("artifact.r.active", format!("{code}:{name}"));
         }
