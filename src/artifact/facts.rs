@@ -77,6 +77,18 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "What an XML model has no use for: `doctype`, `entity`, `external_entity`, `parameter_entity`, `external_subset`, `expansion`, `xinclude`, `xml_base`, `script`, `extension_code`, `stylesheet`, `encoding:…`, `function:…` of a foreign class, `offset:…` that is no number.",
     ),
+    // R
+    field("artifact.r.objects", FieldType::TextList, "Objects of an R workspace, by name."),
+    field(
+        "artifact.r.code",
+        FieldType::TextList,
+        "Kinds of code in an R object, as ordinary models have them too: `closure`, `promise`, `bytecode`.",
+    ),
+    field(
+        "artifact.r.active",
+        FieldType::TextList,
+        "What runs when an R object is read or used, or executes: `promise` outside of an environment, `promise:system`, `closure:…`, `language:…`, `expression:…`, `startup:.First`.",
+    ),
     // skops
     field("artifact.skops.types", FieldType::TextList, "Every `module.name` that a skops file would become."),
     field(
@@ -94,7 +106,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.container.anomalies",
         FieldType::TextList,
-        "Disagreements inside the container: `duplicate_entry`, `hidden_entry`, `name_mismatch`, `crc_mismatch`, `flag_bits`, `prefix_data`, `trailing_data`, `several_directories`, `size_mismatch`, `unexpected_container`, `no_directory`, `several_data_pickles`, `legacy_magic`.",
+        "Disagreements inside the container: `duplicate_entry`, `hidden_entry`, `name_mismatch`, `crc_mismatch`, `flag_bits`, `prefix_data`, `trailing_data`, `several_directories`, `size_mismatch`, `unexpected_container`, `no_directory`, `several_data_pickles`, `legacy_magic`, `encrypted`.",
     ),
     field(
         "artifact.container.escapes",
@@ -248,6 +260,17 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Dangers in MLmodel, conda and requirements files: `git_url`, `direct_url`, `extra_index`, `index`, `interpolation`, `yaml_tag`, `loader_module`.",
     ),
+    field("artifact.notebook.commands", FieldType::TextList, "Commands that a notebook hands to a shell."),
+    field(
+        "artifact.notebook.dangers",
+        FieldType::TextList,
+        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `output_drives_kernel`, `handler` in a text cell.",
+    ),
+    field(
+        "artifact.hidden_unicode",
+        FieldType::TextList,
+        "Characters that a reader does not see, with their line: `tags@line 3`, `zero_width@…`, `selectors@…`, `bidi@…`.",
+    ),
     field("artifact.requirements", FieldType::TextList, "Requirements as written, one each."),
     field(
         "artifact.secrets",
@@ -324,6 +347,7 @@ pub const FORMATS: &[&str] = &[
     "numpy",
     "npz",
     "mar",
+    "r-data",
     "pmml",
     "openvino",
     "xml",

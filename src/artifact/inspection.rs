@@ -111,6 +111,15 @@ impl<'b> Inspection<'b> {
         self.path.pop();
     }
 
+    /// Takes what another inspection found in some of its lists, and nothing else of it.
+    pub fn adopt(&mut self, other: Inspection<'_>, paths: &[&'static str]) {
+        for (path, items) in other.lists.into_iter().filter(|(path, _)| paths.contains(path)) {
+            for item in &items {
+                self.list(path, item);
+            }
+        }
+    }
+
     fn finish(mut self, format: &'static str, size: u64) -> Report {
         if let Some(limit) = self.budget.exhausted.get() {
             self.issue("budget_exceeded", &format!("`{limit}` was reached; what lies beyond was not looked at"));

@@ -73,14 +73,13 @@ pub fn tell(inspection: &mut Inspection<'_>, unpacked: &Unpacked<'_>, packed: u6
 
 /// Archives whose content is not looked into.
 pub fn is_archive(head: &Head<'_>) -> bool {
-    head.bytes.starts_with(b"7z\xbc\xaf\x27\x1c") || head.bytes.starts_with(b"Rar!\x1a\x07")
+    head.bytes.starts_with(b"Rar!\x1a\x07")
 }
 
-pub fn inspect_archive(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
-    let format = if input.read(0, 1).starts_with(b"7") { "7z" } else { "rar" };
+pub fn inspect_archive(inspection: &mut Inspection<'_>, _input: Input<'_>, name: &str) -> &'static str {
     if super::claims_pickle(name) {
         inspection.list("artifact.container.anomalies", "unexpected_container");
     }
-    inspection.issue("not_inspected", &format!("{format} archives are recognised, but their content is not looked at"));
-    format
+    inspection.issue("not_inspected", "RAR archives are recognised, but their content is not looked at");
+    "rar"
 }

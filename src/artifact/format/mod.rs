@@ -8,6 +8,7 @@ mod executable;
 mod flatbuffer;
 mod gguf;
 mod hdf5;
+mod hidden;
 mod json;
 mod keras;
 mod numpy;
@@ -15,7 +16,9 @@ mod onnx;
 mod paddle;
 mod pickle;
 mod protobuf;
+mod r;
 mod safetensors;
+mod sevenz;
 mod shipped;
 mod skops;
 mod tar;
@@ -57,10 +60,12 @@ pub static FORMATS: &[Format] = &[
     Format { identify: tflite::identify, inspect: tflite::inspect },
     Format { identify: numpy::identify, inspect: numpy::inspect },
     Format { identify: compressed::identify, inspect: compressed::inspect },
+    Format { identify: sevenz::identify, inspect: sevenz::inspect },
     Format { identify: compressed::is_archive, inspect: compressed::inspect_archive },
     Format { identify: executable::identify, inspect: executable::inspect },
     Format { identify: tar::identify, inspect: tar::inspect },
     Format { identify: safetensors::identify, inspect: safetensors::inspect },
+    Format { identify: r::identify, inspect: r::inspect },
     Format { identify: hdf5::identify_behind, inspect: hdf5::inspect },
     Format { identify: onnx::identify, inspect: onnx::inspect },
     Format { identify: tensorflow::identify, inspect: tensorflow::inspect },
@@ -112,6 +117,9 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("skops", "skops", &["skops"]),
     ("pmml", "pmml", &["pmml", "xml", "text", "empty"]),
     ("xml", "xml", &["xml", "pmml", "openvino", "text", "empty"]),
+    ("rds", "r-data", R_DATA),
+    ("rda", "r-data", R_DATA),
+    ("rdata", "r-data", R_DATA),
     ("mar", "mar", &["mar", "zip", "gzip"]),
     ("tar", "tar", &["tar", "pytorch-tar", "nemo"]),
     ("nemo", "nemo", &["nemo", "tar", "gzip"]),
@@ -144,6 +152,7 @@ const PICKLE: &[&str] = &[
     "unknown",
     "empty",
 ];
+const R_DATA: &[&str] = &["r-data", "gzip", "bzip2", "xz", "unknown", "empty"];
 const BINARY: &[&str] = &[
     "pytorch",
     "pytorch-legacy",
@@ -222,9 +231,10 @@ pub fn trailing(inspection: &mut Inspection<'_>, rest: Input<'_>, position: u64)
     let bytes = rest.read(0, HEAD_BYTES);
     executable::look(inspection, &bytes, position);
     let head = Head { bytes: &bytes, input: rest, name: "trailing" };
-    let container = [zip::identify, gguf::identify, numpy::identify, compressed::is_archive, tar::identify]
-        .iter()
-        .any(|identify| identify(&head));
+    let container =
+        [zip::identify, gguf::identify, numpy::identify, sevenz::identify, compressed::is_archive, tar::identify]
+            .iter()
+            .any(|identify| identify(&head));
     if container {
         inspection.member("trailing", |inspection| {
             dispatch(inspection, rest, "trailing");

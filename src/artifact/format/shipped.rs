@@ -2,6 +2,7 @@
 
 mod config;
 mod hub;
+mod notebook;
 mod packaging;
 mod python;
 mod secrets;
@@ -9,9 +10,14 @@ mod serving;
 mod targets;
 
 use super::json::Json;
-use super::{Head, template, wide};
+use super::{Head, hidden, template, wide};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
+
+/// Deepest JSON looked at.
+const DEPTH_MAX: u32 = 128;
+/// Files of tokenizers, by a part of their names.
+const VOCABULARIES: &[&str] = &["vocab", "tokenizer", "merges", "tokens", "special_token", "tekken", "unigram", "bpe"];
 
 pub use python::holds_code;
 pub use secrets::inspect as find_secrets;
@@ -51,6 +57,11 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     secrets::inspect(inspection, &text);
     let extension = super::extension(&file);
     let trimmed = text.trim_start();
+    // A vocabulary holds every character that there is, and JSON is looked at when it is parsed.
+    let vocabulary = VOCABULARIES.iter().any(|word| file.contains(word));
+    if !vocabulary && !trimmed.starts_with('{') {
+        hidden::inspect(inspection, &text, matches!(extension.as_str(), "py" | "pyi" | "sh"));
+    }
     match (file.as_str(), extension.as_str()) {
         (_, "pth") => {
             serving::site(inspection, &text);
@@ -106,11 +117,7 @@ fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -
     };
     if super::extension(file) == "ipynb" {
         inspection.list("artifact.code_files", name);
-        for cell in json.get("cells").map(Json::items).unwrap_or_default() {
-            let lines = cell.get("source").map(Json::items).unwrap_or_default();
-            let source: String = lines.iter().filter_map(Json::as_text).collect();
-            python::inspect(inspection, &source);
-        }
+        notebook::inspect(inspection, &json);
         return "notebook";
     }
     if super::skops::is_schema(&json) {
@@ -121,7 +128,22 @@ fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -
     }
     config::inspect(inspection, &json, file);
     hub::inspect(inspection, &json, file);
+    if !VOCABULARIES.iter().any(|word| file.contains(word)) {
+        texts(inspection, &json, 0);
+    }
     "json"
+}
+
+/// Hidden characters, also those that are written as escapes.
+fn texts(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    if let Some(text) = json.as_text() {
+        hidden::inspect(inspection, text, false);
+    }
+    json.members().iter().for_each(|(_, value)| texts(inspection, value, depth.saturating_add(1)));
+    json.items().iter().for_each(|item| texts(inspection, item, depth.saturating_add(1)));
 }
 
 fn file_name(name: &str) -> String {

@@ -124,6 +124,7 @@ const TELLING: &[&str] = &[
 
 /// Notes the digest of a template and what in it could run code.
 pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
+    super::hidden::inspect(inspection, text, true);
     inspection.set("artifact.chat_template.digest", Sha256::of(text.as_bytes()).to_string());
     if text.len() > TEXT_MAX {
         inspection.issue("budget_exceeded", "the chat template is too long to be parsed");

@@ -12,10 +12,13 @@ mod false_alarms;
 mod flatbuffers;
 mod graphs;
 mod hdf5;
+mod hidden;
 mod hiding_places;
 pub mod hostile;
 mod keras;
+mod r;
 mod repositories;
+mod sevenz;
 mod skops;
 mod xml;
 
@@ -82,6 +85,9 @@ pub const ALARMING: &[&str] = &[
     "artifact.config.foreign_paths",
     "artifact.site_file.lines",
     "artifact.xml.anomalies",
+    "artifact.r.active",
+    "artifact.hidden_unicode",
+    "artifact.notebook.dangers",
     "artifact.skops.dangerous",
     "artifact.skops.untrusted",
     "artifact.skops.anomalies",

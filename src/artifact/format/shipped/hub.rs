@@ -77,8 +77,9 @@ fn twice(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
             inspection.list("artifact.config.duplicate_keys", key);
         }
     }
-    members.iter().for_each(|(_, value)| twice(inspection, value, depth.saturating_add(1)));
-    json.items().iter().for_each(|item| twice(inspection, item, depth.saturating_add(1)));
+    for value in members.iter().map(|(_, value)| value).chain(json.items()) {
+        twice(inspection, value, depth.saturating_add(1));
+    }
 }
 
 /// What an adapter has its loader import.

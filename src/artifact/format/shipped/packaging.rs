@@ -70,7 +70,9 @@ fn parse(inspection: &mut Inspection<'_>, text: &str) -> Option<Vec<Node>> {
     tags(inspection, text);
     match yaml::parse(text) {
         Ok(documents) => {
-            documents.iter().for_each(|document| targets::inspect(inspection, &json(document)));
+            for document in &documents {
+                targets::inspect(inspection, &json(document));
+            }
             Some(documents)
         }
         Err(error) => {

@@ -299,7 +299,7 @@ fn resolve(root: &Json, text: &str, hops: u32, left: &mut u32) -> String {
         let default = reference.strip_prefix("oc.env:").and_then(|rest| rest.split_once(',')).map(|(_, value)| value);
         match (found.and_then(Json::as_text).filter(|_| plain), default) {
             (Some(value), _) if value.len() < TEXT_MAX => {
-                out.push_str(&resolve(root, value, hops.saturating_add(1), left))
+                out.push_str(&resolve(root, value, hops.saturating_add(1), left));
             }
             (_, Some(default)) => out.push_str(default.trim().trim_matches(['\'', '"'])),
             (_, None) => out.extend(["${", reference, "}"]),

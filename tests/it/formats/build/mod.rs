@@ -6,6 +6,7 @@ pub mod hdf5;
 pub mod keras;
 pub mod pickle;
 pub mod protobuf;
+pub mod sevenz;
 pub mod tensors;
 pub mod zip;
 

@@ -1,0 +1,65 @@
+//! Characters that a reader does not see and a machine does: tags, long runs of zero width, and
+//! marks that turn the order of a line around.
+
+use crate::artifact::inspection::Inspection;
+
+/// Characters of zero width in a row that no script and no emoji needs.
+const RUN_MIN: usize = 8;
+/// Places told of one text.
+const FOUND_MAX: usize = 16;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Tag,
+    ZeroWidth,
+    Selector,
+    Override,
+    Embedding,
+}
+
+/// Notes hidden characters with their line. In code and templates every mark of direction counts,
+/// in other texts only those that override.
+pub fn inspect(inspection: &mut Inspection<'_>, text: &str, code: bool) {
+    if text.is_ascii() {
+        return;
+    }
+    let (mut line, mut run, mut last, mut found) = (1_u32, 0_usize, None, 0_usize);
+    let mut before = ' ';
+    for c in text.chars() {
+        if c == '\n' {
+            line = line.saturating_add(1);
+        }
+        let kind = kind(c);
+        // A flag is written as a black flag and the tags of its region.
+        let flag = kind == Some(Kind::Tag) && last != kind && before == '\u{1f3f4}';
+        run = if kind.is_some() && kind == last { run.saturating_add(1) } else { 1 };
+        if !flag {
+            last = kind;
+            before = c;
+        }
+        let told = match kind {
+            Some(Kind::Tag) if !flag && run == 1 => "tags",
+            Some(Kind::ZeroWidth) if run == RUN_MIN => "zero_width",
+            Some(Kind::Selector) if run == RUN_MIN => "selectors",
+            Some(Kind::Override) => "bidi",
+            Some(Kind::Embedding) if code => "bidi",
+            _ => continue,
+        };
+        inspection.list("artifact.hidden_unicode", format!("{told}@line {line}"));
+        found = found.saturating_add(1);
+        if found >= FOUND_MAX {
+            return;
+        }
+    }
+}
+
+fn kind(c: char) -> Option<Kind> {
+    Some(match c {
+        '\u{e0001}' | '\u{e0020}'..='\u{e007f}' => Kind::Tag,
+        '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => Kind::ZeroWidth,
+        '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => Kind::Selector,
+        '\u{202d}' | '\u{202e}' => Kind::Override,
+        '\u{202a}'..='\u{202c}' | '\u{2066}'..='\u{2069}' => Kind::Embedding,
+        _ => return None,
+    })
+}
