@@ -39,7 +39,6 @@ const CODES: &str = "Exit codes:
 
 #[derive(clap::Args)]
 #[command(after_help = CODES)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Args {
     /// Files, directories, globs in quotes ('models/**/*.pkl'), and - for standard input.
     #[arg(required_unless_present = "files_from", value_name = "PATH")]

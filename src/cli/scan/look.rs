@@ -9,11 +9,15 @@ use serde_json::{Map, Value, json};
 
 use super::list::{Entry, Skip, What};
 use super::uri;
-use crate::artifact::{self, FileBytes, Issue, Limits, Report};
+use crate::artifact::{self, Bytes as _, FileBytes, Issue, Limits, Report};
 use crate::base::{clock, files};
 use crate::detect::RuleSet;
 use crate::event::subject::SubjectKind;
 use crate::event::{ArtifactRef, Event, EventKind, Place, Severity, Sha256, Subject};
+
+/// How pointers of Git LFS begin, and how large they may be, as their specification says.
+const LFS: [u8; 42] = *b"version https://git-lfs.github.com/spec/v1";
+const LFS_BYTES_MAX: u64 = 1024;
 
 /// What was found in one file.
 pub struct Inspected {
@@ -265,7 +269,22 @@ impl Looker<'_> {
 fn read(file: File, name: &str) -> io::Result<(Sha256, u64, Report)> {
     let bytes = FileBytes::of(file)?;
     let hashed = artifact::hash(&bytes, Vec::new(), &|| false)?.ok_or(io::ErrorKind::Interrupted)?;
-    Ok((hashed.sha256, hashed.size, artifact::inspect(&bytes, name, &Limits::default())))
+    let mut report = artifact::inspect(&bytes, name, &Limits::default());
+    if is_pointer(&bytes) {
+        report.issues.push(Issue {
+            code: "not_inspected".to_owned(),
+            detail: "a pointer of Git LFS: the content itself is not here; `git lfs pull` brings it".to_owned(),
+            member: String::new(),
+        });
+    }
+    Ok((hashed.sha256, hashed.size, report))
+}
+
+/// Whether the file only says where another one is: a checkout without its models must not look as
+/// if they had been found clean.
+fn is_pointer(bytes: &FileBytes) -> bool {
+    let mut head = [0; LFS.len()];
+    bytes.len() <= LFS_BYTES_MAX && bytes.read_at(0, &mut head).is_ok_and(|count| count == LFS.len()) && head == LFS
 }
 
 fn judge(name: &str, sha256: Sha256, report: &Report, set: &RuleSet) -> Vec<Finding> {

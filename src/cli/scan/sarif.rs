@@ -150,7 +150,8 @@ fn location(file: &Path) -> Value {
 /// changes. `primaryLocationLineHash` is the one by which GitHub knows a result again.
 fn result(inspected: &Inspected, finding: &Finding, location: &Value) -> Value {
     let sha256 = inspected.sha256.map(|sha256| sha256.to_string()).unwrap_or_default();
-    let print = digest::of_parts(&[&finding.rule, &inspected.path, &sha256]);
+    let place = location.pointer("/0/physicalLocation/artifactLocation/uri").and_then(Value::as_str);
+    let print = digest::of_parts(&[&finding.rule, place.unwrap_or_default(), &sha256]);
     json!({
         "ruleId": finding.rule,
         "level": level(finding.severity),

@@ -48,6 +48,44 @@ fn every_file_has_a_status_and_a_reason() {
 }
 
 #[test]
+fn a_checkout_without_its_models_is_not_clean() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    let digest = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393";
+    let text = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 12345\n");
+    std::fs::write(root.join("model.safetensors"), &text).expect("there is space");
+    std::fs::write(root.join("notes.txt"), format!("They begin so:\n{text}")).expect("there is space");
+    let output = lanner_in(root, &["scan", ".", "--fail-on", "critical", "--fail-on-incomplete"]);
+    assert_eq!(output.status.code(), Some(4), "{}", stdout(&output));
+    assert!(stdout(&output).contains("pointer of Git LFS"), "{}", stdout(&output));
+    assert_eq!(lanner_in(root, &["scan", "notes.txt", "--fail-on-incomplete"]).status.code(), Some(0));
+}
+
+#[test]
+fn progress_is_drawn_on_a_terminal_and_nowhere_else() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    for number in 0..300 {
+        std::fs::write(directory.path().join(format!("{number}.pkl")), GOOD).expect("there is space");
+    }
+    let program = "import sys, os, pty, fcntl, termios, struct, subprocess, threading\n\
+        ours, theirs = pty.openpty()\n\
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))\n\
+        child = subprocess.Popen([sys.argv[1], 'scan', sys.argv[2]], stdout=subprocess.PIPE, stderr=theirs)\n\
+        os.close(theirs)\n\
+        seen = b''\n\
+        while True:\n\
+        \x20   try: more = os.read(ours, 65536)\n\
+        \x20   except OSError: break\n\
+        \x20   if not more: break\n\
+        \x20   seen += more\n\
+        print(child.stdout.read().decode().strip(), b'/300 files' in seen)";
+    let path = directory.path().display().to_string();
+    let said = run_python(program, &[crate::support::program::LANNER, &path]);
+    assert!(said.trim().ends_with("without findings True"), "{said}");
+    assert!(said.starts_with("300 files"), "the bar is no part of the output: {said}");
+}
+
+#[test]
 fn exit_codes_are_those_of_the_help() {
     let directory = tree();
     let root = directory.path();
