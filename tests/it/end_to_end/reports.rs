@@ -18,7 +18,6 @@ fn tree() -> tempfile::TempDir {
     std::fs::write(root.join("cut.pkl"), b"\x80\x02}q\x00X\x01\x00\x00").expect("there is space");
     std::fs::write(root.join("good.pkl"), GOOD).expect("there is space");
     std::fs::write(root.join("noise.bin"), [0x97, 0x13, 0xfe, 0x01].repeat(64)).expect("there is space");
-    std::fs::write(root.join("weights.h5"), b"\x89HDF\r\n\x1a\n\0\0\0\0").expect("there is space");
     std::os::unix::fs::symlink("gone", root.join("dangling")).expect("it can be made");
     directory
 }
@@ -42,7 +41,6 @@ fn every_file_has_a_status_and_a_reason() {
         ("dangling", "unreadable", true),
         ("good.pkl", "skipped", true),
         ("noise.bin", "not_understood", true),
-        ("weights.h5", "not_understood", true),
     ];
     assert_eq!(told, expected);
 }
@@ -179,7 +177,7 @@ fn junit_is_xml_whatever_files_are_called() {
         .expect("it is JSON");
     assert_eq!(told[0], "testsuites");
     let sums = ["tests", "failures", "errors", "skipped"].map(|name| told[1][name].as_str().unwrap_or_default());
-    assert_eq!(sums, ["10", "5", "1", "2"]);
+    assert_eq!(sums, ["9", "5", "1", "1"]);
     let cases = told[2].as_array().expect("a list");
     let of = |name: &str| cases.iter().find(|case| case[0] == name).map(|case| case[1].clone());
     assert_eq!(of("good.pkl"), Some(serde_json::json!([])));
