@@ -98,7 +98,7 @@ enum ScanFormat {
     Json,
     /// SARIF 2.1.0, for code scanning.
     Sarif,
-    /// JUnit XML, for the test reports of CI.
+    /// The XML of test reports, as CI systems read it.
     Junit,
 }
 

@@ -1,4 +1,4 @@
-//! JUnit XML, as CI systems read it: a case for each file.
+//! The XML of `JUnit`, as CI systems read it: a case for each file.
 
 use std::io::Write;
 
