@@ -1,4 +1,4 @@
-//! Statuses, exit codes, and reports for other programs: JSON, SARIF, JUnit.
+//! Statuses, exit codes, and reports for other programs: JSON, SARIF and `JUnit`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
