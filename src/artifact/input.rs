@@ -39,6 +39,12 @@ impl FileBytes {
         let (file, metadata) = crate::base::files::open_regular(path)?;
         Ok(Self { file, len: metadata.len() })
     }
+
+    /// A file that is open already.
+    pub fn of(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self { file, len })
+    }
 }
 
 impl Bytes for FileBytes {

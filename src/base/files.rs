@@ -5,10 +5,21 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use rustix::fs::OFlags;
+
 /// Opens a file for reading, refusing what is none: a FIFO would wait for ever, a device never end.
 pub fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
-    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let file = File::options().read(true).custom_flags(nonblock).open(path)?;
+    open(path, OFlags::NONBLOCK)
+}
+
+/// The same, refusing a link too: what was no link when it was listed may have become one.
+pub fn open_itself(path: &Path) -> io::Result<(File, Metadata)> {
+    open(path, OFlags::NONBLOCK | OFlags::NOFOLLOW)
+}
+
+fn open(path: &Path, flags: OFlags) -> io::Result<(File, Metadata)> {
+    let flags = i32::try_from(flags.bits()).unwrap_or(0);
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_file() {
         Ok((file, metadata))

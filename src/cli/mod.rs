@@ -26,6 +26,8 @@ pub const FOUND: u8 = 1;
 pub const USAGE: u8 = 2;
 /// The configuration or a rule is not valid.
 pub const INVALID: u8 = 3;
+/// Nothing was found, but something could not be looked at.
+pub const UNSEEN: u8 = 4;
 
 /// Watches where ML systems keep and load their models, and raises an alert when what it sees
 /// matches a detection rule mapped to MITRE ATLAS.

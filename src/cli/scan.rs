@@ -1,38 +1,90 @@
 //! `lanner scan`: look into files, for people, for machines and for CI.
 
+mod accept;
+mod baseline;
+mod each;
+mod given;
+mod globs;
+mod junit;
+mod list;
 mod look;
 mod sarif;
+mod text;
+mod uri;
 
 use std::io::IsTerminal as _;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use self::look::{Inspected, Verdict};
-use super::{CLEAN, FOUND, Invalid, USAGE, say};
+use self::globs::Globs;
+use self::list::{Choice, List};
+use self::look::Looker;
+use self::text::Summary;
+use super::{CLEAN, FOUND, Invalid, UNSEEN, USAGE, say};
 use crate::agent::rules;
-use crate::alert::render::text::{clean, style};
 use crate::config::raw;
-use crate::detect::RuleSet;
 use crate::event::Severity;
 
+const CODES: &str = "Exit codes:
+  0  nothing was found that is at least as severe as --fail-on
+  1  something was
+  2  the command line makes no sense, or a path does not exist
+  3  a rule, a baseline or a list of what is allowed is not valid
+  4  nothing was found, but something could not be read; with --fail-on-incomplete also when
+     something was not understood, or a link led outside";
+
 #[derive(clap::Args)]
+#[command(after_help = CODES)]
 pub struct Args {
-    /// Files and directories.
-    #[arg(required = true, value_name = "PATH")]
+    /// Files, directories, globs in quotes ('models/**/*.pkl'), and - for standard input.
+    #[arg(required_unless_present = "files_from", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Read more paths from a file (- for standard input), separated by line ends or NUL.
+    #[arg(long, value_name = "FILE")]
+    files_from: Option<PathBuf>,
+    /// Look only at files that fit; a glob with / is compared with the whole path, one without with
+    /// the name; may be given again.
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Leave out files and folders that fit; may be given again.
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Follow links that lead outside of the paths, too.
+    #[arg(long)]
+    follow_links: bool,
     #[arg(long, value_enum, default_value = "text")]
     format: ScanFormat,
     /// End with 1 when a finding is at least so severe.
     #[arg(long, value_name = "SEVERITY", default_value = "low")]
     fail_on: Severity,
+    /// End with 4 when nothing was found, but something could not be looked at in whole.
+    #[arg(long)]
+    fail_on_incomplete: bool,
     /// Rule file or folder instead of the rules that come with the program; may be given again.
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
+    /// Suppress the findings that this file holds, as long as the bytes are the same.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write all that is found to this file, for --baseline, and accept it.
+    #[arg(long, value_name = "FILE", conflicts_with = "baseline")]
+    write_baseline: Option<PathBuf>,
+    /// Suppress the findings that this file of entries with reasons allows; may be given again.
+    #[arg(long, value_name = "FILE")]
+    allow: Vec<PathBuf>,
+    /// Files looked at side by side; all processors when it is not given.
+    #[arg(short, long, value_name = "COUNT")]
+    jobs: Option<NonZero<u16>>,
+    /// Most bytes that are taken from standard input.
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 30)]
+    stdin_max: u64,
+    /// What standard input is called where a name is a hint.
+    #[arg(long, value_name = "NAME", default_value = "-")]
+    stdin_name: String,
     /// Print clean files too.
     #[arg(short, long)]
     verbose: bool,
@@ -46,29 +98,40 @@ enum ScanFormat {
     Json,
     /// SARIF 2.1.0, for code scanning.
     Sarif,
+    /// The XML of test reports, as CI systems read it.
+    Junit,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let asked = raw::Rules { shipped: args.rules.is_empty(), paths: args.rules.clone(), ..raw::Rules::default() };
     let set = rules::load(&asked).map_err(|error| Invalid(error.explain()))?;
-    let files = list(&args.paths);
-    if files.is_empty() {
+    let mut accept = accept::Accept::new(&args.allow, args.baseline.as_deref(), args.write_baseline.is_some(), &set)?;
+    let List { entries, missing } = list(args)?;
+    if entries.is_empty() {
         anstream::eprintln!("there is no file under the paths: nothing was looked at");
     }
-    let missing = args.paths.iter().filter(|path| !path.exists()).count();
-    let bar = progress(files.len());
+    let bar = progress(entries.len());
     let mut summary = Summary::default();
     let mut log = sarif::Log::new(&set);
+    let mut suite = junit::Suite::default();
     let mut result = Ok(());
-    each(&files, &set, |inspected| {
+    let jobs = args.jobs.map_or_else(cores, |jobs| usize::from(jobs.get()));
+    let looker = Looker { set: &set, stdin_max: args.stdin_max, stdin_name: &args.stdin_name };
+    let look = |entry: &list::Entry| looker.look(entry);
+    each::each(&entries, jobs, look, |mut inspected| {
         bar.inc(1);
+        accept.apply(&mut inspected);
         summary.count(&inspected, args.fail_on);
         if result.is_ok() {
             result = bar.suspend(|| match args.format {
-                ScanFormat::Text => print(&inspected, args.verbose),
+                ScanFormat::Text => text::print(&inspected, args.verbose),
                 ScanFormat::Json => say(&inspected.to_json().to_string()),
                 ScanFormat::Sarif => {
                     log.add(&inspected);
+                    Ok(())
+                }
+                ScanFormat::Junit => {
+                    suite.add(&inspected, args.fail_on);
                     Ok(())
                 }
             });
@@ -78,66 +141,38 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     result?;
     match args.format {
-        ScanFormat::Sarif => say(&log.finish().to_string())?,
+        ScanFormat::Sarif => say(&log.finish(summary.unreadable == 0).to_string())?,
+        ScanFormat::Junit => say(&suite.finish()?)?,
         ScanFormat::Text => summary.print()?,
         ScanFormat::Json => {}
     }
-    if missing > 0 {
-        anstream::eprintln!("{missing} of the paths do not exist");
-        return Ok(ExitCode::from(USAGE));
+    accept.finish(args.write_baseline.as_deref())?;
+    for path in &missing {
+        anstream::eprintln!("`{}` does not exist, or fits nothing", crate::alert::render::text::clean(path));
     }
-    Ok(ExitCode::from(if summary.failing > 0 { FOUND } else { CLEAN }))
+    let incomplete = args.fail_on_incomplete && summary.incomplete > 0;
+    Ok(ExitCode::from(match () {
+        () if !missing.is_empty() => USAGE,
+        () if summary.failing > 0 => FOUND,
+        () if summary.unreadable > 0 || incomplete => UNSEEN,
+        () => CLEAN,
+    }))
 }
 
-/// Every file under the paths, in order, links followed as a loader would. What is no file or
-/// cannot be reached is in the list, too, and told as an error when it is looked at.
-fn list(paths: &[PathBuf]) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for path in paths {
-        for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
-            match entry {
-                Ok(entry) if !entry.file_type().is_dir() => files.push(entry.into_path()),
-                Ok(_) => {}
-                // A link that leads back up has shown everything already.
-                Err(error) if error.loop_ancestor().is_some() => {}
-                Err(error) => files.push(error.path().unwrap_or(path).to_owned()),
-            }
-        }
-    }
-    files
+/// Everything that the command line asks for.
+fn list(args: &Args) -> anyhow::Result<List> {
+    let from = args.files_from.as_deref();
+    let twice =
+        from.is_some_and(|path| path.as_os_str() == "-") && args.paths.iter().any(|path| path.as_os_str() == "-");
+    anyhow::ensure!(!twice, "standard input is either a file or a list of files, not both");
+    let exact = from.map(given::names).transpose()?.unwrap_or_default();
+    let choice =
+        Choice { include: Globs::new(&args.include)?, exclude: Globs::new(&args.exclude)?, follow: args.follow_links };
+    list::list(&args.paths, &exact, &choice)
 }
 
-/// Looks into all files on all processors; tells the results in the order of the files.
-fn each(files: &[PathBuf], set: &RuleSet, mut tell: impl FnMut(Inspected) -> bool) {
-    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(files.len().max(1));
-    let next = AtomicUsize::new(0);
-    let (sender, receiver) = mpsc::sync_channel(workers * 4);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(file) = files.get(index) else { return };
-                    if sender.send((index, look::look(file, set))).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        let mut early = std::collections::BTreeMap::new();
-        let mut due = 0;
-        for (index, inspected) in receiver {
-            early.insert(index, inspected);
-            while let Some(inspected) = early.remove(&due) {
-                due += 1;
-                if !tell(inspected) {
-                    return;
-                }
-            }
-        }
-    });
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn progress(files: usize) -> ProgressBar {
@@ -148,72 +183,4 @@ fn progress(files: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} files, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
-}
-
-fn print(inspected: &Inspected, verbose: bool) -> anyhow::Result<()> {
-    let path = clean(&inspected.path);
-    let quiet = inspected.findings.is_empty() && inspected.issues.is_empty();
-    if quiet && !verbose {
-        return Ok(());
-    }
-    let verdict = inspected.verdict();
-    let colour = style(match verdict {
-        Verdict::Malicious => Severity::High,
-        Verdict::Suspicious | Verdict::Error => Severity::Medium,
-        Verdict::Clean => Severity::Informational,
-    });
-    say(&format!("{colour}{}{colour:#}  {path}  ({})", verdict.as_str(), inspected.format))?;
-    for finding in &inspected.findings {
-        let colour = style(finding.severity);
-        let severity = finding.severity.as_str();
-        say(&format!(
-            "  {colour}{severity}{colour:#}  {}  {}  {}",
-            finding.rule,
-            clean(&finding.title),
-            finding.atlas.join(" ")
-        ))?;
-        for (fact, value) in &finding.evidence {
-            say(&format!("      {fact} = {}", clean(&crate::base::text::shorten(&value.to_string(), 160))))?;
-        }
-    }
-    for issue in &inspected.issues {
-        let member = if issue.member.is_empty() { String::new() } else { format!(" in {}", clean(&issue.member)) };
-        say(&format!("  not understood{member}: {} ({})", clean(&issue.detail), issue.code))?;
-    }
-    Ok(())
-}
-
-#[derive(Default)]
-struct Summary {
-    files: usize,
-    malicious: usize,
-    suspicious: usize,
-    errors: usize,
-    failing: usize,
-}
-
-impl Summary {
-    fn count(&mut self, inspected: &Inspected, fail_on: Severity) {
-        self.files += 1;
-        match inspected.verdict() {
-            Verdict::Malicious => self.malicious += 1,
-            Verdict::Suspicious => self.suspicious += 1,
-            Verdict::Error => self.errors += 1,
-            Verdict::Clean => {}
-        }
-        // What could not be read was not found clean: CI must not go on as if it were.
-        let found = inspected.findings.iter().any(|finding| finding.severity >= fail_on);
-        if found || inspected.verdict() == Verdict::Error {
-            self.failing += 1;
-        }
-    }
-
-    fn print(&self) -> anyhow::Result<()> {
-        let Self { files, malicious, suspicious, errors, failing: _ } = self;
-        let clean = files - malicious - suspicious - errors;
-        say(&format!(
-            "{files} file{}: {malicious} malicious, {suspicious} suspicious, {errors} not readable, {clean} without findings",
-            if *files == 1 { "" } else { "s" }
-        ))
-    }
 }

@@ -10,6 +10,7 @@
 //! explain    why a rule matches or does not
 //! profile    what each rule costs, and why
 //! overrides  what an operator changes about rules without editing them
+//! allow      findings of a scan that somebody accepted
 //! plans      correlations → what is counted, grouped by what, for how long
 //! filters    what rules must not be told of here, added to their expressions
 //! lint       what is sound Sigma and surely not meant
@@ -17,6 +18,7 @@
 //! load       many files → one RuleSet, or every problem in them
 //! ```
 
+pub mod allow;
 mod bounds;
 mod budget;
 pub mod catalogue;

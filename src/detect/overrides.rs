@@ -14,6 +14,7 @@ use super::rule::Rule;
 use crate::event::Severity;
 
 pub(super) use apply::{Applied, apply, disable};
+pub(super) use read::until;
 
 /// One thing that an override changed about one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

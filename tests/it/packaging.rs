@@ -72,6 +72,33 @@ fn the_configurations_in_the_manifests_and_examples_are_valid() {
 }
 
 #[test]
+fn the_hooks_for_pre_commit_take_names_for_names() {
+    let text = std::fs::read_to_string(Path::new(ROOT).join(".pre-commit-hooks.yaml")).expect("it is there");
+    let hooks = lanner::base::yaml::parse(&text).expect("it is YAML").remove(0);
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let bad = crate::end_to_end::calls_os_system("x");
+    for name in ["--exclude=*", "--help"] {
+        std::fs::write(directory.path().join(name), &bad).expect("there is space");
+    }
+    for hook in hooks.as_list().expect("a list of hooks") {
+        let word = |key: &str| hook.get(key).and_then(lanner::base::yaml::Node::as_text).expect("a text").to_owned();
+        assert!(!word("id").is_empty() && !word("name").is_empty() && !word("language").is_empty());
+        let entry = word("entry");
+        let verb: Vec<&str> = entry.split(' ').skip(1).collect();
+        let arguments = hook.get("args").and_then(lanner::base::yaml::Node::as_list).expect("a list");
+        let output = Command::new(LANNER)
+            .args(verb)
+            .args(arguments.iter().filter_map(lanner::base::yaml::Node::as_text))
+            .args(["--exclude=*", "--help"])
+            .current_dir(directory.path())
+            .output()
+            .expect("it can be run");
+        assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+        assert_eq!(told(&output).matches("SCN-002").count(), 2, "{}", told(&output));
+    }
+}
+
+#[test]
 fn the_image_is_built_from_scratch_and_its_program_runs() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let storage = directory.path().display().to_string();

@@ -1,18 +1,29 @@
 //! One file: hashed, looked into, judged.
 
+use std::fs::File;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::artifact::{self, FileBytes, Issue, Limits, Report};
-use crate::base::clock;
+use super::list::{Entry, Skip, What};
+use super::uri;
+use crate::artifact::{self, Bytes as _, FileBytes, Issue, Limits, Report};
+use crate::base::{clock, files};
 use crate::detect::RuleSet;
 use crate::event::subject::SubjectKind;
 use crate::event::{ArtifactRef, Event, EventKind, Place, Severity, Sha256, Subject};
 
+/// How pointers of Git LFS begin, and how large they may be, as their specification says.
+const LFS: [u8; 42] = *b"version https://git-lfs.github.com/spec/v1";
+const LFS_BYTES_MAX: u64 = 1024;
+
 /// What was found in one file.
 pub struct Inspected {
+    /// As the system knows it; names need not be text.
+    pub file: PathBuf,
+    /// The same as text.
     pub path: String,
     pub format: String,
     /// None when it could not be read.
@@ -20,7 +31,51 @@ pub struct Inspected {
     /// Bytes.
     pub size: u64,
     pub findings: Vec<Finding>,
+    /// Findings that somebody accepted, with the reason.
+    pub suppressed: Vec<(Finding, Suppression)>,
     pub issues: Vec<Issue>,
+    pub skipped: Option<Skip>,
+}
+
+/// Why a finding does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// `allow` or `baseline`.
+    pub kind: &'static str,
+    pub reason: String,
+    /// Where that is written, `allow.yml:3`.
+    pub by: String,
+    pub until: Option<jiff::Timestamp>,
+}
+
+/// How far a file was looked at, and whether something is left to say about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Something was found; there may be issues as well.
+    Findings,
+    /// All that was found is accepted.
+    Suppressed,
+    Clean,
+    /// Something in it could not be looked at.
+    Incomplete,
+    /// The content is of no format that can be looked into.
+    NotUnderstood,
+    Unreadable,
+    Skipped,
+}
+
+impl Status {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Findings => "findings",
+            Self::Suppressed => "suppressed",
+            Self::Clean => "clean",
+            Self::Incomplete => "incomplete",
+            Self::NotUnderstood => "not_understood",
+            Self::Unreadable => "unreadable",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 /// One rule that matched.
@@ -39,6 +94,7 @@ pub enum Verdict {
     Suspicious,
     Clean,
     Error,
+    Skipped,
 }
 
 impl Verdict {
@@ -48,6 +104,7 @@ impl Verdict {
             Self::Suspicious => "suspicious",
             Self::Clean => "clean",
             Self::Error => "error",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -56,6 +113,9 @@ impl Inspected {
     /// High and critical findings make it malicious, others suspicious; a file that could not be
     /// read is an error whatever else is known.
     pub fn verdict(&self) -> Verdict {
+        if self.skipped.is_some() {
+            return Verdict::Skipped;
+        }
         match self.findings.iter().map(|finding| finding.severity).max() {
             Some(Severity::High | Severity::Critical) => Verdict::Malicious,
             Some(Severity::Low | Severity::Medium) => Verdict::Suspicious,
@@ -64,32 +124,87 @@ impl Inspected {
         }
     }
 
+    pub fn status(&self) -> Status {
+        if self.skipped.is_some() {
+            Status::Skipped
+        } else if self.sha256.is_none() {
+            Status::Unreadable
+        } else if !self.findings.is_empty() {
+            Status::Findings
+        } else if !self.issues.is_empty() {
+            let whole = |issue: &Issue| issue.code == "not_inspected" && issue.member.is_empty();
+            if self.format == "unknown" || self.issues.iter().all(whole) {
+                Status::NotUnderstood
+            } else {
+                Status::Incomplete
+            }
+        } else if !self.suppressed.is_empty() {
+            Status::Suppressed
+        } else {
+            Status::Clean
+        }
+    }
+
+    /// Why it was not looked at, or not all of it.
+    pub fn reason(&self) -> Option<String> {
+        if let Some(skipped) = &self.skipped {
+            return Some(skipped.reason.clone());
+        }
+        let issues: Vec<String> = self.issues.iter().map(told).collect();
+        (!issues.is_empty()).then(|| issues.join("; "))
+    }
+
     /// The documented object, one a line.
     pub fn to_json(&self) -> Value {
-        let findings: Vec<Value> = self
-            .findings
+        let findings: Vec<Value> = self.findings.iter().map(|finding| Value::Object(finding.to_json())).collect();
+        let suppressed: Vec<Value> = self
+            .suppressed
             .iter()
-            .map(|finding| {
-                json!({
-                    "rule": finding.rule,
-                    "title": finding.title,
-                    "severity": finding.severity,
-                    "atlas": finding.atlas,
-                    "evidence": finding.evidence,
-                    "member": member(&finding.evidence),
-                })
+            .map(|(finding, why)| {
+                let mut object = finding.to_json();
+                let why = json!({ "kind": why.kind, "reason": why.reason, "by": why.by, "until": why.until });
+                object.insert("suppression".to_owned(), why);
+                Value::Object(object)
             })
             .collect();
-        json!({
+        let mut object = json!({
             "path": self.path,
             "format": self.format,
             "sha256": self.sha256,
             "size": self.size,
+            "status": self.status().as_str(),
+            "reason": self.reason(),
             "verdict": self.verdict().as_str(),
             "findings": findings,
+            "suppressed": suppressed,
             "issues": self.issues,
-        })
+        });
+        // Two names that are no text may look the same as one.
+        if let (None, Some(object)) = (self.file.to_str(), object.as_object_mut()) {
+            object.insert("path_encoded".to_owned(), uri::encoded(&self.file).into());
+        }
+        object
     }
+}
+
+impl Finding {
+    fn to_json(&self) -> Map<String, Value> {
+        let object = json!({
+            "rule": self.rule,
+            "title": self.title,
+            "severity": self.severity,
+            "atlas": self.atlas,
+            "evidence": self.evidence,
+            "member": member(&self.evidence),
+        });
+        object.as_object().cloned().unwrap_or_default()
+    }
+}
+
+/// An issue in one line.
+pub fn told(issue: &Issue) -> String {
+    let member = if issue.member.is_empty() { String::new() } else { format!(" in {}", issue.member) };
+    format!("{}{member} ({})", issue.detail, issue.code)
 }
 
 /// Where in a container the finding is, when all of its evidence names one place.
@@ -97,41 +212,79 @@ pub fn member(evidence: &Map<String, Value>) -> &str {
     evidence.get("artifact.pickle.member").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Looks into one file; whatever goes wrong is part of the result.
-pub fn look(path: &Path, set: &RuleSet) -> Inspected {
-    let name = path.display().to_string();
-    match read(path) {
-        Ok((sha256, size, report)) => {
-            let findings = judge(&name, sha256, &report, set);
-            let mut issues = report.issues;
-            if report.format == "unknown" && issues.is_empty() && findings.is_empty() {
-                issues.push(Issue {
-                    code: "unknown_format".to_owned(),
-                    detail: "the content is of no format that can be looked into".to_owned(),
-                    member: String::new(),
-                });
-            }
-            Inspected { path: name, format: report.format.clone(), sha256: Some(sha256), size, findings, issues }
-        }
-        Err(error) => Inspected {
-            path: name,
+/// How files are looked at.
+pub struct Looker<'s> {
+    pub set: &'s RuleSet,
+    /// Bytes of standard input that are kept.
+    pub stdin_max: u64,
+    /// What standard input is called when formats and rules ask for a name.
+    pub stdin_name: &'s str,
+}
+
+impl Looker<'_> {
+    /// Looks into one file; whatever goes wrong is part of the result.
+    pub fn look(&self, entry: &Entry) -> Inspected {
+        let blank = Inspected {
+            path: entry.path.display().to_string(),
+            file: entry.path.clone(),
             format: "unknown".to_owned(),
             sha256: None,
             size: 0,
             findings: Vec::new(),
-            issues: vec![Issue { code: "unreadable".to_owned(), detail: error.to_string(), member: String::new() }],
-        },
+            suppressed: Vec::new(),
+            issues: Vec::new(),
+            skipped: None,
+        };
+        let unreadable =
+            |reason: String| vec![Issue { code: "unreadable".to_owned(), detail: reason, member: String::new() }];
+        let (opened, name) = match &entry.what {
+            What::Skipped(skip) => return Inspected { skipped: Some(skip.clone()), ..blank },
+            What::Unreadable(reason) => return Inspected { issues: unreadable(reason.clone()), ..blank },
+            What::File(path) => (files::open_itself(path).map(|(file, _)| file), blank.path.as_str()),
+            What::Stdin => (super::given::spool(self.stdin_max), self.stdin_name),
+        };
+        // A bug of ours costs one file, not the others.
+        let looked = catch_unwind(AssertUnwindSafe(|| {
+            let (sha256, size, report) = read(opened?, name)?;
+            let findings = judge(name, sha256, &report, self.set);
+            Ok::<_, io::Error>((sha256, size, report, findings))
+        }));
+        let bug = || io::Error::other("looking into it failed by a bug of ours; please report it");
+        let (sha256, size, report, findings) = match looked.unwrap_or_else(|_| Err(bug())) {
+            Ok(looked) => looked,
+            Err(error) => return Inspected { issues: unreadable(error.to_string()), ..blank },
+        };
+        let mut issues = report.issues;
+        if report.format == "unknown" && issues.is_empty() && findings.is_empty() {
+            issues.push(Issue {
+                code: "unknown_format".to_owned(),
+                detail: "the content is of no format that can be looked into".to_owned(),
+                member: String::new(),
+            });
+        }
+        Inspected { format: report.format.clone(), sha256: Some(sha256), size, findings, issues, ..blank }
     }
 }
 
-fn read(path: &Path) -> std::io::Result<(Sha256, u64, Report)> {
-    let bytes = FileBytes::open(path)?;
-    let hashed = artifact::hash(&bytes, Vec::new(), &|| false)?.ok_or(std::io::ErrorKind::Interrupted)?;
-    let name = path.display().to_string();
-    let inspect = AssertUnwindSafe(|| artifact::inspect(&bytes, &name, &Limits::default()));
-    let report = catch_unwind(inspect)
-        .map_err(|_| std::io::Error::other("looking into it failed by a bug of ours; please report it"))?;
+fn read(file: File, name: &str) -> io::Result<(Sha256, u64, Report)> {
+    let bytes = FileBytes::of(file)?;
+    let hashed = artifact::hash(&bytes, Vec::new(), &|| false)?.ok_or(io::ErrorKind::Interrupted)?;
+    let mut report = artifact::inspect(&bytes, name, &Limits::default());
+    if is_pointer(&bytes) {
+        report.issues.push(Issue {
+            code: "not_inspected".to_owned(),
+            detail: "a pointer of Git LFS: the content itself is not here; `git lfs pull` brings it".to_owned(),
+            member: String::new(),
+        });
+    }
     Ok((hashed.sha256, hashed.size, report))
+}
+
+/// Whether the file only says where another one is: a checkout without its models must not look as
+/// if they had been found clean.
+fn is_pointer(bytes: &FileBytes) -> bool {
+    let mut head = [0; LFS.len()];
+    bytes.len() <= LFS_BYTES_MAX && bytes.read_at(0, &mut head).is_ok_and(|count| count == LFS.len()) && head == LFS
 }
 
 fn judge(name: &str, sha256: Sha256, report: &Report, set: &RuleSet) -> Vec<Finding> {

@@ -1,10 +1,12 @@
 //! SARIF 2.1.0, <https://docs.oasis-open.org/sarif/sarif/v2.1.0/>, with ATLAS as a taxonomy.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::look::{Inspected, member};
+use super::look::{Finding, Inspected, member};
+use super::uri;
 use crate::detect::RuleSet;
 use crate::event::{Severity, atlas, digest};
 
@@ -26,6 +28,8 @@ impl Log {
             .map(|rule| {
                 let atlas: Vec<String> = rule.atlas.iter().map(ToString::to_string).collect();
                 techniques.extend(atlas.iter().cloned());
+                // Code scanning takes the severity of rules with this tag only.
+                let tags: Vec<&str> = std::iter::once("security").chain(atlas.iter().map(String::as_str)).collect();
                 let related: Vec<Value> = atlas
                     .iter()
                     .map(|id| json!({ "target": { "id": id, "toolComponent": { "name": "MITRE ATLAS" } }, "kinds": ["relevant"] }))
@@ -36,9 +40,10 @@ impl Log {
                     "name": rule.title,
                     "shortDescription": { "text": rule.title },
                     "fullDescription": { "text": rule.description },
+                    "help": { "text": rule.description },
                     "defaultConfiguration": { "level": level(rule.severity) },
                     "relationships": related,
-                    "properties": { "security-severity": score(rule.severity), "tags": atlas },
+                    "properties": { "security-severity": score(rule.severity), "tags": tags },
                 })
             })
             .collect();
@@ -47,18 +52,22 @@ impl Log {
 
     /// Adds what was found in one file.
     pub fn add(&mut self, inspected: &Inspected) {
-        let location = json!([{ "physicalLocation": { "artifactLocation": { "uri": uri(&inspected.path) } } }]);
-        let sha256 = inspected.sha256.map(|sha256| sha256.to_string()).unwrap_or_default();
+        let location = location(&inspected.file);
         for finding in &inspected.findings {
-            let print = digest::of_parts(&[&finding.rule, &inspected.path, &sha256]).to_string();
-            self.results.push(json!({
-                "ruleId": finding.rule,
-                "level": level(finding.severity),
-                "message": { "text": format!("{}: {}", finding.title, Value::Object(finding.evidence.clone())) },
-                "locations": location,
-                "partialFingerprints": { "lanner/v1": print },
-                "properties": { "sha256": sha256, "severity": finding.severity, "member": member(&finding.evidence) },
-            }));
+            self.results.push(result(inspected, finding, &location));
+        }
+        for (finding, why) in &inspected.suppressed {
+            let mut result = result(inspected, finding, &location);
+            if let Some(object) = result.as_object_mut() {
+                let suppression = json!({
+                    "kind": "external",
+                    "status": "accepted",
+                    "justification": why.reason,
+                    "properties": { "kind": why.kind, "by": why.by, "until": why.until },
+                });
+                object.insert("suppressions".to_owned(), json!([suppression]));
+            }
+            self.results.push(result);
         }
         for issue in &inspected.issues {
             self.notifications.push(json!({
@@ -68,10 +77,18 @@ impl Log {
                 "locations": location,
             }));
         }
+        if let Some(skip) = &inspected.skipped {
+            self.notifications.push(json!({
+                "level": if skip.wanted { "note" } else { "warning" },
+                "descriptor": { "id": "skipped" },
+                "message": { "text": skip.reason },
+                "locations": location,
+            }));
+        }
     }
 
-    /// The whole log.
-    pub fn finish(self) -> Value {
+    /// The whole log; not successful when a file could not be read.
+    pub fn finish(self, successful: bool) -> Value {
         let taxa: Vec<Value> = self
             .techniques
             .iter()
@@ -95,7 +112,7 @@ impl Log {
                     "informationUri": "https://atlas.mitre.org",
                     "taxa": taxa,
                 }],
-                "invocations": [{ "executionSuccessful": true, "toolExecutionNotifications": self.notifications }],
+                "invocations": [{ "executionSuccessful": successful, "toolExecutionNotifications": self.notifications }],
                 "results": self.results,
             }],
         })
@@ -121,12 +138,29 @@ const fn score(severity: Severity) -> &'static str {
     }
 }
 
-/// A path as a relative URI reference (RFC 3986): everything unusual is percent-encoded.
-fn uri(path: &str) -> String {
-    path.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
+/// Code scanning wants a region with each place; bytes that are no text have the first one.
+fn location(file: &Path) -> Value {
+    json!([{ "physicalLocation": {
+        "artifactLocation": uri::location(file),
+        "region": { "startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1 },
+    } }])
+}
+
+/// The fingerprints hold the bytes' digest: who dismissed a finding hears of it again when the file
+/// changes. `primaryLocationLineHash` is the one by which GitHub knows a result again.
+fn result(inspected: &Inspected, finding: &Finding, location: &Value) -> Value {
+    let sha256 = inspected.sha256.map(|sha256| sha256.to_string()).unwrap_or_default();
+    let place = location.pointer("/0/physicalLocation/artifactLocation/uri").and_then(Value::as_str);
+    let print = digest::of_parts(&[&finding.rule, place.unwrap_or_default(), &sha256]);
+    json!({
+        "ruleId": finding.rule,
+        "level": level(finding.severity),
+        "message": { "text": format!("{}: {}", finding.title, Value::Object(finding.evidence.clone())) },
+        "locations": location,
+        "partialFingerprints": {
+            "lanner/v1": print.to_string(),
+            "primaryLocationLineHash": format!("{}:1", print.short()),
+        },
+        "properties": { "sha256": sha256, "severity": finding.severity, "member": member(&finding.evidence) },
+    })
 }

@@ -150,7 +150,7 @@ fn tag_changes(node: &Node, reporter: &mut Reporter<'_>) -> (Vec<String>, Vec<St
 }
 
 /// A date, through its last moment in UTC, or a time.
-fn until(node: &Node, reporter: &mut Reporter<'_>) -> Option<Timestamp> {
+pub(in crate::detect) fn until(node: &Node, reporter: &mut Reporter<'_>) -> Option<Timestamp> {
     let written = keys::text(node, "until", reporter)?;
     let day = |date: civil::Date| TimeZone::UTC.to_timestamp(date.tomorrow().ok()?.at(0, 0, 0, 0)).ok();
     let parsed = match written.parse::<civil::Date>() {

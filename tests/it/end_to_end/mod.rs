@@ -1,11 +1,15 @@
 //! The program as a whole: real servers, real files, real signals.
 
+mod accepting;
+mod choosing;
 mod faults;
+mod hostile_trees;
 mod kill;
 mod logs;
 mod outage;
 mod registry;
 mod reload;
+mod reports;
 mod scanning;
 mod sequence;
 mod servers;
