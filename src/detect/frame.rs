@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
 use crate::event::{Fields, Value, path};
 
@@ -86,15 +85,10 @@ pub struct Slot<'e> {
 impl<'e> Slot<'e> {
     fn add(&mut self, value: &'e Value) {
         self.present = true;
-        let _ = path::scalars(value, false, &mut |value| {
-            match value {
-                Value::Null => self.null = true,
-                Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {
-                    self.scalars.push(Scalar::new(value));
-                }
-                Value::List(_) | Value::Map(_) => {}
-            }
-            ControlFlow::Continue(())
+        path::each_scalar(value, false, &mut |value| match value {
+            Value::Null => self.null = true,
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => self.scalars.push(Scalar::new(value)),
+            Value::List(_) | Value::Map(_) => {}
         });
     }
 }
@@ -122,10 +116,7 @@ impl<'e> Frame<'e> {
             let name = self.table.names.get(number).map_or("", String::as_str);
             let mut slot = Slot::default();
             if self.nested {
-                let _ = path::at(self.fields, name, &mut |value| {
-                    slot.add(value);
-                    ControlFlow::Continue(())
-                });
+                path::each(self.fields, name, &mut |value| slot.add(value));
             } else if let Some(value) = self.fields.get(name) {
                 slot.add(value);
             }
@@ -138,11 +129,10 @@ impl<'e> Frame<'e> {
         self.all.get_or_init(|| {
             let mut scalars = Vec::new();
             for value in self.fields.values() {
-                let _ = path::scalars(value, true, &mut |value| {
+                path::each_scalar(value, true, &mut |value| {
                     if *value != Value::Null {
                         scalars.push(Scalar::new(value));
                     }
-                    ControlFlow::Continue(())
                 });
             }
             scalars

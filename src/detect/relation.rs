@@ -40,9 +40,7 @@ impl Relation {
                 let others: HashSet<&str> = others.iter().copied().collect();
                 these.iter().any(|text| others.contains(text))
             }
-            Self::StartsWith => {
-                starts(&collected(these, |text| text.as_bytes()), collected(others, |text| text.as_bytes()))
-            }
+            Self::StartsWith => starts(&collected(these, str::as_bytes), collected(others, str::as_bytes)),
             Self::EndsWith => {
                 let (these, others) = (collected(these, reversed), collected(others, reversed));
                 starts(&these, others)

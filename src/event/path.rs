@@ -21,6 +21,15 @@ pub fn at<'e>(
     walk(map, name, DOTS_MAX, found)
 }
 
+/// The same, without an end before the last.
+pub fn each<'e>(map: &'e BTreeMap<String, Value>, name: &str, found: &mut impl FnMut(&'e Value)) {
+    let end = at(map, name, &mut |value| {
+        found(value);
+        ControlFlow::Continue(())
+    });
+    debug_assert!(end.is_continue(), "nothing ends it");
+}
+
 /// Calls `found` with each scalar and null that the value is or holds, in lists and, if asked for,
 /// in objects.
 pub fn scalars<'e>(
@@ -29,6 +38,15 @@ pub fn scalars<'e>(
     found: &mut impl FnMut(&'e Value) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     gather(value, objects, DEPTH_MAX, found)
+}
+
+/// The same, without an end before the last.
+pub fn each_scalar<'e>(value: &'e Value, objects: bool, found: &mut impl FnMut(&'e Value)) {
+    let end = scalars(value, objects, &mut |value| {
+        found(value);
+        ControlFlow::Continue(())
+    });
+    debug_assert!(end.is_continue(), "nothing ends it");
 }
 
 fn walk<'e>(

@@ -31,7 +31,7 @@ pub fn check(args: &ReplayArgs) -> anyhow::Result<()> {
 
 /// Whether both are the same regular file.
 fn same(one: &Path, other: &Path) -> bool {
-    let identity = |path: &Path| std::fs::metadata(path).ok().filter(|found| found.is_file());
+    let identity = |path: &Path| std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
     match (identity(one), identity(other)) {
         (Some(one), Some(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
         _ => false,

@@ -76,7 +76,7 @@ impl Exact {
         let wide = u128::from(mantissa) << (shift % 32);
         let negative = number.is_sign_negative() != out;
         for (step, digit) in self.digits.iter_mut().skip(shift / 32).take(3).enumerate() {
-            let part = i64::from((wide >> (32 * step)) as u32);
+            let part = i64::try_from(wide >> (32 * step) & 0xffff_ffff).unwrap_or_default();
             // Far fewer than 2^31 numbers are ever held at once, so that no digit overflows.
             *digit = digit.wrapping_add(if negative { -part } else { part });
         }

@@ -30,11 +30,12 @@ impl<'e> View<'e> {
     /// out. At most [`COMBINATIONS_MAX`] and one more, which shows that there are too many.
     pub fn scalars(&self, name: &str) -> Vec<&'e Value> {
         let mut found = Vec::new();
-        if self.nested {
-            let _ = path::at(self.fields, name, &mut |value| gather(value, &mut found));
-        } else if let Some(value) = self.fields.get(name) {
-            let _ = gather(value, &mut found);
-        }
+        let end = if self.nested {
+            path::at(self.fields, name, &mut |value| gather(value, &mut found))
+        } else {
+            self.fields.get(name).map_or(ControlFlow::Continue(()), |value| gather(value, &mut found))
+        };
+        debug_assert!(end.is_continue() || found.len() > COMBINATIONS_MAX, "only too many end it");
         found
     }
 

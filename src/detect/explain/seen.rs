@@ -1,7 +1,5 @@
 //! What an event has at a field.
 
-use std::ops::ControlFlow;
-
 use serde::Serialize;
 
 use crate::base::text;
@@ -58,10 +56,7 @@ impl std::fmt::Display for Found {
 pub fn found(fields: &Fields, name: &str, nested: bool) -> Found {
     let mut values: Vec<&Value> = Vec::new();
     if nested {
-        let _ = path::at(fields, name, &mut |value| {
-            values.push(value);
-            ControlFlow::Continue(())
-        });
+        path::each(fields, name, &mut |value| values.push(value));
     } else {
         values.extend(fields.get(name));
     }
@@ -81,13 +76,12 @@ pub fn anywhere(fields: &Fields) -> Found {
 fn shown(values: &[&Value], objects: bool) -> Found {
     let (mut shown, mut more) = (Vec::new(), 0);
     for value in values {
-        let _ = path::scalars(value, objects, &mut |value| {
+        path::each_scalar(value, objects, &mut |value| {
             if shown.len() < VALUES_MAX {
                 shown.push(spell(value));
             } else {
                 more += 1;
             }
-            ControlFlow::Continue(())
         });
     }
     Found::Values { shown, more }
