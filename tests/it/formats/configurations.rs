@@ -1,6 +1,7 @@
 //! Configurations that have their loader build, import or run something.
 
 use super::{ALARMING, list, report};
+use tar::EntryType::{Block, Char, Directory, Fifo, Link, Regular, Symlink};
 
 const DANGEROUS: &str = "artifact.config.dangerous_targets";
 const REMOTE: &str = "artifact.remote_code";
@@ -176,7 +177,6 @@ fn a_tar_link_that_stays_inside_is_none_that_leaves() {
         builder.append_link(&mut header, name, target).expect("memory takes it");
         list(&report(&builder.into_inner().expect("memory takes it"), "a.tar"), "artifact.container.escapes")
     };
-    use tar::EntryType::{Link, Symlink};
     for (kind, name, target) in [
         (Symlink, "a/x", "../../y"),
         (Symlink, "x", "/etc/passwd"),
@@ -204,7 +204,6 @@ fn modes_that_give_rights_away_are_told_of_files_alone() {
         builder.append_data(&mut header, "x", std::io::empty()).expect("memory takes it");
         list(&report(&builder.into_inner().expect("memory takes it"), "a.tar"), "artifact.container.escapes")
     };
-    use tar::EntryType::{Block, Char, Directory, Fifo, Regular};
     for (kind, mode, told) in [
         (Regular, 0o4755, "x (setuid)"),
         (Regular, 0o2755, "x (setuid)"),

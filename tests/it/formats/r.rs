@@ -46,10 +46,11 @@ impl Out {
         let mut text = "A\n".to_owned();
         for piece in &self.0 {
             match piece {
-                Piece::Int(value) => text.push_str(&format!("{value}\n")),
-                Piece::Real(value) => text.push_str(&format!("{value}\n")),
-                Piece::Text(value) => text.push_str(&format!("{}\n", value.replace(' ', "\\040"))),
+                Piece::Int(value) => text += &value.to_string(),
+                Piece::Real(value) => text += &value.to_string(),
+                Piece::Text(value) => text += &value.replace(' ', "\\040"),
             }
+            text.push('\n');
         }
         text.into_bytes()
     }
@@ -97,7 +98,7 @@ fn closure(body: &Out) -> Out {
 
 /// A list with names, as an attribute.
 fn named(members: &[(&str, Out)]) -> Out {
-    let mut out = int(19 | 0x200).int(i32::try_from(members.len()).expect("few"));
+    let mut out = int(0x13 | 0x200).int(i32::try_from(members.len()).expect("few"));
     for (_, value) in members {
         out = out.then(value);
     }

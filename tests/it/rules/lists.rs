@@ -23,7 +23,9 @@ fn runner(cases: u32) -> TestRunner {
 }
 
 /// How one text stands to another, as the words of the modifiers say.
-const RELATIONS: [(&str, fn(&str, &str) -> bool); 4] = [
+type Relation = (&'static str, fn(&str, &str) -> bool);
+
+const RELATIONS: [Relation; 4] = [
     ("", |one, other| one == other),
     ("|contains", |one, other| one.contains(other)),
     ("|startswith", |one, other| one.starts_with(other)),
