@@ -180,3 +180,15 @@ fn an_archive_stored_in_an_archive_is_a_member_and_two_in_a_row_are_two() {
     let row = report(&[outer.clone(), outer].concat(), "a.zip");
     assert!(list(&row, "artifact.container.anomalies").contains(&"several_directories".to_owned()));
 }
+
+/// Names under which NumPy wrote its classes years ago, in files that are still about.
+#[test]
+fn matrices_and_arrays_of_old_numpy_are_vetted() {
+    for (module, name) in [("numpy.matrixlib.defmatrix", "matrix"), ("numpy.core._internal", "_reconstruct")] {
+        let bytes = pickle::whole(2, &[&pickle::global(module, name), b")R"]);
+        let found = report(&bytes, "a.pkl");
+        assert!(list(&found, "artifact.pickle.unlisted").is_empty(), "{module}.{name}: {:?}", found.facts);
+    }
+    let other = pickle::whole(2, &[&pickle::global("numpy.core._internal", "_newnames"), b")R"]);
+    assert_eq!(list(&report(&other, "a.pkl"), "artifact.pickle.unlisted"), ["numpy.core._internal._newnames"]);
+}
