@@ -10,15 +10,12 @@ use jiff::Timestamp;
 
 use super::diagnostic::{Diagnostic, Level, Reporter, Span};
 use super::overrides::until;
-use super::sigma::{FILE_BYTES_MAX, condition, keys};
-use super::{RuleSet, Source};
+use super::sigma::{condition, keys};
+use super::{RuleSet, Source, entries};
 use crate::base::text;
-use crate::base::yaml::{self, Data, Node};
+use crate::base::yaml::{Data, Node};
 use crate::event::Sha256;
 
-/// Entries in one file.
-const ENTRIES_MAX: usize = 10_000;
-const FILE_KEYS: &[&str] = &["allow"];
 const ENTRY_KEYS: &[&str] = &["rule", "path", "sha256", "reason", "until"];
 
 /// All entries of all files that hold now.
@@ -72,7 +69,7 @@ pub fn read(
     let mut found = Vec::new();
     for source in sources {
         let mut reporter = Reporter::new(source);
-        for node in entries(source, &mut reporter) {
+        for node in entries::read(source, "allow", "a file of what is allowed", &mut reporter) {
             let Some(entry) = entry(&node, source, set, &mut reporter) else { continue };
             if entry.until.is_some_and(|until| until <= now) {
                 let hint = Some("remove it, or move the date if it must go on".to_owned());
@@ -85,42 +82,6 @@ pub fn read(
         found.extend(reporter.into_found());
     }
     if found.iter().any(|one| one.severity == Level::Error) { Err(found) } else { Ok((list, found)) }
-}
-
-fn entries(source: &Source, reporter: &mut Reporter<'_>) -> Vec<Node> {
-    if source.text.len() > FILE_BYTES_MAX {
-        reporter.error("R001", Span::default(), format!("the file is larger than {FILE_BYTES_MAX} bytes"));
-        return Vec::new();
-    }
-    let documents = match yaml::parse(&source.text) {
-        Ok(documents) => documents,
-        Err(error) => {
-            let span = Span { line: error.line, column: error.column, length: 1 };
-            reporter.error("R001", span, format!("no YAML: {}", error.message));
-            return Vec::new();
-        }
-    };
-    let mut entries = Vec::new();
-    for node in documents.iter().filter(|node| node.data != Data::Null) {
-        if node.as_map().is_none() {
-            keys::wrong(node, "a file of what is allowed", "a mapping with `allow`", reporter);
-            continue;
-        }
-        keys::unknown(node, FILE_KEYS, true, true, reporter);
-        let Some(list) = node.get("allow") else {
-            keys::missing(node, "allow", "the entries stand in a list under it", reporter);
-            continue;
-        };
-        match list.as_list() {
-            Some(items) if items.len() + entries.len() > ENTRIES_MAX => {
-                reporter.error("R001", Span::of(list), format!("there are more than {ENTRIES_MAX} entries"));
-            }
-            Some(items) => entries.extend(items.iter().cloned()),
-            None if list.data == Data::Null => {}
-            None => keys::wrong(list, "allow", "a list of entries", reporter),
-        }
-    }
-    entries
 }
 
 fn entry(node: &Node, source: &Source, set: &RuleSet, reporter: &mut Reporter<'_>) -> Option<Entry> {

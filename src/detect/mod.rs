@@ -25,6 +25,7 @@ pub mod catalogue;
 mod compile;
 pub mod correlation;
 pub mod diagnostic;
+mod entries;
 mod expand;
 pub mod explain;
 mod filters;

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::protobuf::{Broken, DEPTH_MAX, Outline, Reader, Span, Value};
-use super::{Head, executable, keras, pickle, shipped};
+use super::protobuf::{self, Broken, DEPTH_MAX, Outline, Reader, Span, Value};
+use super::{Head, keras, shipped};
 use crate::artifact::Memory;
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
@@ -214,23 +214,7 @@ impl Walk<'_, '_, '_> {
 
     /// Raw data and texts: no programs, and no pickles.
     fn bytes(&mut self, span: Span<'_>) {
-        let head = span.start(512);
-        if executable::kind(&head).is_some_and(|kind| kind != "script") || head.starts_with(b"#!/") {
-            executable::look(self.inspection, &head, 0);
-        }
-        if head.starts_with(&[0x80]) && pickle::may_be_pickle(&head, span.len()) {
-            let budget = self.file.budget;
-            let found = match span {
-                Span::Far(input) => pickle::attempt(self.inspection, input),
-                Span::Held(bytes) => {
-                    let bytes = Memory(bytes.to_vec());
-                    pickle::attempt(self.inspection, Input::new(&bytes, budget))
-                }
-            };
-            if found {
-                self.inspection.add("artifact.pickle.nested", 1);
-            }
-        }
+        protobuf::payload(self.inspection, span, self.file);
     }
 
     fn metadata(&mut self, span: Span<'_>) {

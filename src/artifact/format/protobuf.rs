@@ -6,7 +6,10 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use super::{executable, pickle};
+use crate::artifact::Memory;
 use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
 
 /// Longest message that is held while its fields are looked at.
 const HELD_MAX: u64 = 64 << 10;
@@ -266,4 +269,25 @@ pub fn first<R>(span: Span<'_>, wanted: u64, look: impl FnOnce(Span<'_>) -> R) -
         }
     });
     found
+}
+
+/// Programs and pickles where numbers, names or messages should be. `file` is what the span is of.
+pub fn payload(inspection: &mut Inspection<'_>, span: Span<'_>, file: Input<'_>) {
+    let head = span.start(512);
+    if executable::kind(&head).is_some_and(|kind| kind != "script") || head.starts_with(b"#!/") {
+        executable::look(inspection, &head, 0);
+    }
+    if !head.starts_with(&[0x80]) || !pickle::may_be_pickle(&head, span.len()) {
+        return;
+    }
+    let found = match span {
+        Span::Far(input) => pickle::attempt(inspection, input),
+        Span::Held(bytes) => {
+            let bytes = Memory(bytes.to_vec());
+            pickle::attempt(inspection, Input::new(&bytes, file.budget))
+        }
+    };
+    if found {
+        inspection.add("artifact.pickle.nested", 1);
+    }
 }

@@ -4,8 +4,7 @@
 mod operators;
 
 use super::protobuf::{self, Broken, DEPTH_MAX, Outline, Reader, Span, Value};
-use super::{Head, executable, keras, pickle, shipped, zip};
-use crate::artifact::Memory;
+use super::{Head, keras, shipped, zip};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
@@ -298,24 +297,9 @@ impl Walk<'_, '_, '_> {
     /// Programs and pickles where numbers, names or messages should be.
     fn bytes(&mut self, span: Span<'_>, texts: bool) {
         let head = span.start(512);
-        if executable::kind(&head).is_some_and(|kind| kind != "script") || head.starts_with(b"#!/") {
-            executable::look(self.inspection, &head, 0);
-        }
         if texts && std::str::from_utf8(&head).is_ok_and(shipped::holds_code) {
             self.inspection.list("artifact.metadata.suspicious", "collection_def");
         }
-        if head.starts_with(&[0x80]) && pickle::may_be_pickle(&head, span.len()) {
-            let budget = self.file.budget;
-            let found = match span {
-                Span::Far(input) => pickle::attempt(self.inspection, input),
-                Span::Held(bytes) => {
-                    let bytes = Memory(bytes.to_vec());
-                    pickle::attempt(self.inspection, Input::new(&bytes, budget))
-                }
-            };
-            if found {
-                self.inspection.add("artifact.pickle.nested", 1);
-            }
-        }
+        protobuf::payload(self.inspection, span, self.file);
     }
 }

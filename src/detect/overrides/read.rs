@@ -4,53 +4,19 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 
 use super::{By, Entry, Target};
 use crate::base::text;
-use crate::base::yaml::{self, Data, Node};
-use crate::detect::Source;
+use crate::base::yaml::{Data, Node};
 use crate::detect::diagnostic::{Level, Reporter, Span};
-use crate::detect::sigma::{FILE_BYTES_MAX, keys, tags};
+use crate::detect::sigma::{keys, tags};
+use crate::detect::{Source, entries};
 use crate::event::Severity;
 
-/// Entries in one file.
-const ENTRIES_MAX: usize = 10_000;
-const FILE_KEYS: &[&str] = &["overrides"];
 const ENTRY_KEYS: &[&str] = &["id", "name", "title", "tag", "disable", "level", "tags", "reason", "until"];
 const TAGS_KEYS: &[&str] = &["add", "remove"];
 
 /// All entries of a file; everything that is wrong is reported.
 pub fn read(source: &Source, reporter: &mut Reporter<'_>) -> Vec<Entry> {
-    if source.text.len() > FILE_BYTES_MAX {
-        reporter.error("R001", Span::default(), format!("the file is larger than {FILE_BYTES_MAX} bytes"));
-        return Vec::new();
-    }
-    let documents = match yaml::parse(&source.text) {
-        Ok(documents) => documents,
-        Err(error) => {
-            let span = Span { line: error.line, column: error.column, length: 1 };
-            reporter.error("R001", span, format!("no YAML: {}", error.message));
-            return Vec::new();
-        }
-    };
-    let mut entries = Vec::new();
-    for node in documents.iter().filter(|node| node.data != Data::Null) {
-        if node.as_map().is_none() {
-            keys::wrong(node, "an overrides file", "a mapping with `overrides`", reporter);
-            continue;
-        }
-        keys::unknown(node, FILE_KEYS, true, true, reporter);
-        let Some(list) = node.get("overrides") else {
-            keys::missing(node, "overrides", "the entries stand in a list under it", reporter);
-            continue;
-        };
-        match list.as_list() {
-            Some(items) if items.len() + entries.len() > ENTRIES_MAX => {
-                reporter.error("R001", Span::of(list), format!("there are more than {ENTRIES_MAX} entries"));
-            }
-            Some(items) => entries.extend(items.iter().filter_map(|item| entry(item, reporter))),
-            None if list.data == Data::Null => {}
-            None => keys::wrong(list, "overrides", "a list of entries", reporter),
-        }
-    }
-    entries
+    let written = entries::read(source, "overrides", "an overrides file", reporter);
+    written.iter().filter_map(|item| entry(item, reporter)).collect()
 }
 
 fn entry(node: &Node, reporter: &mut Reporter<'_>) -> Option<Entry> {
