@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::artifact::{self, Issue, Limits, Report};
+use crate::artifact::{self, Issue, Limits, Report, Stop};
 use crate::base::metrics::Metrics;
 use crate::event::ArtifactRef;
 use crate::sources::{Opened, Store, StoreError};
@@ -68,10 +68,17 @@ impl Examiner {
         }
     }
 
-    fn look(&self, bytes: &dyn Opened, name: &str, cancelled: &AtomicBool) -> Result<Blob, ExamineError> {
+    fn look(&self, bytes: &dyn Opened, name: &str, cancelled: &Arc<AtomicBool>) -> Result<Blob, ExamineError> {
         let again = |error: std::io::Error| ExamineError::Again(format!("reading failed: {error}"));
-        let segments = guarded(|| artifact::segments(bytes, &self.limits)).unwrap_or_default();
-        let hashed = artifact::hash(bytes, segments, &|| cancelled.load(Ordering::Relaxed))
+        let limits = Limits {
+            stop: Stop::when({
+                let cancelled = Arc::clone(cancelled);
+                move || cancelled.load(Ordering::Relaxed)
+            }),
+            ..Limits::clone(&self.limits)
+        };
+        let segments = guarded(|| artifact::segments(bytes, &limits)).unwrap_or_default();
+        let hashed = artifact::hash(bytes, segments, &|| limits.stop.now())
             .map_err(again)?
             .ok_or_else(|| ExamineError::Again("stopped".to_owned()))?;
         self.metrics.hashed_bytes.inc_by(hashed.size);
@@ -89,7 +96,11 @@ impl Examiner {
             // Inspecting once too often is better than not at all.
             Err(error) => tracing::warn!(%error, "the inventory could not be asked"),
         }
-        let report = guarded(|| artifact::inspect(bytes, name, &self.limits)).unwrap_or_else(|| self.bug(name));
+        let report =
+            guarded(|| artifact::inspect_with(bytes, name, &limits, &hashed.hits)).unwrap_or_else(|| self.bug(name));
+        if limits.stop.now() {
+            return Err(ExamineError::Again("stopped".to_owned()));
+        }
         if !bytes.unchanged() {
             return Err(ExamineError::Again("it changed while it was looked into".to_owned()));
         }

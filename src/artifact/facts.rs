@@ -128,6 +128,11 @@ pub const FIELDS: &[Field] = &[
         "Header lies: `overlap`, `gap`, `out_of_bounds`, `duplicate_name`, `header_size`, `shape_mismatch`, `trailing_data`, `unknown_type`.",
     ),
     field(
+        "artifact.tensors.hidden_payloads",
+        FieldType::TextList,
+        "What the lowest bits of a tensor's numbers spell, for example `elf in the lowest 1 of each 32 bits`.",
+    ),
+    field(
         "artifact.metadata.suspicious",
         FieldType::TextList,
         "Metadata keys whose value holds code, a URL or a pickle.",

@@ -1,19 +1,22 @@
-//! One pass over all bytes: the digest of the whole, and of each segment.
+//! One pass over all bytes: the digest of the whole and of each segment, and what lies in their midst.
 
 use std::io;
 
 use sha2::Digest as _;
 
+use super::search::Search;
 use super::{Bytes, Hashed, Segment};
 use crate::event::Sha256;
 
 /// Bytes read at once: large enough for full speed, small enough to stay in the cache.
 const CHUNK: usize = 256 << 10;
 
-/// Reads everything once, in order: SHA-256 of the whole, BLAKE3 of each segment. `None` when
+/// Reads everything once, in order: SHA-256 of the whole, BLAKE3 of each segment, programs and
+/// pickles anywhere. `None` when
 /// `stop` said so in between. Segments may overlap; one that lies outside gets no digest.
 pub fn hash(bytes: &dyn Bytes, segments: Vec<Segment>, stop: &dyn Fn() -> bool) -> io::Result<Option<Hashed>> {
     let mut sha256 = sha2::Sha256::new();
+    let mut search = Search::default();
     let mut parts = Parts::new(segments);
     let mut buffer = vec![0; CHUNK];
     let mut position = 0_u64;
@@ -31,11 +34,14 @@ pub fn hash(bytes: &dyn Bytes, segments: Vec<Segment>, stop: &dyn Fn() -> bool) 
             break;
         }
         sha256.update(chunk);
+        search.update(chunk);
         parts.update(position, chunk);
         position = position.saturating_add(count as u64);
     }
     let segments = parts.finish(position);
-    Ok(Some(Hashed { sha256: Sha256::from_bytes(sha256.finalize().into()), size: position, segments }))
+    let sha256 = Sha256::from_bytes(sha256.finalize().into());
+    let (hits, more_hits) = search.finish();
+    Ok(Some(Hashed { sha256, size: position, segments, hits, more_hits }))
 }
 
 /// The segments with those of their hashers that are under way.

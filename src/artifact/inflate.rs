@@ -4,7 +4,8 @@ use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 
 use super::Bytes;
-use super::input::{Input, Stream};
+use super::input::{Budget, Input, Stream};
+use super::search::{Hit, Search};
 
 /// Output at which the ratio is looked at: small files may well be mostly zeros.
 const RATIO_FROM: u64 = 32 << 20;
@@ -35,8 +36,16 @@ pub struct Unpacked<'a> {
     pub total: u64,
     /// CRC-32 of all of it.
     pub crc: u32,
+    /// Programs and pickles in its midst.
+    pub hits: Vec<Hit>,
     /// Why it is not complete.
     pub fault: Option<Fault>,
+}
+
+impl Unpacked<'_> {
+    pub fn input<'b>(&'b self, budget: &'b Budget) -> Input<'b> {
+        Input::new(&*self.bytes, budget).with_hits(&self.hits)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +66,12 @@ pub fn unpack(input: Input<'_>, codec: Codec) -> Unpacked<'_> {
     let mut holding = true;
     let mut total = 0_u64;
     let mut crc = flate2::Crc::new();
+    let mut search = Search::default();
     let mut fault = None;
     let mut buffer = vec![0; CHUNK];
     let Ok(mut decoder) = open(Stream::new(input), codec) else {
-        return Unpacked { bytes: Box::new(super::Memory(held)), total, crc: 0, fault: Some(Fault::Corrupt) };
+        let bytes = Box::new(super::Memory(held));
+        return Unpacked { bytes, total, crc: 0, hits: Vec::new(), fault: Some(Fault::Corrupt) };
     };
     loop {
         let chunk = match decoder.read(&mut buffer) {
@@ -74,6 +85,7 @@ pub fn unpack(input: Input<'_>, codec: Codec) -> Unpacked<'_> {
         };
         total = total.saturating_add(chunk.len() as u64);
         crc.update(chunk);
+        search.update(chunk);
         let spent =
             budget.spend(&budget.inflated, budget.limits.inflate_bytes_max, chunk.len() as u64, "inflate_bytes_max");
         if total > RATIO_FROM && total / RATIO_MAX > input.len() {
@@ -97,7 +109,7 @@ pub fn unpack(input: Input<'_>, codec: Codec) -> Unpacked<'_> {
     } else {
         Box::new(Decoded { source: Stream::new(input), codec, len: total, state: Mutex::new(State::default()) })
     };
-    Unpacked { bytes, total, crc: crc.sum(), fault }
+    Unpacked { bytes, total, crc: crc.sum(), hits: search.finish().0, fault }
 }
 
 /// A short stream of zlib or gzip, whole; for what hides in texts.

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use super::search::{Hit, HitKind};
 use super::{Bytes, Limits};
 
 /// Bytes held in memory.
@@ -69,7 +70,16 @@ pub struct Budget {
     pub exhausted: Cell<Option<&'static str>>,
     /// The store failed to give bytes that it had promised.
     pub unreadable: Cell<bool>,
+    /// The time is over: nothing more is read.
+    stopped: Cell<bool>,
+    /// How often something was spent: not every time is whoever may stop it asked.
+    spent: Cell<u32>,
 }
+
+/// Small things spent between two questions whether to stop.
+const STOP_EVERY: u32 = 1024;
+/// Spending so much at once is always worth the question.
+const STOP_BYTES: u64 = 64 << 10;
 
 impl Budget {
     pub fn new(limits: &Limits) -> Self {
@@ -81,11 +91,22 @@ impl Budget {
             opcodes: Cell::new(0),
             exhausted: Cell::new(None),
             unreadable: Cell::new(false),
+            stopped: Cell::new(false),
+            spent: Cell::new(0),
         }
     }
 
     /// Takes `count` from what is left of a limit; false, and remembered, when it is used up.
     pub fn spend(&self, used: &Cell<u64>, max: u64, count: u64, name: &'static str) -> bool {
+        let spent = self.spent.get().wrapping_add(1);
+        self.spent.set(spent);
+        if (count >= STOP_BYTES || spent.is_multiple_of(STOP_EVERY)) && self.limits.stop.now() {
+            self.stopped.set(true);
+        }
+        if self.stopped.get() {
+            self.exhausted.set(Some("timeout"));
+            return false;
+        }
         let total = used.get().saturating_add(count);
         if total > max {
             self.exhausted.set(Some(name));
@@ -117,12 +138,31 @@ pub struct Input<'a> {
     bytes: &'a dyn Bytes,
     start: u64,
     end: u64,
+    /// What the pass over all of the bytes has found in their midst.
+    hits: &'a [Hit],
     pub budget: &'a Budget,
 }
 
 impl<'a> Input<'a> {
     pub fn new(bytes: &'a dyn Bytes, budget: &'a Budget) -> Self {
-        Self { bytes, start: 0, end: bytes.len(), budget }
+        Self { bytes, start: 0, end: bytes.len(), hits: &[], budget }
+    }
+
+    /// The same bytes with what was found in their midst.
+    pub fn with_hits(self, hits: &'a [Hit]) -> Self {
+        Self { hits, ..self }
+    }
+
+    /// Finds that begin in this part, with their offsets into it.
+    pub fn hits(&self) -> impl Iterator<Item = (u64, HitKind)> + use<'a> {
+        let (start, end) = (self.start, self.end);
+        let within = self.hits.iter().filter(move |hit| (start..end).contains(&hit.offset));
+        within.map(move |hit| (hit.offset.saturating_sub(start), hit.kind))
+    }
+
+    /// Where this part begins in what it is a part of.
+    pub fn position(&self) -> u64 {
+        self.start
     }
 
     pub fn len(&self) -> u64 {
@@ -140,7 +180,7 @@ impl<'a> Input<'a> {
     where
         'a: 'b,
     {
-        Input { bytes: self.bytes, start: self.start, end: self.end, budget }
+        Input { bytes: self.bytes, start: self.start, end: self.end, hits: self.hits, budget }
     }
 
     /// The part from `offset` to the end.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::format;
 use super::input::{Budget, Input};
+use super::search::Hit;
 use super::{Bytes, Issue, Limits, Report, Segment};
 use crate::base::text::shorten;
 use crate::event::{Fields, Value};
@@ -18,8 +19,14 @@ const ITEM_CHARS_MAX: usize = 200;
 /// Memory is bounded by `limits`: at most `depth_max` items of `item_bytes_max`, the lists, and
 /// for a pickle its symbolic stack and memo, which have bounds of their own.
 pub fn inspect(bytes: &dyn Bytes, name: &str, limits: &Limits) -> Report {
+    inspect_with(bytes, name, limits, &[])
+}
+
+/// The same with what [`super::hash`] has found in the midst of the bytes: what lies in weights, far
+/// from where a format has anything to read, is seen only so.
+pub fn inspect_with(bytes: &dyn Bytes, name: &str, limits: &Limits, hits: &[Hit]) -> Report {
     let budget = Budget::new(limits);
-    let input = Input::new(bytes, &budget);
+    let input = Input::new(bytes, &budget).with_hits(hits);
     let mut inspection = Inspection::new(&budget);
     let format = format::inspect(&mut inspection, input, name);
     inspection.finish(format, bytes.len())

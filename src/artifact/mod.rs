@@ -10,8 +10,11 @@ mod hash;
 mod inflate;
 mod input;
 mod inspection;
+mod search;
 
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use crate::event::Sha256;
 
@@ -20,7 +23,8 @@ pub use diff::{Delta, Version, diff};
 pub use facts::fields;
 pub use hash::hash;
 pub use input::{FileBytes, Memory};
-pub use inspection::{inspect, segments};
+pub use inspection::{inspect, inspect_with, segments};
+pub use search::{Hit, HitKind};
 
 /// Random access to bytes that lie somewhere: a file, a remote object, memory.
 pub trait Bytes: Send + Sync {
@@ -53,6 +57,28 @@ pub struct Limits {
     pub opcodes_max: u64,
     /// Items kept in one fact that is a list.
     pub list_items_max: usize,
+    /// Asked now and then: an inspection ends where it is once this says so.
+    pub stop: Stop,
+}
+
+/// Whether to go on: a deadline, or somebody who does not want the result any more.
+#[derive(Clone, Default)]
+pub struct Stop(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl Stop {
+    pub fn when(stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(stop)))
+    }
+
+    pub fn now(&self) -> bool {
+        self.0.as_ref().is_some_and(|stop| stop())
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.0.is_some() { "Stop(when)" } else { "Stop(never)" })
+    }
 }
 
 impl Default for Limits {
@@ -65,14 +91,19 @@ impl Default for Limits {
             members_max: 20_000,
             opcodes_max: 20_000_000,
             list_items_max: 256,
+            stop: Stop::default(),
         }
     }
 }
 
-/// Digest of all bytes, and of each segment.
+/// What one pass over all bytes yields: digests, and what lies in their midst.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hashed {
     pub sha256: Sha256,
     pub size: u64,
     pub segments: Vec<Segment>,
+    /// Programs and pickles that begin anywhere in it, in order; the first of them.
+    pub hits: Vec<Hit>,
+    /// How many more there are.
+    pub more_hits: u64,
 }

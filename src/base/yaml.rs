@@ -11,6 +11,9 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 /// Nodes in one text, aliases expanded.
 const NODES_MAX: usize = 200_000;
+/// Indicators of flow style in one text: the parser holds a whole collection of that style, some 250
+/// bytes for each of them, before it gives out the first of its items.
+const FLOW_MAX: usize = 200_000;
 /// Collections in collections.
 const DEPTH_MAX: usize = 64;
 
@@ -108,8 +111,16 @@ impl Node {
     }
 }
 
+/// Whether a text can be parsed at all without too much memory.
+pub fn is_bounded(text: &str) -> bool {
+    text.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).nth(FLOW_MAX).is_none()
+}
+
 /// All documents of a text.
 pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
+    if !is_bounded(text) {
+        return Err(YamlError { line: 1, column: 1, message: format!("more than {FLOW_MAX} commas and brackets") });
+    }
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
     while let Some(step) = parser.next_event() {

@@ -16,6 +16,7 @@ use std::io::IsTerminal as _;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -79,6 +80,9 @@ pub struct Args {
     /// Files looked at side by side; all processors when it is not given.
     #[arg(short, long, value_name = "COUNT")]
     jobs: Option<NonZero<u16>>,
+    /// Most seconds that one file may take; what was not looked at by then is said.
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
     /// Most bytes that are taken from standard input.
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 30)]
     stdin_max: u64,
@@ -116,7 +120,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut suite = junit::Suite::default();
     let mut result = Ok(());
     let jobs = args.jobs.map_or_else(cores, |jobs| usize::from(jobs.get()));
-    let looker = Looker { set: &set, stdin_max: args.stdin_max, stdin_name: &args.stdin_name };
+    let looker = Looker {
+        set: &set,
+        stdin_max: args.stdin_max,
+        stdin_name: &args.stdin_name,
+        timeout: Duration::from_secs(args.timeout),
+    };
     let look = |entry: &list::Entry| looker.look(entry);
     each::each(&entries, jobs, look, |mut inspected| {
         bar.inc(1);

@@ -38,7 +38,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     }
     let file = name.rsplit('/').next().unwrap_or(name);
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned();
-    let inner = Input::new(&*unpacked.bytes, input.budget);
+    let inner = unpacked.input(input.budget);
     inspection.member("content", |inspection| {
         // The name of a compressed joblib file is that of the pickle in it.
         let name = if super::claims_pickle(name) { name } else { &stem };

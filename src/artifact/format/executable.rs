@@ -45,6 +45,30 @@ pub fn kind(head: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// What kind of program begins in the middle of other bytes: its header has to make sense in more
+/// places than [`kind`] asks for, so that weights hold none by chance.
+pub fn embedded(bytes: &[u8]) -> Option<&'static str> {
+    let short = |at: usize| Some(u16::from_le_bytes(bytes.get(at..)?.first_chunk().copied()?));
+    let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..)?.first_chunk().copied()?));
+    match bytes {
+        // Code for the processors of NVIDIA (190) and AMD (224) cards is part of compiled models.
+        [0x7f, b'E', b'L', b'F', 1 | 2, 1, 1, ..] => {
+            let program = matches!(short(16)?, 1..=4) && !matches!(short(18)?, 0 | 190 | 224) && word(20)? == 1;
+            program.then_some("elf")
+        }
+        [0x7f, b'E', b'L', b'F', 1 | 2, 2, 1, ..] => (word(20)? == 1_u32.swap_bytes()).then_some("elf"),
+        [b'P', b'E', 0, 0, ..] => {
+            let processor = matches!(short(4)?, 0x14c | 0x8664 | 0xaa64 | 0x1c0 | 0x1c4);
+            (processor && matches!(short(6)?, 1..=96) && matches!(short(24)?, 0x10b | 0x20b)).then_some("pe")
+        }
+        [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => {
+            let processor = matches!(word(4)?, 7 | 12 | 0x0100_0007 | 0x0100_000c);
+            (processor && matches!(word(12)?, 1..=12)).then_some("mach-o")
+        }
+        _ => None,
+    }
+}
+
 fn is_pe(head: &[u8]) -> bool {
     let offset = head.get(60..64).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
     let Some(offset) = offset.and_then(|offset| usize::try_from(offset).ok()) else { return false };

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Head, executable, pickle, shipped, template};
+use super::{Head, executable, midst, pickle, shipped, template};
 use crate::artifact::Segment;
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
@@ -102,6 +102,10 @@ fn tensors(inspection: &mut Inspection<'_>, input: Input<'_>, header: &Header) {
         let start = input.read(tensor.start, 512);
         if executable::kind(&start).is_some_and(|kind| kind != "script") || start.starts_with(b"#!/") {
             executable::look(inspection, &start, tensor.start);
+        }
+        if let Some(width) = midst::width(&tensor.dtype) {
+            let numbers = input.window(tensor.start, tensor.end.saturating_sub(tensor.start));
+            midst::low_bits(inspection, numbers, Some(width));
         }
     }
     spans.sort_unstable();

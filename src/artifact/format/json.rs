@@ -1,8 +1,28 @@
 //! JSON that keeps duplicate keys: two readers may take different ones.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Memory that one tree may take.
+const TREE_MAX: usize = 36 << 20;
+/// Memory of one value and of one text beside its characters.
+const VALUE_SIZE: usize = 32;
+const TEXT_SIZE: usize = 40;
+/// Items that are kept of what nobody looks at: numbers in a list, and the entries of a vocabulary.
+const DULL_MAX: usize = 10_000;
+/// Members of a tokenizer that hold its vocabulary.
+const VOCABULARIES: [&str; 3] = ["vocab", "merges", "scores"];
+
+/// Why there is no tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It is no JSON, or nests too deeply.
+    Malformed,
+    /// It would take more memory than one tree may.
+    TooLarge,
+}
 
 /// A JSON value; objects in the order as written, duplicates included.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,17 +38,35 @@ pub enum Json {
 
 impl Json {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        Self::read(bytes).ok()
+    }
+
+    /// The tree, or why there is none.
+    pub fn read(bytes: &[u8]) -> Result<Self, Refused> {
+        let left = Cell::new(TREE_MAX);
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let read = Builder { left: &left, dull: false }.deserialize(&mut deserializer);
+        match read.and_then(|json| deserializer.end().map(|()| json)) {
+            Ok(json) => Ok(json),
+            Err(_) if left.get() == 0 => Err(Refused::TooLarge),
+            Err(_) => Err(Refused::Malformed),
+        }
     }
 
     /// JSON as Python reads it: in any of Unicode's encodings, with numbers that are none, and with
     /// halves of characters. What only Python reads must not hide from whoever reads more strictly.
-    pub fn parse_python(bytes: &[u8]) -> Option<Self> {
-        if let Some(json) = Self::parse(bytes) {
-            return Some(json);
+    pub fn read_python(bytes: &[u8]) -> Result<Self, Refused> {
+        match Self::read(bytes) {
+            Err(Refused::Malformed) => {
+                let text = super::wide::decode(bytes);
+                Self::read(text.as_bytes()).or_else(|_| Self::read(mended(&text).as_bytes()))
+            }
+            read => read,
         }
-        let text = super::wide::decode(bytes);
-        Self::parse(text.as_bytes()).or_else(|| Self::parse(mended(&text).as_bytes()))
+    }
+
+    pub fn parse_python(bytes: &[u8]) -> Option<Self> {
+        Self::read_python(bytes).ok()
     }
 
     pub fn get(&self, key: &str) -> Option<&Json> {
@@ -125,15 +163,31 @@ fn mended(text: &str) -> String {
     out
 }
 
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Builder)
+/// Builds a tree within what is left of its memory.
+#[derive(Clone, Copy)]
+struct Builder<'c> {
+    left: &'c Cell<usize>,
+    /// What is built is an entry of a vocabulary.
+    dull: bool,
+}
+
+impl Builder<'_> {
+    fn spend<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
+        let left = self.left.get().checked_sub(bytes);
+        self.left.set(left.unwrap_or(0));
+        left.map(drop).ok_or_else(|| E::custom("too large"))
     }
 }
 
-struct Builder;
+impl<'de> DeserializeSeed<'de> for Builder<'_> {
+    type Value = Json;
 
-impl<'de> Visitor<'de> for Builder {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Builder<'_> {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,23 +214,41 @@ impl<'de> Visitor<'de> for Builder {
         Ok(Json::Float(number))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Json, E> {
+        self.spend(text.len().saturating_add(TEXT_SIZE))?;
         Ok(Json::Text(text.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Json, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = sequence.next_element()? {
-            items.push(item);
+        loop {
+            if self.dull && items.len() >= DULL_MAX {
+                while sequence.next_element::<IgnoredAny>()?.is_some() {}
+                break;
+            }
+            let Some(item) = sequence.next_element_seed(Builder { dull: false, ..self })? else { break };
+            let number = matches!(item, Json::Null | Json::Bool(_) | Json::Whole(_) | Json::Float(_));
+            if !number || items.len() < DULL_MAX {
+                self.spend::<A::Error>(VALUE_SIZE)?;
+                items.push(item);
+            }
         }
+        items.shrink_to_fit();
         Ok(Json::List(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
+        let mut members: Vec<(String, Json)> = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let inner = Builder { dull: VOCABULARIES.contains(&key.as_str()), ..self };
+            if self.dull && members.len() >= DULL_MAX {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            self.spend::<A::Error>(key.len().saturating_add(TEXT_SIZE + VALUE_SIZE))?;
+            members.push((key, map.next_value_seed(inner)?));
         }
+        members.shrink_to_fit();
         Ok(Json::Map(members))
     }
 }

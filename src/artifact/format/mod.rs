@@ -4,17 +4,18 @@
 
 mod compressed;
 mod coreml;
-mod executable;
+pub mod executable;
 mod flatbuffer;
 mod gguf;
 mod hdf5;
 mod hidden;
 mod json;
 mod keras;
+mod midst;
 mod numpy;
 mod onnx;
 mod paddle;
-mod pickle;
+pub mod pickle;
 mod protobuf;
 mod r;
 mod safetensors;
@@ -177,6 +178,13 @@ const BINARY_NO_PICKLE: &[&str] = &["unknown", "empty", "zip", "hdf5", "text", "
 const TEXTS: &[&str] =
     &["text", "json", "yaml", "xml", "python", "jinja", "requirements", "script", "notebook", "empty", "unknown"];
 
+/// Formats in which a program or a pickle has no place, wherever it lies.
+const MOSTLY_WEIGHTS: &[&str] =
+    &["gguf", "hdf5", "onnx", "tensorflow", "savedmodel", "tflite", "coreml", "paddle", "safetensors"];
+/// Formats that are pickles, or hold some: of those the machine tells, of programs their midst does.
+const PICKLED_WEIGHTS: &[&str] =
+    &["pickle", "joblib", "pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "keras", "npz", "nemo"];
+
 /// Inspects a whole artifact.
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let format = dispatch(inspection, input, name);
@@ -216,10 +224,14 @@ fn dispatch(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'
     }
     let bytes = input.read(0, HEAD_BYTES);
     let head = Head { bytes: &bytes, input, name };
-    match FORMATS.iter().find(|format| (format.identify)(&head)) {
-        Some(format) => (format.inspect)(inspection, input, name),
-        None => "unknown",
+    let Some(found) = FORMATS.iter().find(|format| (format.identify)(&head)) else { return "unknown" };
+    let format = (found.inspect)(inspection, input, name);
+    if MOSTLY_WEIGHTS.contains(&format) || (format == "unknown" && claim(name).is_some()) {
+        midst::look(inspection, input);
+    } else if PICKLED_WEIGHTS.contains(&format) {
+        midst::programs(inspection, input);
     }
+    format
 }
 
 /// Looks into what follows the end of a format, `position` bytes into it: a container, a program,

@@ -1,6 +1,6 @@
 //! NumPy's `.npy`: a header in Python's literal syntax, then raw data or a pickle of objects.
 
-use super::{Head, executable, pickle};
+use super::{Head, executable, midst, pickle};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
@@ -51,7 +51,12 @@ fn raw(inspection: &mut Inspection<'_>, body: Input<'_>, descr: &str, header: &s
     if executable::kind(&head).is_some_and(|kind| kind != "script") {
         executable::look(inspection, &head, 0);
     }
+    midst::look(inspection, body);
     let size = item_size(descr);
+    let numbers = descr.trim_matches(['\'', '"', '<', '=']).starts_with(['f', 'i', 'u', 'c']);
+    if let Some(width) = size.filter(|_| numbers).and_then(|size| usize::try_from(size).ok()) {
+        midst::low_bits(inspection, body, Some(width));
+    }
     let count = literal(header, "shape").and_then(|shape| {
         let lengths = shape.trim_matches(['(', ')']).split(',').map(str::trim).filter(|length| !length.is_empty());
         lengths

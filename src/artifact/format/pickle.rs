@@ -12,6 +12,7 @@ mod machine;
 mod names;
 mod nested;
 mod opcodes;
+mod probe;
 mod reader;
 mod value;
 
@@ -25,6 +26,7 @@ use crate::artifact::inspection::Inspection;
 pub use globals::{Tier, judge};
 pub use names::acts;
 pub use nested::may_be_pickle;
+pub use probe::imports as imports_at;
 
 /// Streams one after another in one pickle.
 const STREAMS_MAX: usize = 4096;
@@ -44,36 +46,56 @@ pub fn identify(head: &Head<'_>) -> bool {
     match head.bytes {
         [0x80, 0..=5, next, ..] => opcodes::decode(*next).is_some(),
         [0x80, 6..=255, ..] | [] => false,
-        [first, ..] => opcodes::decode(*first).is_some() && makes_sense(head.input),
+        [first, ..] => opcodes::decode(*first).is_some() && trial(head.input).is_one(head.name),
     }
 }
 
 /// True for text that is a pickle all the same, whatever its name: it imports, by plausible names.
+/// Where the name claims a pickle, it need not end well: the import has been made by then.
 pub fn imports(head: &Head<'_>) -> bool {
-    let first = head.bytes.first();
-    first.is_some_and(|first| opcodes::decode(*first).is_some()) && trial(head.input).is_some_and(|imports| imports)
+    let begins = head.bytes.first().is_some_and(|first| opcodes::decode(*first).is_some());
+    let trial = if begins { trial(head.input) } else { Trial::default() };
+    trial.imports && trial.is_one(head.name)
 }
 
 /// Protocol 0 and 1 have no magic: a stream must end well, or call what it imports.
 fn makes_sense(input: Input<'_>) -> bool {
-    trial(input).is_some()
+    trial(input).makes_sense
 }
 
-/// Runs the first bytes at the cost of a small budget; `None` when they are no pickle, otherwise
-/// whether the pickle imports anything.
-fn trial(input: Input<'_>) -> Option<bool> {
+/// What the first bytes are, run as a pickle.
+#[derive(Default)]
+struct Trial {
+    /// They end well, or call what they import.
+    makes_sense: bool,
+    imports: bool,
+    /// What they import first has names that are names.
+    first: bool,
+}
+
+impl Trial {
+    fn is_one(&self, name: &str) -> bool {
+        self.makes_sense || (self.imports && self.first && super::claims_pickle(name))
+    }
+}
+
+/// Runs the first bytes at the cost of a small budget.
+fn trial(input: Input<'_>) -> Trial {
     let budget = Budget::new(&input.budget.limits);
     budget.opcodes.set(input.budget.limits.opcodes_max.saturating_sub(20_000));
     let start = input.window(0, 1 << 20).charged_to(&budget);
     let mut findings = Findings::default();
     let run = Machine::new(start, 0, &mut findings).run();
-    let plausible = findings.imports.iter().all(|import| {
+    let mut names = findings.imports.iter().map(|import| {
         import.module.split('.').all(is_identifier) && (import.name == "*" || import.name.split('.').all(is_identifier))
     });
+    // The first one is made whatever comes behind it.
+    let first = names.next().unwrap_or(true);
+    let plausible = first && names.all(|name| name);
     let whole = run.ending == Ending::Stop && run.opcodes > 1 && (run.opcodes > 2 || run.end == input.len());
     let acts = findings.imports.iter().any(|import| import.called);
     let over = run.ending == Ending::Budget && run.opcodes > 1000;
-    (plausible && (whole || acts || over)).then_some(!findings.imports.is_empty())
+    Trial { makes_sense: plausible && (whole || acts || over), imports: !findings.imports.is_empty(), first }
 }
 
 fn is_identifier(text: &str) -> bool {
@@ -100,6 +122,17 @@ pub fn attempt(inspection: &mut Inspection<'_>, input: Input<'_>) -> bool {
         publish(inspection, findings, input, 0);
     }
     is_one
+}
+
+/// Bytes that look like a pickle in the middle of others: told only if they would act.
+pub fn astray(inspection: &mut Inspection<'_>, input: Input<'_>) -> bool {
+    let mut findings = Findings::default();
+    Machine::new(input, 0, &mut findings).run();
+    let acts = findings.would_act();
+    if acts {
+        publish(inspection, findings, input, 0);
+    }
+    acts
 }
 
 fn streams(findings: &mut Findings, input: Input<'_>, inspection: &mut Inspection<'_>) -> &'static str {

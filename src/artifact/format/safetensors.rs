@@ -4,8 +4,8 @@
 
 use std::collections::HashSet;
 
-use super::json::Json;
-use super::{Head, executable, pickle};
+use super::json::{Json, Refused};
+use super::{Head, executable, midst, pickle};
 use crate::artifact::Segment;
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
@@ -74,6 +74,10 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
             header.data.saturating_add(tensor.start),
             data.window(tensor.start, tensor.end.saturating_sub(tensor.start)),
         );
+        if let Some(width) = midst::width(&tensor.dtype) {
+            let numbers = data.window(tensor.start, tensor.end.saturating_sub(tensor.start));
+            midst::low_bits(inspection, numbers, Some(width));
+        }
     }
     if tensors.len() > STARTS_MAX {
         inspection.issue("budget_exceeded", "not every tensor was searched for programs at its start");
@@ -109,7 +113,11 @@ fn read_header(input: Input<'_>) -> Result<(u64, Json), &'static str> {
         .map_err(|_| "the header's length is cut off")?;
     let data = length.checked_add(8).filter(|data| *data <= input.len()).ok_or("the header reaches beyond the end")?;
     let bytes = input.window(8, length).whole().ok_or("the header is larger than one item may be")?;
-    Json::parse(&bytes).map(|json| (data, json)).ok_or("the header is no JSON")
+    match Json::read(&bytes) {
+        Ok(json) => Ok((data, json)),
+        Err(Refused::Malformed) => Err("the header is no JSON"),
+        Err(Refused::TooLarge) => Err("the header holds more tensors than are kept"),
+    }
 }
 
 fn header(inspection: &mut Inspection<'_>, input: Input<'_>) -> Option<Header> {

@@ -9,7 +9,7 @@ mod secrets;
 mod serving;
 mod targets;
 
-use super::json::Json;
+use super::json::{Json, Refused};
 use super::{Head, hidden, template, wide};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
@@ -106,14 +106,24 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
 }
 
 fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {
-    let Some(json) = Json::parse_python(bytes) else {
-        if file == "schema.json" {
-            super::skops::broken(inspection, &String::from_utf8_lossy(bytes));
+    let json = match Json::read_python(bytes) {
+        Ok(json) => json,
+        Err(why) => {
+            if file == "schema.json" {
+                super::skops::broken(inspection, &String::from_utf8_lossy(bytes));
+            }
+            let named = matches!(super::extension(file).as_str(), "json" | "ipynb");
+            match why {
+                Refused::Malformed if named => {
+                    inspection.issue("malformed", "the file is no valid JSON, or nested too deeply");
+                }
+                Refused::Malformed => {}
+                Refused::TooLarge => {
+                    inspection.issue("budget_exceeded", "the JSON holds more than is kept of one file")
+                }
+            }
+            return if why == Refused::TooLarge { "json" } else { "text" };
         }
-        if matches!(super::extension(file).as_str(), "json" | "ipynb") {
-            inspection.issue("malformed", "the file is no valid JSON, or nested too deeply");
-        }
-        return "text";
     };
     if super::extension(file) == "ipynb" {
         inspection.list("artifact.code_files", name);

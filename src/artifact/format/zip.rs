@@ -131,7 +131,7 @@ fn member(inspection: &mut Inspection<'_>, input: Input<'_>, entry: &Entry, form
             inspection.list("artifact.container.anomalies", "size_mismatch");
         }
     }
-    model::member(inspection, Input::new(&*unpacked.bytes, input.budget), &entry.name, format);
+    model::member(inspection, unpacked.input(input.budget), &entry.name, format);
 }
 
 /// A link whose target lies outside of the directory into which it is unpacked.

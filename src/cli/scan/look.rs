@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
 use super::list::{Entry, Skip, What};
 use super::uri;
-use crate::artifact::{self, Bytes as _, FileBytes, Issue, Limits, Report};
+use crate::artifact::{self, Bytes as _, FileBytes, Issue, Limits, Report, Stop};
 use crate::base::{clock, files};
 use crate::detect::RuleSet;
 use crate::event::subject::SubjectKind;
@@ -219,6 +220,8 @@ pub struct Looker<'s> {
     pub stdin_max: u64,
     /// What standard input is called when formats and rules ask for a name.
     pub stdin_name: &'s str,
+    /// How long one file may take.
+    pub timeout: Duration,
 }
 
 impl Looker<'_> {
@@ -245,7 +248,7 @@ impl Looker<'_> {
         };
         // A bug of ours costs one file, not the others.
         let looked = catch_unwind(AssertUnwindSafe(|| {
-            let (sha256, size, report) = read(opened?, name)?;
+            let (sha256, size, report) = read(opened?, name, self.timeout)?;
             let findings = judge(name, sha256, &report, self.set);
             Ok::<_, io::Error>((sha256, size, report, findings))
         }));
@@ -266,10 +269,18 @@ impl Looker<'_> {
     }
 }
 
-fn read(file: File, name: &str) -> io::Result<(Sha256, u64, Report)> {
+fn read(file: File, name: &str, timeout: Duration) -> io::Result<(Sha256, u64, Report)> {
     let bytes = FileBytes::of(file)?;
-    let hashed = artifact::hash(&bytes, Vec::new(), &|| false)?.ok_or(io::ErrorKind::Interrupted)?;
-    let mut report = artifact::inspect(&bytes, name, &Limits::default());
+    let began = Instant::now();
+    let limits = Limits { stop: Stop::when(move || began.elapsed() > timeout), ..Limits::default() };
+    let late = || {
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("reading it takes longer than {timeout:?}; `--timeout` allows more"),
+        )
+    };
+    let hashed = artifact::hash(&bytes, Vec::new(), &|| limits.stop.now())?.ok_or_else(late)?;
+    let mut report = artifact::inspect_with(&bytes, name, &limits, &hashed.hits);
     if is_pointer(&bytes) {
         report.issues.push(Issue {
             code: "not_inspected".to_owned(),

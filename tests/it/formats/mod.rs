@@ -16,10 +16,12 @@ mod hidden;
 mod hiding_places;
 pub mod hostile;
 mod keras;
+mod midst;
 mod r;
 mod repositories;
 mod sevenz;
 mod skops;
+mod unpickler;
 mod xml;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};
@@ -77,6 +79,7 @@ pub const ALARMING: &[&str] = &[
     "artifact.gguf.anomalies",
     "artifact.chat_template.unsafe",
     "artifact.chat_template.unparsed",
+    "artifact.tensors.hidden_payloads",
     "artifact.metadata.suspicious",
     "artifact.remote_code",
     "artifact.config.dangerous_targets",

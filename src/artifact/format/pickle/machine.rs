@@ -64,6 +64,9 @@ pub struct Machine<'a, 'f> {
     pub(super) computed: HashSet<String>,
     pub(super) long: Vec<u8>,
     pushed: u64,
+    /// The most that lay on the stack, marks included, and whether there was memory for it.
+    deepest: usize,
+    overflow: bool,
 }
 
 /// Why the current opcode ends the stream.
@@ -92,6 +95,8 @@ impl<'a, 'f> Machine<'a, 'f> {
             computed: HashSet::new(),
             long: Vec::new(),
             pushed: 0,
+            deepest: 0,
+            overflow: false,
         }
     }
 
@@ -132,6 +137,9 @@ impl<'a, 'f> Machine<'a, 'f> {
         };
         self.opcodes = self.opcodes.saturating_add(1);
         let done = self.execute(op, argument, byte);
+        if self.overflow {
+            return Err(Halt::Budget);
+        }
         self.check_frame(start, op);
         done
     }
@@ -181,7 +189,13 @@ impl<'a, 'f> Machine<'a, 'f> {
 
     fn plain(&mut self, op: Op) -> Step {
         match op {
-            Op::Mark => self.marks.push(self.stack.len()),
+            Op::Mark => {
+                self.marks.push(self.stack.len());
+                if self.marks.len() > self.deepest {
+                    self.deepest = self.marks.len();
+                    self.overflow |= !self.arena.deeper();
+                }
+            }
             Op::Stop => {
                 if self.stack.is_empty() {
                     return Err(Halt::Broken("STOP without a value"));
@@ -339,6 +353,10 @@ impl<'a, 'f> Machine<'a, 'f> {
     pub(super) fn push(&mut self, slot: Slot) {
         self.pushed = self.pushed.saturating_add(1);
         self.stack.push(slot);
+        if self.stack.len() > self.deepest {
+            self.deepest = self.stack.len();
+            self.overflow |= !self.arena.deeper();
+        }
     }
 
     fn pop(&mut self) -> Result<Slot, Halt> {
@@ -376,6 +394,11 @@ impl<'a, 'f> Machine<'a, 'f> {
             Some(slot) => {
                 self.push(slot);
                 self.expansion();
+                Ok(())
+            }
+            // It may have been made, and not been kept.
+            None if self.arena.full => {
+                self.push(Slot::Unknown);
                 Ok(())
             }
             None => Err(Halt::Broken("a memo entry that was never made")),

@@ -5,14 +5,17 @@
 
 use std::collections::HashMap;
 
-/// Nodes of one stream.
-const NODES_MAX: usize = 1 << 20;
-/// Bytes of all texts and byte heads of one stream.
-const TEXT_MAX: usize = 16 << 20;
-/// Items kept of all collections of one stream.
-const ITEMS_MAX: usize = 1 << 21;
-/// Entries of the memo.
-const MEMO_MAX: usize = 1 << 21;
+/// Memory of all that one stream keeps: nodes, texts, items, memo and stack.
+const MEMORY_MAX: usize = 50 << 20;
+/// What is left of it for names alone: those of classes must not be lost because of much data.
+const NAMES_RESERVE: usize = 8 << 20;
+/// Memory of a node, and of one thing that is allocated beside its content.
+const NODE_SIZE: usize = size_of::<Node>();
+const ALLOCATION: usize = 16;
+/// Memory of an item, of an entry of the memo, and of a place on the stack.
+const SLOT_SIZE: usize = size_of::<Slot>();
+/// Entries of the memo with numbers out of order.
+const SPARSE_MAX: usize = 1 << 17;
 
 /// A place on the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,30 +62,42 @@ pub struct Arena {
     nodes: Vec<Node>,
     dense: Vec<Slot>,
     sparse: HashMap<u64, Slot>,
-    text: usize,
-    items: usize,
+    memory: usize,
     /// Something was not kept.
     pub full: bool,
 }
 
 impl Arena {
     pub fn add(&mut self, node: Node) -> Slot {
-        let (text, items) = match &node {
-            Node::Text(text) => (text.len(), 0),
-            Node::Bytes { head, .. } => (head.len(), 0),
-            Node::Items(_, items) => (0, items.len()),
-            Node::Global(_) | Node::Object { .. } => (0, 0),
+        let (content, name) = match &node {
+            Node::Text(text) => (text.len().saturating_add(ALLOCATION), is_name(text)),
+            Node::Bytes { head, .. } => (head.len().saturating_add(ALLOCATION), false),
+            Node::Items(_, items) => (items.len().saturating_mul(SLOT_SIZE).saturating_add(ALLOCATION), false),
+            Node::Global(_) | Node::Object { .. } => (0, true),
         };
-        self.text = self.text.saturating_add(text);
-        self.items = self.items.saturating_add(items);
-        if self.nodes.len() >= NODES_MAX || self.text > TEXT_MAX || self.items > ITEMS_MAX {
-            self.full = true;
-            self.text = self.text.saturating_sub(text);
-            self.items = self.items.saturating_sub(items);
+        if !self.charge(content.saturating_add(NODE_SIZE), name) {
             return Slot::Unknown;
         }
         self.nodes.push(node);
         u32::try_from(self.nodes.len().saturating_sub(1)).map_or(Slot::Unknown, Slot::Node)
+    }
+
+    /// Takes memory for something; false, and remembered, when there is none left.
+    fn charge(&mut self, bytes: usize, name: bool) -> bool {
+        let max = if name { MEMORY_MAX } else { MEMORY_MAX - NAMES_RESERVE };
+        let memory = self.memory.saturating_add(bytes);
+        let fits = memory <= max;
+        if fits {
+            self.memory = memory;
+        } else {
+            self.full = true;
+        }
+        fits
+    }
+
+    /// Takes memory for a stack that grows beyond what it was; false when there is none left.
+    pub fn deeper(&mut self) -> bool {
+        self.charge(SLOT_SIZE, true)
     }
 
     pub fn text(&mut self, text: &str) -> Slot {
@@ -126,12 +141,12 @@ impl Arena {
 
     /// Adds to a collection; anything else is left as it is.
     pub fn extend(&mut self, slot: Slot, more: &[Slot]) {
-        let room = ITEMS_MAX.saturating_sub(self.items);
         let Slot::Node(index) = slot else { return };
+        let room = (MEMORY_MAX - NAMES_RESERVE).saturating_sub(self.memory) / SLOT_SIZE;
         if let Some(Node::Items(_, items)) = self.nodes.get_mut(index as usize) {
             let count = more.len().min(room);
             self.full |= count < more.len();
-            self.items = self.items.saturating_add(count);
+            self.memory = self.memory.saturating_add(count.saturating_mul(SLOT_SIZE));
             items.extend(more.iter().take(count));
         }
     }
@@ -152,9 +167,11 @@ impl Arena {
         let at = usize::try_from(index).unwrap_or(usize::MAX);
         if let Some(known) = self.dense.get_mut(at) {
             *known = slot;
-        } else if at == self.dense.len() && at < MEMO_MAX && !self.sparse.contains_key(&index) {
-            self.dense.push(slot);
-        } else if self.sparse.len() < MEMO_MAX / 8 || self.sparse.contains_key(&index) {
+        } else if at == self.dense.len() && !self.sparse.contains_key(&index) {
+            if self.charge(SLOT_SIZE, true) {
+                self.dense.push(slot);
+            }
+        } else if self.sparse.len() < SPARSE_MAX || self.sparse.contains_key(&index) {
             self.sparse.insert(index, slot);
         } else {
             self.full = true;
@@ -179,4 +196,9 @@ impl Arena {
         }
         found
     }
+}
+
+/// Text that may well be the name of a module or class.
+fn is_name(text: &str) -> bool {
+    text.len() <= 80 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
 }

@@ -89,22 +89,25 @@ fn parse(inspection: &mut Inspection<'_>, text: &str) -> Option<Vec<Node>> {
 
 /// Tags that have a reader build objects of its language.
 fn tags(inspection: &mut Inspection<'_>, text: &str) {
-    let mut parser = Parser::new_from_str(text);
+    let mut parser = Parser::new_from_str(if yaml::is_bounded(text) { text } else { "" });
+    let mut read = yaml::is_bounded(text);
     while let Some(step) = parser.next_event() {
         let tag = match step {
             Ok((Event::Scalar(_, _, _, tag) | Event::SequenceStart(_, tag) | Event::MappingStart(_, tag), _)) => tag,
             Ok(_) => continue,
             Err(_) => {
-                let rest = ["!!python/object", "!!python/name", "!!python/module", "2002:python/object"];
-                if rest.iter().any(|tag| text.contains(tag)) {
-                    inspection.list("artifact.packaging.dangers", "yaml_tag");
-                }
-                return;
+                read = false;
+                break;
             }
         };
         if tag.is_some_and(|tag| builds(&format!("{}{}", tag.handle, tag.suffix))) {
             inspection.list("artifact.packaging.dangers", "yaml_tag");
         }
+    }
+    // What cannot be read here may be read elsewhere.
+    let telling = ["!!python/object", "!!python/name", "!!python/module", "2002:python/object"];
+    if !read && telling.iter().any(|tag| text.contains(tag)) {
+        inspection.list("artifact.packaging.dangers", "yaml_tag");
     }
 }
 

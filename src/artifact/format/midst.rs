@@ -1,0 +1,125 @@
+//! What lies in the midst of bytes that are stepped over otherwise: weights.
+//!
+//! The pass that hashes a file has found the places already; here they are looked at. The lowest bits
+//! of numbers are read as well, since a payload spread over them changes no weight that anybody would
+//! notice.
+
+use super::{executable, pickle};
+use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
+use crate::artifact::search::HitKind;
+
+/// Bytes of a payload that are put together from the lowest bits.
+const PAYLOAD: usize = 96;
+/// Widths of elements where their type is not known.
+const WIDTHS: [usize; 3] = [4, 2, 8];
+/// Length of printable text that no weights spell.
+const TEXT_MIN: usize = 40;
+
+/// Looks at every find in a stretch of weights.
+pub fn look(inspection: &mut Inspection<'_>, data: Input<'_>) {
+    for (offset, kind) in data.hits() {
+        match kind {
+            HitKind::Program(kind) => program(inspection, kind, data.position().saturating_add(offset)),
+            HitKind::Pickle => {
+                let mut acts = false;
+                inspection.member("weights", |inspection| acts = pickle::astray(inspection, data.from(offset)));
+                if acts {
+                    inspection.add("artifact.pickle.nested", 1);
+                }
+            }
+        }
+    }
+}
+
+/// Programs alone: for files that are pickles anyway.
+pub fn programs(inspection: &mut Inspection<'_>, data: Input<'_>) {
+    for (offset, kind) in data.hits() {
+        if let HitKind::Program(kind) = kind {
+            program(inspection, kind, data.position().saturating_add(offset));
+        }
+    }
+}
+
+fn program(inspection: &mut Inspection<'_>, kind: &str, position: u64) {
+    inspection.list("artifact.embedded_executables", format!("{kind}@{position}"));
+}
+
+/// Bytes of one number of a type whose lowest bits nobody would miss.
+pub fn width(dtype: &str) -> Option<usize> {
+    match dtype {
+        "F16" | "BF16" => Some(2),
+        "F32" => Some(4),
+        "F64" => Some(8),
+        _ => None,
+    }
+}
+
+/// Reads the lowest bits of the first numbers of a tensor. `width` is the bytes of one element.
+pub fn low_bits(inspection: &mut Inspection<'_>, data: Input<'_>, width: Option<usize>) {
+    let widths = width.map_or(WIDTHS.to_vec(), |width| vec![width]);
+    let widest = widths.iter().copied().max().unwrap_or(1);
+    // Nothing as short as a header would hide in so few numbers.
+    let bytes = data.read(0, PAYLOAD.saturating_mul(8).saturating_mul(widest));
+    for width in widths.into_iter().filter(|width| matches!(width, 2 | 4 | 8)) {
+        let lowest: Vec<u8> = bytes.chunks_exact(width).filter_map(|number| number.first().copied()).collect();
+        for bits in [1_usize, 2, 4, 8] {
+            for high_first in [true, false] {
+                let payload = gather(&lowest, bits, high_first);
+                if let Some(kind) = payload_kind(&payload) {
+                    let item = format!("{kind} in the lowest {bits} of each {} bits", width.saturating_mul(8));
+                    inspection.list("artifact.tensors.hidden_payloads", item);
+                    return;
+                }
+                // With all eight bits the order says nothing.
+                if bits == 8 {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Bytes made of the lowest `bits` of each number, beginning with the highest or the lowest of a byte.
+fn gather(lowest: &[u8], bits: usize, high_first: bool) -> Vec<u8> {
+    let mask = if bits >= 8 { 0xff } else { (1_u8 << bits) - 1 };
+    let each = 8 / bits.max(1);
+    let byte = |numbers: &[u8]| {
+        numbers.iter().enumerate().fold(0_u8, |byte, (index, number)| {
+            let place = if high_first { each.saturating_sub(index).saturating_sub(1) } else { index };
+            let shift = u32::try_from(place.saturating_mul(bits)).unwrap_or(0);
+            byte | (number & mask).checked_shl(shift).unwrap_or(0)
+        })
+    };
+    lowest.chunks_exact(each).map(byte).take(PAYLOAD).collect()
+}
+
+/// What a payload is, at its beginning or behind a length of four or eight bytes.
+fn payload_kind(payload: &[u8]) -> Option<&'static str> {
+    [0, 4, 8].into_iter().find_map(|start| {
+        let bytes = payload.get(start..)?;
+        let kind = match bytes {
+            [b'M', b'Z', ..] | [0x7f, b'E', b'L', b'F', ..] => executable::kind(bytes).or(executable::embedded(bytes)),
+            [b'P', b'K', 3, 4, _, 0, ..] => Some("zip"),
+            [0x1f, 0x8b, 8, 0 | 8, ..]
+                if bytes.get(8..10).is_some_and(|end| matches!(end, [0 | 2 | 4, 0..=13 | 255])) =>
+            {
+                Some("gzip")
+            }
+            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some("7z"),
+            [0x80, 2..=5, ..] | [b'c', ..] => pickle::imports_at(bytes).then_some("pickle"),
+            _ => None,
+        };
+        kind.or_else(|| is_text(bytes).then_some("text"))
+    })
+}
+
+/// Text of many different characters: a run of one value is no text, whatever it spells.
+fn is_text(bytes: &[u8]) -> bool {
+    let text = bytes.get(..TEXT_MIN.min(bytes.len())).unwrap_or_default();
+    let mut seen = [false; 256];
+    text.iter().for_each(|byte| seen.get_mut(usize::from(*byte)).into_iter().for_each(|seen| *seen = true));
+    text.len() == TEXT_MIN
+        && text.iter().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\n' | b'\t'))
+        && seen.iter().filter(|seen| **seen).count() >= 8
+}

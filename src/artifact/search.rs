@@ -1,0 +1,139 @@
+//! Programs and pickles in the middle of other bytes, found in the pass that hashes them: weights are
+//! read whole for their digest anyway, and something that lies behind their beginning is seen then or
+//! never.
+//!
+//! A few literals are looked for with SIMD (Teddy); whatever begins like something is looked at
+//! closely enough that random weights of any size hold none of it by chance.
+
+use std::sync::LazyLock;
+
+use aho_corasick::packed::{Config, MatchKind, Searcher};
+
+use super::format::{executable, pickle};
+
+/// Bytes that are looked at behind the beginning of a find.
+const LOOK: usize = 512;
+/// Finds that are kept.
+const HITS_MAX: usize = 64;
+
+/// What lies in the middle of something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hit {
+    /// Bytes from the beginning of the file.
+    pub offset: u64,
+    pub kind: HitKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HitKind {
+    /// A program, by the name of its format: `elf`, `pe`, `mach-o`.
+    Program(&'static str),
+    /// A pickle that imports.
+    Pickle,
+}
+
+/// How a program or a pickle begins. Three bytes at least: shorter ones would be met at every turn.
+const LITERALS: &[&[u8]] = &[
+    b"\x7fELF",
+    b"PE\0\0",
+    b"\xcf\xfa\xed\xfe",
+    b"\xce\xfa\xed\xfe",
+    // Pickles with a header: a frame, a global, a text, an empty container.
+    b"\x80\x04\x95",
+    b"\x80\x05\x95",
+    b"\x80\x04\x8c",
+    b"\x80\x05\x8c",
+    b"\x80\x02c",
+    b"\x80\x03c",
+    b"\x80\x04c",
+    b"\x80\x02(",
+    b"\x80\x03(",
+    b"\x80\x02}",
+    b"\x80\x03}",
+    b"\x80\x02]",
+    b"\x80\x03]",
+    // Those without: what nearly all that run something import.
+    b"cos\n",
+    b"cnt\n",
+    b"cposix\n",
+    b"csubprocess\n",
+    b"cbuiltins\n",
+    b"c__builtin__\n",
+    b"(ios\n",
+    b"(iposix\n",
+];
+
+static SEARCHER: LazyLock<Option<Searcher>> =
+    LazyLock::new(|| Config::new().match_kind(MatchKind::LeftmostFirst).builder().extend(LITERALS).build());
+
+/// A search over bytes that come in pieces, in order.
+#[derive(Default)]
+pub struct Search {
+    /// The last bytes, whose finds could not be looked at closely yet.
+    held: Vec<u8>,
+    /// Offset of the first byte that is held.
+    position: u64,
+    hits: Vec<Hit>,
+    /// Finds beyond [`HITS_MAX`].
+    more: u64,
+}
+
+impl Search {
+    pub fn update(&mut self, piece: &[u8]) {
+        // The seam between the pieces, then the piece itself but for its end.
+        let before = self.held.len();
+        let seam = piece.len().min(LOOK);
+        self.held.extend_from_slice(piece.get(..seam).unwrap_or_default());
+        if piece.len() <= LOOK {
+            let done = self.held.len().saturating_sub(LOOK);
+            self.look(None, done);
+            self.held.drain(..done);
+            self.position = self.position.saturating_add(done as u64);
+            return;
+        }
+        self.look(None, before);
+        self.position = self.position.saturating_add(before as u64);
+        let done = piece.len().saturating_sub(LOOK);
+        self.look(Some(piece), done);
+        self.position = self.position.saturating_add(done as u64);
+        self.held.clear();
+        self.held.extend_from_slice(piece.get(done..).unwrap_or_default());
+    }
+
+    /// What was found, in order, and how much more than is kept.
+    pub fn finish(mut self) -> (Vec<Hit>, u64) {
+        self.look(None, self.held.len());
+        (self.hits, self.more)
+    }
+
+    /// Looks for what begins in the first `end` bytes of a piece, or of what is held.
+    fn look(&mut self, piece: Option<&[u8]>, end: usize) {
+        let Some(searcher) = &*SEARCHER else { return };
+        let bytes = piece.unwrap_or(&self.held);
+        let mut found = Vec::new();
+        for one in searcher.find_iter(bytes) {
+            if one.start() >= end {
+                break;
+            }
+            let rest = bytes.get(one.start()..bytes.len().min(one.start().saturating_add(LOOK))).unwrap_or_default();
+            if let Some(kind) = kind(rest) {
+                found.push(Hit { offset: self.position.saturating_add(one.start() as u64), kind });
+            }
+        }
+        for hit in found {
+            if self.hits.len() < HITS_MAX {
+                self.hits.push(hit);
+            } else {
+                self.more = self.more.saturating_add(1);
+            }
+        }
+    }
+}
+
+fn kind(bytes: &[u8]) -> Option<HitKind> {
+    match bytes {
+        [0x7f | b'P' | 0xcf | 0xce, ..] => executable::embedded(bytes).map(HitKind::Program),
+        // The mark in front of an INST belongs to it.
+        _ => pickle::imports_at(bytes).then_some(HitKind::Pickle),
+    }
+}
