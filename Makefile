@@ -1,7 +1,7 @@
 # Two commands for everybody: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-all peers lint bench fuzz image clean
+.PHONY: help run build test test-all corpus peers lint bench fuzz image clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,11 @@ test: peers ## Install what the tests need, then run all of them
 test-all: test lint ## The same tests with the release binary, longer ones at full length, and lints
 	LANNER_REPLAY_EVENTS=1000000 LANNER_DIFFERENTIAL_CASES=100000 cargo test --locked --release --test it
 
+corpus: peers ## Score the corpus beside other scanners, with what the heavy libraries write; writes docs/corpus.md
+	tests/corpus/setup.sh
+	tests/corpus/setup-benign.sh
+	LANNER_CORPUS_HEAVY=1 LANNER_CORPUS_PEERS=1 LANNER_CORPUS_WRITE=1 cargo test --locked --release --test it corpus:: -- --nocapture
+
 peers: ## Install real servers and libraries to test against (apt and pip)
 	tests/peers/setup.sh
 
@@ -30,7 +35,7 @@ bench: build ## Speed of scanning and matching, as ratios to peers; a million ev
 	cargo bench --locked --bench detect
 	cargo bench --locked --bench correlate
 
-fuzz: ## Ten minutes each of hostile rules, events, timelines and overrides (nightly, cargo-fuzz)
+fuzz: ## Ten minutes each of hostile rules, events, timelines, overrides and files (nightly, cargo-fuzz)
 	fuzz/run.sh
 
 image: ## Build the container image with buildah
