@@ -56,6 +56,10 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
         }
         return;
     }
+    if format == "llamafile" {
+        format::llamafile::member(inspection, input, name);
+        return;
+    }
     if format == "keras" && format::keras::is_config(name) {
         format::keras::member(inspection, input, name);
         return;

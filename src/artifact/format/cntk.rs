@@ -1,0 +1,134 @@
+//! CNTK: the dictionary of the second format, with functions of the user's that the loader fetches
+//! from a library or from Python; the first format only by its mark.
+
+use super::protobuf::{Broken, DEPTH_MAX, Outline, Reader, Span};
+use super::{Head, keras, probe, protobuf};
+use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
+
+/// Kinds of functions that the user brings: those of a library, and those of Python.
+const KINDS: &[&str] = &["NativeUserDefinedFunction", "UserDefinedFunction"];
+/// What is loaded for such a function, and what is called in it.
+const KEYS: &[&str] = &["module", "deserialize_method"];
+
+pub fn identify(head: &Head<'_>) -> bool {
+    is_first(head.bytes) || is_dictionary(head)
+}
+
+/// Marks of the first format are texts of wide characters, four bytes or two each.
+fn is_first(head: &[u8]) -> bool {
+    head.starts_with(b"B\0C\0N\0") || head.starts_with(b"B\0\0\0C\0\0\0N\0\0\0")
+}
+
+/// A version and a map, and in the map what every model has.
+fn is_dictionary(head: &Head<'_>) -> bool {
+    if !matches!(head.bytes, [8, 1..=3, 0x12, ..] | [0x12, ..]) {
+        return false;
+    }
+    let has = |key: &str| memchr::memmem::find(head.bytes, key.as_bytes()).is_some();
+    let known =
+        ["root_uid", "primitive_functions", "CompositeFunction", "PrimitiveFunction"].iter().any(|key| has(key))
+            || has("inputs") && has("uid") && has("version");
+    known && Outline::of(Span::Far(head.input), 64).only(&[2], &[1])
+}
+
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -> &'static str {
+    if is_first(&input.read(0, 16)) {
+        inspection.issue("not_inspected", "the first format of CNTK is recognised, but its nodes are not looked at");
+        return "cntk";
+    }
+    let reader = Reader::new();
+    let mut walk = Walk { inspection, reader: &reader, input };
+    walk.dictionary(Span::Far(input), 0);
+    match reader.broken.get() {
+        Some(Broken::Malformed) => inspection.issue("malformed", "the model is cut off, or a part of it is no message"),
+        Some(Broken::Fields) => inspection.issue("budget_exceeded", "the model has more fields than are looked at"),
+        None => {}
+    }
+    "cntk"
+}
+
+struct Walk<'i, 'b, 'r> {
+    inspection: &'i mut Inspection<'b>,
+    reader: &'r Reader,
+    input: Input<'r>,
+}
+
+impl Walk<'_, '_, '_> {
+    /// Pairs of keys and values.
+    fn dictionary(&mut self, span: Span<'_>, depth: u32) {
+        if depth > DEPTH_MAX {
+            self.inspection
+                .issue("budget_exceeded", "dictionaries are nested too deeply; the inner ones were not looked at");
+            return;
+        }
+        let reader = self.reader;
+        // What is broken is remembered by the reader.
+        let _known = reader.fields(span, &mut |number, pair| {
+            let Some(pair) = pair.span().filter(|_| number == 2) else { return };
+            let key = reader.text(pair, 1).unwrap_or_default();
+            let _known = reader.fields(pair, &mut |number, value| {
+                if number == 2
+                    && let Some(value) = value.span()
+                {
+                    self.value(&key, value, depth);
+                }
+            });
+        });
+    }
+
+    /// A value: a text, a shape, a list, a dictionary, an array.
+    fn value(&mut self, key: &str, span: Span<'_>, depth: u32) {
+        if depth > DEPTH_MAX {
+            return;
+        }
+        let reader = self.reader;
+        let _known = reader.fields(span, &mut |number, value| {
+            let Some(value) = value.span() else { return };
+            match number {
+                8 => self.text(key, value),
+                11 => {
+                    let _known = reader.fields(value, &mut |_, item| {
+                        if let Some(item) = item.span() {
+                            self.value(key, item, depth.saturating_add(1));
+                        }
+                    });
+                }
+                12 => self.dictionary(value, depth.saturating_add(1)),
+                13 => self.array(value, depth),
+                _ => {}
+            }
+        });
+    }
+
+    /// An array: what in it is long is numbers.
+    fn array(&mut self, span: Span<'_>, depth: u32) {
+        if depth > DEPTH_MAX {
+            return;
+        }
+        let _known = self.reader.fields(span, &mut |_, value| {
+            if let Some(value) = value.span().filter(|value| value.len() > 64) {
+                protobuf::payload(self.inspection, value, self.input);
+                let _known = self.reader.fields(value, &mut |_, inner| {
+                    if let Some(inner) = inner.span().filter(|inner| inner.len() > 64) {
+                        protobuf::payload(self.inspection, inner, self.input);
+                    }
+                });
+            }
+        });
+    }
+
+    fn text(&mut self, key: &str, value: Span<'_>) {
+        let text = value.text();
+        if KINDS.contains(&text.as_str()) || KEYS.contains(&key) {
+            self.inspection.list("artifact.cntk.custom", format!("{key}:{text}"));
+        }
+        // The loader opens the library under this very name.
+        if key == "module" && keras::is_outside(&text) {
+            self.inspection.list("artifact.container.escapes", &text);
+        }
+        if text.len() >= 8 {
+            probe::text(self.inspection, key, &text, self.input);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What has no place in data, wherever it lies: programs and pickles among numbers, code and
+//! pickles among texts.
+
+use super::{executable, hidden, pickle, shipped};
+use crate::artifact::Memory;
+use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
+
+/// Longest text that is looked through.
+const TEXT_MAX: usize = 1 << 20;
+
+/// Looks at the beginning of bytes that should be numbers, `position` bytes into the file.
+pub fn data(inspection: &mut Inspection<'_>, data: Input<'_>, position: u64) {
+    if program(inspection, data, position) {
+        inspection.add("artifact.pickle.nested", 1);
+    }
+}
+
+/// The same where a dataset may keep objects of its own: a pickle is told by what it does, and its
+/// being there is no finding.
+pub fn values(inspection: &mut Inspection<'_>, data: Input<'_>, position: u64) {
+    program(inspection, data, position);
+}
+
+/// Pickles alone, where programs are at home.
+pub fn pickles(inspection: &mut Inspection<'_>, data: Input<'_>) {
+    let head = data.read(0, 512);
+    if head.starts_with(&[0x80]) && pickle::may_be_pickle(&head, data.len()) && pickle::attempt(inspection, data) {
+        inspection.add("artifact.pickle.nested", 1);
+    }
+}
+
+fn program(inspection: &mut Inspection<'_>, data: Input<'_>, position: u64) -> bool {
+    let head = data.read(0, 512);
+    if executable::kind(&head).is_some_and(|kind| kind != "script") || head.starts_with(b"#!/") {
+        executable::look(inspection, &head, position);
+    }
+    head.starts_with(&[0x80]) && pickle::may_be_pickle(&head, data.len()) && pickle::attempt(inspection, data)
+}
+
+/// A value of metadata: text, or bytes that are none. True when it is a pickle that acts, or code.
+pub fn value(inspection: &mut Inspection<'_>, key: &str, bytes: &[u8], input: Input<'_>) -> bool {
+    if pickled(inspection, bytes, input) {
+        inspection.list("artifact.metadata.suspicious", key);
+        return true;
+    }
+    std::str::from_utf8(bytes).is_ok_and(|value| text(inspection, key, value, input))
+}
+
+/// A text under a name: code, a pickle as text, characters that nobody sees, secrets.
+pub fn text(inspection: &mut Inspection<'_>, key: &str, text: &str, input: Input<'_>) -> bool {
+    let text = text.get(..TEXT_MAX).unwrap_or(text);
+    hidden::inspect(inspection, text, false);
+    shipped::find_secrets(inspection, text);
+    let found = shipped::holds_code(text) || encoded(inspection, text, input);
+    if found {
+        inspection.list("artifact.metadata.suspicious", key);
+    }
+    found
+}
+
+/// True for a text that holds code or the address of a bare host.
+pub fn code(text: &str) -> bool {
+    shipped::holds_code(text)
+}
+
+/// True, and told, when a text is a pickle: as it stands, in base64 or in hexadecimal.
+pub fn encoded(inspection: &mut Inspection<'_>, text: &str, input: Input<'_>) -> bool {
+    pickle::decode_text(text).is_some_and(|bytes| pickled(inspection, &bytes, input))
+}
+
+/// True, and told, when bytes are a pickle that acts, or one that was compressed.
+pub fn pickled(inspection: &mut Inspection<'_>, bytes: &[u8], input: Input<'_>) -> bool {
+    if !pickle::may_be_pickle(bytes, bytes.len() as u64) {
+        return false;
+    }
+    let bytes = Memory(bytes.to_vec());
+    let whole = Input::new(&bytes, input.budget);
+    if matches!(bytes.0.as_slice(), [0x78, ..] | [0x1f, 0x8b, ..]) {
+        let unpacked = crate::artifact::inflate::small(whole).map(Memory);
+        return unpacked.is_some_and(|bytes| pickle::attempt(inspection, Input::new(&bytes, input.budget)));
+    }
+    pickle::attempt(inspection, whole)
+}
