@@ -32,7 +32,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
     let mut reader = Reader { schema: Schema::default(), buffers: 0 };
     let feather = head.starts_with(b"FEA1");
     let result = if feather {
-        reader.feather(inspection, input)
+        Reader::feather(inspection, input)
     } else if head.starts_with(b"ARROW1") {
         reader.file(inspection, input)
     } else {
@@ -207,7 +207,7 @@ impl Reader {
     }
 
     /// Feather of the first version: a flat buffer of columns, whose metadata are texts.
-    fn feather(&mut self, inspection: &mut Inspection<'_>, input: Input<'_>) -> Result<(), ()> {
+    fn feather(inspection: &mut Inspection<'_>, input: Input<'_>) -> Result<(), ()> {
         let end = input.len().checked_sub(8).ok_or(())?;
         let tail = input.read(end, 8);
         let (length, magic) = tail.split_at_checked(4).ok_or(())?;

@@ -106,7 +106,7 @@ impl Index {
         handle(&mut footer)?;
         let (at, size) = handle(&mut footer)?;
         let mut blocks = Vec::new();
-        entries(block(input, at, size)?, &mut |_, value| {
+        entries(&block(input, at, size)?, &mut |_, value| {
             if blocks.len() < BLOCKS_MAX {
                 blocks.push(value.to_vec());
             }
@@ -114,7 +114,7 @@ impl Index {
         for place in blocks {
             let bytes = Memory(place);
             let (at, size) = handle(&mut Cursor::new(Input::new(&bytes, input.budget)))?;
-            entries(block(input, at, size)?, &mut |key, value| self.entry(inspection, key, value))?;
+            entries(&block(input, at, size)?, &mut |key, value| self.entry(inspection, key, value))?;
         }
         Ok(())
     }
@@ -199,7 +199,7 @@ fn block(input: Input<'_>, at: u64, size: u64) -> Result<Vec<u8>, Fault> {
 }
 
 /// Entries of a block: each has what its key shares with the key before it.
-fn entries(block: Vec<u8>, look: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Fault> {
+fn entries(block: &[u8], look: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Fault> {
     let count = block.len().checked_sub(4).ok_or(Cut)?;
     let restarts = block.get(count..).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
     let restarts = usize::try_from(restarts).ok().and_then(|restarts| restarts.checked_mul(4)).ok_or(Cut)?;

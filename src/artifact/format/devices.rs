@@ -72,7 +72,7 @@ pub fn identify(head: &Head<'_>) -> bool {
 fn kind(head: &[u8]) -> Option<&'static str> {
     match head {
         // A mark, or its bytes turned around, and a version or a length.
-        [b'f', b't', b'r', b't', ..] | [b'p', b't', b'r', b't', ..] => Some("tensorrt"),
+        [b'f' | b'p', b't', b'r', b't', ..] => Some("tensorrt"),
         [b'R', b'K', b'N', b'N', 0, 0, 0, 0, ..] | [b'C', b'Y', b'P', b'T', b'R', b'K', b'N', b'N', ..] => Some("rknn"),
         [b'7', b'7', b'6', b'7', b'5', b'1', b'7', b'\n' | b'\r', ..] => Some("ncnn"),
         _ => None,

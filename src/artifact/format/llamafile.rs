@@ -57,7 +57,7 @@ fn arguments(inspection: &mut Inspection<'_>, input: Input<'_>) {
         let open = matches!(value, "0.0.0.0" | "::" | "[::]" | "*");
         match key {
             "--host" | "--listen" | "-l" if open => {
-                inspection.list("artifact.llamafile.arguments", format!("listens:{value}"))
+                inspection.list("artifact.llamafile.arguments", format!("listens:{value}"));
             }
             "-m" | "--model" | "--mmproj" | "-f" | "--file" | "--path" | "--log-file" | "--prompt-cache" | "--lora" => {
                 let inside = value.strip_prefix("/zip/").unwrap_or(value);

@@ -19,7 +19,7 @@ const KEY_MAX: usize = 256;
 const ARRAYS: [i8; 2] = [1, 3];
 
 pub fn identify(head: &Head<'_>) -> bool {
-    let named = matches!(super::extension(head.name).as_str(), "msgpack" | "flax" | "mpk" | "flax_model");
+    let named = matches!(super::extension(head.name).as_str(), "msgpack" | "flax" | "mpk");
     let key = match head.bytes {
         [0x81..=0x8f, key @ ..] | [0xde, _, _, key @ ..] | [0xdf, _, _, _, _, key @ ..] => key,
         [0x90..=0x9f | 0xdc | 0xdd, ..] => return named,
@@ -81,7 +81,6 @@ fn look(inspection: &mut Inspection<'_>, input: Input<'_>, key: &str, value: Val
             probe::text(inspection, key, &text, input);
         }
         Value::Text(_) => {}
-        Value::Bytes(bytes, position) => probe::data(inspection, bytes, position),
         Value::Extension(kind, bytes, position) if ARRAYS.contains(&kind) => {
             if let Ok((size, declared)) = array(inspection, key, bytes, position) {
                 *tensors = (tensors.0.saturating_add(1), tensors.1.saturating_add(size));
@@ -93,7 +92,9 @@ fn look(inspection: &mut Inspection<'_>, input: Input<'_>, key: &str, value: Val
                 inspection.issue("malformed", "an array is none");
             }
         }
-        Value::Extension(_, bytes, position) => probe::data(inspection, bytes, position),
+        Value::Bytes(bytes, position) | Value::Extension(_, bytes, position) => {
+            probe::data(inspection, bytes, position);
+        }
     }
 }
 

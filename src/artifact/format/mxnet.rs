@@ -1,7 +1,7 @@
 //! `MXNet`: the symbol file, whose custom operators are code of the application, and the file of
 //! parameters.
 
-use super::cursor::{Cursor, Cut};
+use super::cursor::{Cursor, Cut, Read};
 use super::json::Json;
 use super::{Head, probe};
 use crate::artifact::input::Input;
@@ -26,12 +26,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
             super::trailing(inspection, input.from(end), end);
         }
         Ok(()) => {}
-        Err(Fault::Cut) => {
+        Err(Cut) => {
             inspection.list("artifact.tensors.anomalies", "out_of_bounds");
             inspection.issue("malformed", "a count or a length reaches beyond the end, or an array is none");
-        }
-        Err(Fault::Sparse) => {
-            inspection.issue("not_inspected", "a sparse array; what follows it was not looked at");
         }
     }
     "mxnet"
@@ -55,10 +52,7 @@ fn graph(inspection: &mut Inspection<'_>, json: &Json, input: Input<'_>, depth: 
     }
     for node in json.get("nodes").map(Json::items).unwrap_or_default() {
         let operator = node.get("op").and_then(Json::as_text).unwrap_or_default();
-        let attributes = ["attrs", "attr", "param"]
-            .iter()
-            .filter_map(|key| node.get(key))
-            .flat_map(|attributes| attributes.members());
+        let attributes = ["attrs", "attr", "param"].iter().filter_map(|key| node.get(key)).flat_map(Json::members);
         let mut kind = "";
         for (key, value) in attributes.filter_map(|(key, value)| Some((key, value.as_text()?))) {
             if key == "op_type" {
@@ -79,21 +73,10 @@ fn graph(inspection: &mut Inspection<'_>, json: &Json, input: Input<'_>, depth: 
     }
 }
 
-enum Fault {
-    Cut,
-    Sparse,
-}
-
-impl From<Cut> for Fault {
-    fn from(_: Cut) -> Self {
-        Self::Cut
-    }
-}
-
-fn arrays(inspection: &mut Inspection<'_>, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+fn arrays(inspection: &mut Inspection<'_>, cursor: &mut Cursor<'_>) -> Read<()> {
     let count = cursor.number(8)?;
     if count > ARRAYS_MAX || count > cursor.left() {
-        return Err(Fault::Cut);
+        return Err(Cut);
     }
     inspection.set("artifact.tensors.count", count);
     let mut bytes = 0_u64;
@@ -103,7 +86,7 @@ fn arrays(inspection: &mut Inspection<'_>, cursor: &mut Cursor<'_>) -> Result<()
     inspection.set("artifact.tensors.bytes", bytes);
     let names = cursor.number(8)?;
     if names > cursor.left() {
-        return Err(Fault::Cut);
+        return Err(Cut);
     }
     for _ in 0..names {
         let length = cursor.number(8)?;
@@ -115,43 +98,72 @@ fn arrays(inspection: &mut Inspection<'_>, cursor: &mut Cursor<'_>) -> Result<()
     Ok(())
 }
 
-/// One array: its version, its shape, where it lay, its type, its numbers.
-fn array(inspection: &mut Inspection<'_>, cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
+/// One array: its version, its shape, where it lay, its type, its numbers. Of a sparse one only the
+/// numbers that are stored are there, and indices behind them.
+fn array(inspection: &mut Inspection<'_>, cursor: &mut Cursor<'_>) -> Read<u64> {
     let magic = cursor.number(4)?;
-    let (dimensions, width) = match magic {
+    // In the last version an array of no dimensions is a number, before it was none.
+    let scalar = magic == 0xf993_faca;
+    let mut indices = 0;
+    let mut stored = None;
+    let elements = match magic {
         0xf993_faca | 0xf993_fac9 => {
-            // The kind of storage: dense is 0, and -1 where none was told.
-            if !matches!(cursor.number(4)?, 0 | 0xffff_ffff) {
-                return Err(Fault::Sparse);
+            // Kinds of storage: dense, or -1 where none was told, then rows, then rows and columns.
+            indices = match cursor.number(4)? {
+                0 | 0xffff_ffff => 0,
+                sparse @ (1 | 2) => sparse,
+                _ => return Err(Cut),
+            };
+            if indices > 0 {
+                stored = Some(shape(cursor, true)?.unwrap_or(0));
             }
-            (cursor.number(4)?, 8)
+            shape(cursor, scalar)?
         }
-        0xf993_fac8 => (cursor.number(4)?, 8),
+        0xf993_fac8 => shape(cursor, scalar)?,
         // The first version has no mark: the number of dimensions stands here.
-        dimensions => (dimensions, 4),
+        0 => None,
+        dimensions => Some(product(cursor, dimensions, 4)?),
     };
-    // Arrays of no known shape have nothing more.
-    if dimensions == 0xffff_ffff || dimensions == 0 && magic != 0xf993_faca {
-        return Ok(0);
-    }
-    if dimensions > 64 {
-        return Err(Fault::Cut);
-    }
-    let mut elements = 1_u64;
-    for _ in 0..dimensions {
-        elements = elements.checked_mul(cursor.number(width)?).ok_or(Cut)?;
-    }
+    let Some(elements) = elements else { return Ok(0) };
     cursor.skip(8)?;
-    let width = match cursor.number(4)? {
+    let mut parts = vec![(stored.unwrap_or(elements), cursor.number(4)?)];
+    for _ in 0..indices {
+        let kind = cursor.number(4)?;
+        parts.push((shape(cursor, true)?.unwrap_or(0), kind));
+    }
+    let mut total = 0_u64;
+    for (elements, kind) in parts {
+        let size = elements.checked_mul(width(kind).ok_or(Cut)?).ok_or(Cut)?;
+        let position = cursor.position;
+        probe::data(inspection, cursor.span(size)?, position);
+        total = total.saturating_add(size);
+    }
+    Ok(total)
+}
+
+/// Bytes of a number, by its type.
+fn width(kind: u64) -> Option<u64> {
+    Some(match kind {
         0 | 4 => 4,
         1 | 6 => 8,
         2 | 8 | 12 => 2,
         3 | 5 | 7 => 1,
-        _ => return Err(Fault::Cut),
-    };
-    let size = elements.checked_mul(width).ok_or(Cut)?;
-    let position = cursor.position;
-    let data = cursor.span(size)?;
-    probe::data(inspection, data, position);
-    Ok(size)
+        _ => return None,
+    })
+}
+
+/// How many elements a shape has; `None` when it is none.
+fn shape(cursor: &mut Cursor<'_>, scalar: bool) -> Read<Option<u64>> {
+    match cursor.number(4)? {
+        0xffff_ffff => Ok(None),
+        0 if !scalar => Ok(None),
+        dimensions => product(cursor, dimensions, 8).map(Some),
+    }
+}
+
+fn product(cursor: &mut Cursor<'_>, dimensions: u64, width: usize) -> Read<u64> {
+    if dimensions > 64 {
+        return Err(Cut);
+    }
+    (0..dimensions).try_fold(1_u64, |product, _| product.checked_mul(cursor.number(width)?).ok_or(Cut))
 }

@@ -198,17 +198,8 @@ impl Reader<'_> {
             if count > self.cursor.left() {
                 return Err(Cut);
             }
-            while count > 0 {
-                let piece = self.cursor.peek(64 << 10);
-                let end = memchr::memchr(b'\n', piece);
-                let length = end.map_or(piece.len(), |end| end.saturating_add(1));
-                if length == 0 {
-                    return Err(Cut);
-                }
-                self.cursor.skip(length as u64)?;
-                if end.is_some() {
-                    break;
-                }
+            if count > 0 {
+                self.row()?;
             }
             return Ok(());
         }
@@ -218,6 +209,22 @@ impl Reader<'_> {
         self.tensors.1 = self.tensors.1.saturating_add(size);
         probe::data(inspection, data, position);
         Ok(())
+    }
+
+    /// The rest of a line, however long.
+    fn row(&mut self) -> Read<()> {
+        loop {
+            let piece = self.cursor.peek(64 << 10);
+            let end = memchr::memchr(b'\n', piece);
+            let length = end.map_or(piece.len(), |end| end.saturating_add(1));
+            if length == 0 {
+                return Err(Cut);
+            }
+            self.cursor.skip(length as u64)?;
+            if end.is_some() {
+                return Ok(());
+            }
+        }
     }
 
     /// A function: bytecode of one of the interpreters, or source; its upvalues follow.

@@ -1,4 +1,4 @@
-//! Universal Binary JSON, as XGBoost writes models: texts by the keys above them, arrays of numbers
+//! Universal Binary JSON, as `XGBoost` writes models: texts by the keys above them, arrays of numbers
 //! stepped over, lengths that lie told.
 
 use super::cursor::{Cursor, Cut, Read};
@@ -14,7 +14,9 @@ const TEXT_MAX: usize = 1 << 20;
 const KEY_MAX: usize = 256;
 
 pub fn identify(head: &Head<'_>) -> bool {
-    first_key(head.input).is_some()
+    // Lengths are bytes that no text has.
+    let binary = head.bytes.iter().take(64).any(|byte| *byte < 9);
+    binary && head.bytes.starts_with(b"{") && first_key(head.input).is_some()
 }
 
 /// The first key of an object; `None` when it is none.
