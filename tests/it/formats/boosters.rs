@@ -99,6 +99,12 @@ fn lengths_that_lie_are_told() {
 }
 
 #[test]
+fn a_text_in_braces_is_a_text() {
+    let text = format!("{{if {} then}}", "something ".repeat(40));
+    assert_eq!(report(text.as_bytes(), "page.tpl").format, "text");
+}
+
+#[test]
 fn the_old_binary_is_known() {
     let name = |name: &str| [(name.len() as u64).to_le_bytes().as_slice(), name.as_bytes()].concat();
     let param = [0.5_f32.to_le_bytes().as_slice(), &[0; 132]].concat();

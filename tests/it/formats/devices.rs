@@ -37,6 +37,31 @@ fn params(elements: u64, data: &[u8]) -> Vec<u8> {
     .concat()
 }
 
+/// An array of rows of which only some are stored: their numbers, and their places behind them.
+fn sparse(rows: u64, data: &[u8]) -> Vec<u8> {
+    let shape = |dimensions: &[u64]| {
+        let lengths: Vec<u8> = dimensions.iter().flat_map(|length| length.to_le_bytes()).collect();
+        [u32::try_from(dimensions.len()).expect("short").to_le_bytes().as_slice(), &lengths].concat()
+    };
+    [
+        0x112_u64.to_le_bytes().as_slice(),
+        &[0; 8],
+        &1_u64.to_le_bytes(),
+        &0xf993_fac9_u32.to_le_bytes(),
+        &1_u32.to_le_bytes(),
+        &shape(&[rows, 4]),
+        &shape(&[1000, 4]),
+        &[1, 0, 0, 0, 0, 0, 0, 0],
+        &0_u32.to_le_bytes(),
+        &6_u32.to_le_bytes(),
+        &shape(&[rows]),
+        data,
+        &vec![0; usize::try_from(rows.min(64)).expect("short") * 8],
+        &[0; 8],
+    ]
+    .concat()
+}
+
 /// A dictionary of texts, as CNTK writes one, with a dictionary in it.
 fn cntk(key: &str, text: &str) -> Vec<u8> {
     let value = |number: u64, bytes: &[u8]| [protobuf::number(1, 1), protobuf::bytes(number, bytes)].concat();
@@ -70,6 +95,7 @@ fn plain_models_are_silent() {
     for (sample, name, format) in [
         (symbol("Convolution", r#"{"kernel": "(3, 3)"}"#).into_bytes(), "a-symbol.json", "mxnet"),
         (params(8, &[7; 32]), "a-0000.params", "mxnet"),
+        (sparse(2, &[7; 32]), "rows.params", "mxnet"),
         (cntk("name", "a plain layer"), "a.dnn", "cntk"),
         (rknn(r#"{"name": "a plain model"}"#, &[7; 64], 0), "a.rknn", "rknn"),
         (engine("ResNet50"), "a.engine", "tensorrt"),
@@ -141,6 +167,7 @@ fn lengths_that_lie_are_told() {
     for (sample, name) in [
         (params(1 << 62, &[7; 32]), "a.params"),
         (params(1000, &[7; 32]), "a.params"),
+        (sparse(1 << 60, &[7; 32]), "a.params"),
         (rknn("{}", &[7; 64], 1 << 40), "a.rknn"),
         (rknn("{}", &[7; 64], u64::MAX - 80), "a.rknn"),
     ] {
