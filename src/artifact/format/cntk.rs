@@ -123,6 +123,9 @@ impl Walk<'_, '_, '_> {
         if KINDS.contains(&text.as_str()) || KEYS.contains(&key) {
             self.inspection.list("artifact.cntk.custom", format!("{key}:{text}"));
         }
+        if [".so", ".dll", ".dylib"].iter().any(|end| text.ends_with(end)) {
+            self.inspection.list("artifact.cntk.custom", format!("library:{text}"));
+        }
         // The loader opens the library under this very name.
         if key == "module" && keras::is_outside(&text) {
             self.inspection.list("artifact.container.escapes", &text);

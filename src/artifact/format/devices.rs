@@ -6,6 +6,7 @@ use super::json::Json;
 use super::{Head, probe};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
+use crate::base::text::shorten;
 
 /// Bytes of an engine that are searched for names of plugins, from its beginning.
 const SEARCH_MAX: usize = 4 << 20;
@@ -168,6 +169,11 @@ fn rknn(inspection: &mut Inspection<'_>, input: Input<'_>, encrypted: bool) {
         return;
     };
     probe::data(inspection, input.window(base, size), base);
+    let start_of_it = input.window(base, size).read(0, 1 << 20);
+    for (at, text) in texts(&start_of_it).filter(|(_, text)| text.len() >= 12 && probe::code(text)) {
+        let place = base.saturating_add(at as u64);
+        inspection.list("artifact.metadata.suspicious", format!("{}@{place}", shorten(text, 32)));
+    }
     let bytes = input.window(start, length).read(0, usize::try_from(length).unwrap_or(0));
     match Json::parse(bytes.split(|byte| *byte == 0).next().unwrap_or_default()) {
         Some(json) => walk(inspection, "json", &json, input, 0),

@@ -70,6 +70,8 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
 
 /// A value that is worth a look.
 enum Value<'a> {
+    /// The key itself, where it may be more than a name.
+    Key,
     Text(String),
     Bytes(Input<'a>, u64),
     Extension(i8, Input<'a>, u64),
@@ -81,6 +83,11 @@ fn look(inspection: &mut Inspection<'_>, input: Input<'_>, key: &str, value: Val
             probe::text(inspection, key, &text, input);
         }
         Value::Text(_) => {}
+        // How an object says what is called to make it again.
+        Value::Key if matches!(key, "__reduce__" | "__reduce_ex__" | "__setstate__") || probe::code(key) => {
+            inspection.list("artifact.metadata.suspicious", key);
+        }
+        Value::Key => {}
         Value::Extension(kind, bytes, position) if ARRAYS.contains(&kind) => {
             if let Ok((size, declared)) = array(inspection, key, bytes, position) {
                 *tensors = (tensors.0.saturating_add(1), tensors.1.saturating_add(size));
@@ -263,6 +270,9 @@ impl<'a> Reader<'a> {
     fn text(&mut self, length: u64, key: bool, look: &mut dyn FnMut(&str, Value<'a>)) -> Read<()> {
         let text = self.cursor.text(length, if key { KEY_MAX } else { TEXT_MAX })?;
         if key {
+            if text.contains(['(', '_']) {
+                look(&text, Value::Key);
+            }
             self.key = text;
         } else {
             look(&self.key, Value::Text(text));

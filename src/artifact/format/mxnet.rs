@@ -61,6 +61,9 @@ fn graph(inspection: &mut Inspection<'_>, json: &Json, input: Input<'_>, depth: 
             if key == "library" || key.ends_with("lib_path") {
                 inspection.list("artifact.mxnet.custom", format!("library:{value}"));
             }
+            if value.split(['/', '\\']).any(|part| part == "..") || value.starts_with("file:") {
+                inspection.list("artifact.container.escapes", value);
+            }
             probe::text(inspection, key, value, input);
         }
         // Operators that Python, or a library beside the model, defines.

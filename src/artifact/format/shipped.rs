@@ -136,7 +136,7 @@ fn json(inspection: &mut Inspection<'_>, input: Input<'_>, bytes: &[u8], file: &
     }
     config::inspect(inspection, &json, file);
     hub::inspect(inspection, &json, file);
-    super::zarr::describe(inspection, &json, file);
+    super::zarr::describe(inspection, &json, file, input);
     if !VOCABULARIES.iter().any(|word| file.contains(word)) {
         texts(inspection, &json, 0);
     }

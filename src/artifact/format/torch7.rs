@@ -35,6 +35,15 @@ pub fn identify(head: &Head<'_>) -> bool {
     }
 }
 
+/// True for a text that is Lua and executes, or loads more.
+fn is_lua(text: &str) -> bool {
+    let calls = ["os.execute", "io.popen", "loadstring", "package.loadlib", "dofile", "os.remove"];
+    calls
+        .iter()
+        .filter_map(|call| text.split_once(call))
+        .any(|(_, rest)| rest.trim_start().starts_with(['(', '"', '\'']))
+}
+
 /// The first key of a list: a number, as a rule the one.
 fn is_count(bytes: &[u8]) -> bool {
     let number = bytes.get(..8).and_then(|bytes| bytes.try_into().ok()).map_or(0.0, f64::from_le_bytes);
@@ -126,8 +135,8 @@ impl Reader<'_> {
             1 => self.double()?,
             2 => {
                 let text = self.text()?;
-                if text.len() >= 8 {
-                    probe::text(inspection, "text", &text, self.input);
+                if text.len() >= 8 && !probe::text(inspection, "text", &text, self.input) && is_lua(&text) {
+                    inspection.list("artifact.metadata.suspicious", "text");
                 }
             }
             3 => {

@@ -1,8 +1,8 @@
 //! Zarr and OCDBT, in which Orbax keeps arrays: codecs that unpickle, and stores that are recognised
 //! only.
 
-use super::Head;
 use super::json::Json;
+use super::{Head, probe};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
@@ -20,10 +20,27 @@ pub fn inspect(inspection: &mut Inspection<'_>, _input: Input<'_>, _name: &str) 
 }
 
 /// The description of an array: one whose values are pickles is loaded when it is read.
-pub fn describe(inspection: &mut Inspection<'_>, json: &Json, file: &str) {
+pub fn describe(inspection: &mut Inspection<'_>, json: &Json, file: &str, input: Input<'_>) {
+    if matches!(file, "_metadata" | "_checkpoint_metadata" | "array_metadatas" | "_sharding") {
+        texts(inspection, file, json, input, 0);
+    }
     if matches!(file, ".zarray" | ".zmetadata" | "zarr.json" | ".zgroup" | ".zattrs") {
         codecs(inspection, json, 0);
     }
+}
+
+/// What Orbax says of a checkpoint: names of classes and numbers, and no code.
+fn texts(inspection: &mut Inspection<'_>, key: &str, json: &Json, input: Input<'_>, depth: u32) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    if let Some(text) = json.as_text().filter(|text| text.len() >= 8) {
+        probe::text(inspection, key, text, input);
+    }
+    for (key, value) in json.members() {
+        texts(inspection, key, value, input, depth.saturating_add(1));
+    }
+    json.items().iter().for_each(|item| texts(inspection, key, item, input, depth.saturating_add(1)));
 }
 
 fn codecs(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {

@@ -100,6 +100,19 @@ fn functions_of_torch_are_told() {
 }
 
 #[test]
+fn texts_and_keys_hold_no_code() {
+    let lua = report(&torch7::table(1, &[(torch7::text("init"), torch7::text("os.execute('echo lanner')"))]), "net.t7");
+    assert_eq!(list(&lua, "artifact.metadata.suspicious"), ["text"]);
+    let words =
+        report(&torch7::table(1, &[(torch7::text("note"), torch7::text("see os.execute in the manual"))]), "net.t7");
+    assert!(!words.facts.contains_key("artifact.metadata.suspicious"), "{words:?}");
+    let key = report(&msgpack::map(&[("__reduce__", msgpack::text("x"))]), "m.msgpack");
+    assert_eq!(list(&key, "artifact.metadata.suspicious"), ["__reduce__"]);
+    let noted = br#"{"item_handlers": "a.B", "custom_metadata": {"hook": "__import__('os').system('echo lanner')"}}"#;
+    assert_eq!(list(&report(noted, "run/_CHECKPOINT_METADATA"), "artifact.metadata.suspicious"), ["hook"]);
+}
+
+#[test]
 fn storages_of_torch_are_weights() {
     let native = report(&torch7::tensor(1, 16, &elf()), "net.t7");
     assert!(list(&native, "artifact.embedded_executables").iter().any(|item| item.starts_with("elf@")), "{native:?}");

@@ -120,6 +120,10 @@ fn operators_of_somebody_are_told() {
     assert_eq!(list(&outside, "artifact.container.escapes"), ["../gate.so"]);
     let native = report(&cntk("type", "NativeUserDefinedFunction"), "a.dnn");
     assert_eq!(list(&native, "artifact.cntk.custom"), ["type:NativeUserDefinedFunction"]);
+    let shared = report(&cntk("state", "gate.so"), "a.dnn");
+    assert_eq!(list(&shared, "artifact.cntk.custom"), ["library:gate.so"]);
+    let climbing = report(symbol("Convolution", r#"{"weights": "../../other.bin"}"#).as_bytes(), "a-symbol.json");
+    assert_eq!(list(&climbing, "artifact.container.escapes"), ["../../other.bin"]);
     let plugin = report(&engine("GatePlugin"), "a.plan");
     assert_eq!(list(&plugin, "artifact.tensorrt.foreign_plugins"), ["GatePlugin"]);
     let named = report(&engine("/opt/gate.so"), "a.engine");
@@ -149,6 +153,8 @@ fn weights_hold_neither_programs_nor_pickles() {
             "{report:?}"
         );
     }
+    let inside = [[0; 64].as_slice(), b"/bin/sh -c 'echo lanner'", &[0; 64]].concat();
+    assert!(!list(&report(&rknn("{}", &inside, 0), "a.rknn"), "artifact.metadata.suspicious").is_empty());
     let noted = report(&rknn(r#"{"note": "__import__('os').system('echo lanner')"}"#, &[7; 64], 0), "a.rknn");
     assert_eq!(list(&noted, "artifact.metadata.suspicious"), ["note"]);
 }
