@@ -126,8 +126,8 @@ fn engine(inspection: &mut Inspection<'_>, input: Input<'_>) {
         }
     }
     let begins = |at: &usize| matches!(bytes.get(*at..), Some([0x80, 2..=5, 0x95 | b'c' | b'}' | b'(' | b']', ..]));
-    for at in memchr::memchr_iter(0x80, &bytes).filter(begins).take(64) {
-        probe::pickles(inspection, input.from(at as u64));
+    for at in memchr::memchr_iter(0x80, &bytes).filter(begins).take(16) {
+        probe::pickles(inspection, input.window(at as u64, 1 << 20));
     }
     if input.len() > bytes.len() as u64 {
         inspection.issue("not_inspected", "an engine is the vendor's own code: only its beginning was looked through");

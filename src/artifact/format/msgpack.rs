@@ -82,12 +82,11 @@ fn look(inspection: &mut Inspection<'_>, input: Input<'_>, key: &str, value: Val
         Value::Text(text) if text.len() >= 8 => {
             probe::text(inspection, key, &text, input);
         }
-        Value::Text(_) => {}
         // How an object says what is called to make it again.
         Value::Key if matches!(key, "__reduce__" | "__reduce_ex__" | "__setstate__") || probe::code(key) => {
             inspection.list("artifact.metadata.suspicious", key);
         }
-        Value::Key => {}
+        Value::Text(_) | Value::Key => {}
         Value::Extension(kind, bytes, position) if ARRAYS.contains(&kind) => {
             if let Ok((size, declared)) = array(inspection, key, bytes, position) {
                 *tensors = (tensors.0.saturating_add(1), tensors.1.saturating_add(size));
