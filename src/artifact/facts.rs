@@ -279,6 +279,11 @@ pub const FIELDS: &[Field] = &[
     ),
     field("artifact.tensorrt.libraries", FieldType::TextList, "Shared libraries that a TensorRT engine names."),
     field(
+        "artifact.rknn.libraries",
+        FieldType::TextList,
+        "Shared libraries that the description of an RKNN model names.",
+    ),
+    field(
         "artifact.dataset.formulas",
         FieldType::TextList,
         "Cells of a table that start a program or fetch something in a spreadsheet, with their line.",

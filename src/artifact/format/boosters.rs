@@ -4,7 +4,7 @@
 use super::cursor::{Cursor, Cut, Read};
 use super::flatbuffer::Table;
 use super::json::Json;
-use super::{Head, lines, probe};
+use super::{Head, checkpoint, lines, probe};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
@@ -33,6 +33,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
             if catboost(inspection, input).is_err() {
                 inspection.list("artifact.tensors.anomalies", "out_of_bounds");
                 inspection.issue("malformed", "an offset or a length reaches beyond the end");
+                probe::search(inspection, input);
             }
             "catboost"
         }
@@ -90,6 +91,10 @@ fn names(inspection: &mut Inspection<'_>, input: Input<'_>) {
             let pair = pair.or_else(|| line.split_once(':'));
             if let Some((key, value)) = pair.filter(|(key, value)| key.len() < 64 && value.len() >= 8) {
                 let numbers = value.bytes().all(|byte| byte.is_ascii_digit() || b" .+-e:[]".contains(&byte));
+                // Where it was trained is ordinary, the system's own folders are not.
+                if checkpoint::leaves(value.trim_end_matches(']')) {
+                    inspection.list("artifact.container.escapes", value.trim_end_matches(']'));
+                }
                 if !numbers && probe::code(value) {
                     inspection.list("artifact.metadata.suspicious", key);
                 }

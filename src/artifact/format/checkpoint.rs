@@ -37,7 +37,7 @@ pub fn identify_data(head: &Head<'_>) -> bool {
 }
 
 pub fn inspect_data(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -> &'static str {
-    probe::data(inspection, input, 0);
+    probe::search(inspection, input);
     "tf-checkpoint"
 }
 
@@ -65,11 +65,7 @@ pub fn latest(inspection: &mut Inspection<'_>, text: &str) {
             continue;
         }
         let path = value.trim().trim_matches(['"', '\'']);
-        // An absolute path is where it was trained.
-        let outside = path.split(['/', '\\']).any(|part| part == "..")
-            || path.starts_with('~')
-            || SYSTEM.iter().any(|folder| path.starts_with(folder));
-        if outside {
+        if leaves(path) {
             inspection.list("artifact.container.escapes", path);
         } else if path.starts_with("\\\\") || path.contains("://") && keras::is_outside(path) {
             let own = ["gs://", "s3://", "hdfs://", "abfs"].iter().any(|scheme| path.starts_with(scheme));
@@ -78,6 +74,15 @@ pub fn latest(inspection: &mut Inspection<'_>, text: &str) {
             }
         }
     }
+}
+
+/// True for a path that climbs, or names a folder of the system. An absolute path alone is where a
+/// model was trained.
+pub fn leaves(path: &str) -> bool {
+    path.split(['/', '\\']).any(|part| part == "..")
+        || path.starts_with("~/")
+        || path.contains("/.ssh/")
+        || SYSTEM.iter().any(|folder| path.starts_with(folder))
 }
 
 enum Fault {

@@ -34,17 +34,22 @@ fn is_dictionary(head: &Head<'_>) -> bool {
 
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -> &'static str {
     if is_first(&input.read(0, 16)) {
+        probe::search(inspection, input);
         inspection.issue("not_inspected", "the first format of CNTK is recognised, but its nodes are not looked at");
         return "cntk";
     }
     let reader = Reader::new();
-    let mut walk = Walk { inspection, reader: &reader, input };
-    walk.dictionary(Span::Far(input), 0);
-    match reader.broken.get() {
-        Some(Broken::Malformed) => inspection.issue("malformed", "the model is cut off, or a part of it is no message"),
-        Some(Broken::Fields) => inspection.issue("budget_exceeded", "the model has more fields than are looked at"),
-        None => {}
+    // Only the outermost message has to be one: what is in it may be numbers.
+    let known = reader.fields(Span::Far(input), &mut |_, _| {});
+    match known {
+        Err(Broken::Malformed) => {
+            probe::search(inspection, input);
+            inspection.issue("malformed", "the model is cut off");
+        }
+        Err(Broken::Fields) => inspection.issue("budget_exceeded", "the model has more fields than are looked at"),
+        Ok(()) => {}
     }
+    Walk { inspection, reader: &reader, input }.node("", Span::Far(input), 0);
     "cntk"
 }
 
@@ -55,65 +60,34 @@ struct Walk<'i, 'b, 'r> {
 }
 
 impl Walk<'_, '_, '_> {
-    /// Pairs of keys and values.
-    fn dictionary(&mut self, span: Span<'_>, depth: u32) {
+    /// A dictionary, a value, a list: pairs are in the second field, texts in the eighth, and what
+    /// else is a message is looked into.
+    fn node(&mut self, key: &str, span: Span<'_>, depth: u32) {
         if depth > DEPTH_MAX {
-            self.inspection
-                .issue("budget_exceeded", "dictionaries are nested too deeply; the inner ones were not looked at");
+            self.inspection.issue("budget_exceeded", "values are nested too deeply; the inner ones were not looked at");
             return;
         }
         let reader = self.reader;
-        // What is broken is remembered by the reader.
-        let _known = reader.fields(span, &mut |number, pair| {
-            let Some(pair) = pair.span().filter(|_| number == 2) else { return };
-            let key = reader.text(pair, 1).unwrap_or_default();
-            let _known = reader.fields(pair, &mut |number, value| {
-                if number == 2
-                    && let Some(value) = value.span()
-                {
-                    self.value(&key, value, depth);
-                }
-            });
-        });
-    }
-
-    /// A value: a text, a shape, a list, a dictionary, an array.
-    fn value(&mut self, key: &str, span: Span<'_>, depth: u32) {
-        if depth > DEPTH_MAX {
-            return;
-        }
-        let reader = self.reader;
+        let next = depth.saturating_add(1);
+        // What is broken here may well be numbers.
         let _known = reader.fields(span, &mut |number, value| {
-            let Some(value) = value.span() else { return };
+            let Some(inner) = value.span() else { return };
             match number {
-                8 => self.text(key, value),
-                11 => {
-                    let _known = reader.fields(value, &mut |_, item| {
-                        if let Some(item) = item.span() {
-                            self.value(key, item, depth.saturating_add(1));
+                8 => self.text(key, inner),
+                2 => {
+                    let name = reader.text(inner, 1).unwrap_or_default();
+                    let _known = reader.fields(inner, &mut |number, value| {
+                        if let Some(value) = value.span().filter(|_| number == 2) {
+                            self.node(&name, value, next);
                         }
                     });
                 }
-                12 => self.dictionary(value, depth.saturating_add(1)),
-                13 => self.array(value, depth),
-                _ => {}
-            }
-        });
-    }
-
-    /// An array: what in it is long is numbers.
-    fn array(&mut self, span: Span<'_>, depth: u32) {
-        if depth > DEPTH_MAX {
-            return;
-        }
-        let _known = self.reader.fields(span, &mut |_, value| {
-            if let Some(value) = value.span().filter(|value| value.len() > 64) {
-                protobuf::payload(self.inspection, value, self.input);
-                let _known = self.reader.fields(value, &mut |_, inner| {
-                    if let Some(inner) = inner.span().filter(|inner| inner.len() > 64) {
+                _ => {
+                    if inner.len() > 64 {
                         protobuf::payload(self.inspection, inner, self.input);
                     }
-                });
+                    self.node(key, inner, next);
+                }
             }
         });
     }

@@ -63,9 +63,6 @@ const KNOWN: &[&str] = &[
 
 /// Beginnings of the names of the vendor's own libraries.
 const OWN: &[&str] = &["libnv", "libcu", "libtensorrt", "libtrt", "nv", "cu"];
-/// The machine of ELF that is no processor but a device of the vendor's.
-const DEVICE: [u8; 2] = [0xbe, 0];
-
 pub fn identify(head: &Head<'_>) -> bool {
     kind(head.bytes).is_some()
 }
@@ -115,20 +112,8 @@ fn engine(inspection: &mut Inspection<'_>, input: Input<'_>) {
             inspection.list("artifact.metadata.suspicious", format!("text@{at}"));
         }
     }
-    // Libraries that were put into the engine lie in it whole, and so does the code for the device.
-    for magic in [b"\x7fELF".as_slice(), b"MZ"] {
-        for at in memchr::memmem::find_iter(&bytes, magic).take(4096) {
-            let found = bytes.get(at..).unwrap_or_default();
-            let found = found.get(..4096).unwrap_or(found);
-            if found.get(18..20) != Some(&DEVICE) {
-                super::executable::look(inspection, found, at as u64);
-            }
-        }
-    }
-    let begins = |at: &usize| matches!(bytes.get(*at..), Some([0x80, 2..=5, 0x95 | b'c' | b'}' | b'(' | b']', ..]));
-    for at in memchr::memchr_iter(0x80, &bytes).filter(begins).take(16) {
-        probe::pickles(inspection, input.window(at as u64, 1 << 20));
-    }
+    // Libraries that were put into the engine lie in it whole.
+    probe::search(inspection, input);
     if input.len() > bytes.len() as u64 {
         inspection.issue("not_inspected", "an engine is the vendor's own code: only its beginning was looked through");
     }
@@ -166,6 +151,12 @@ fn rknn(inspection: &mut Inspection<'_>, input: Input<'_>, encrypted: bool) {
     let Some((base, start, length)) = place else {
         inspection.list("artifact.tensors.anomalies", "out_of_bounds");
         inspection.issue("malformed", "the length of the model, or of its description, reaches beyond the end");
+        probe::search(inspection, input);
+        // Old tools wrote the description alone, right behind the header.
+        let bytes = input.window(24, size.min(JSON_MAX)).read(0, usize::try_from(size.min(JSON_MAX)).unwrap_or(0));
+        if let Some(json) = Json::parse(&bytes) {
+            walk(inspection, "json", &json, input, 0);
+        }
         return;
     };
     probe::data(inspection, input.window(base, size), base);
@@ -193,7 +184,10 @@ fn walk(inspection: &mut Inspection<'_>, key: &str, json: &Json, input: Input<'_
     if depth > DEPTH_MAX {
         return;
     }
-    if let Some(text) = json.as_text().filter(|text| text.len() >= 8) {
+    if let Some(text) = json.as_text().filter(|text| text.len() >= 4) {
+        if [".so", ".dll", ".dylib"].iter().any(|end| text.ends_with(end)) {
+            inspection.list("artifact.rknn.libraries", text);
+        }
         probe::text(inspection, key, text, input);
     }
     json.members().iter().for_each(|(key, value)| walk(inspection, key, value, input, depth.saturating_add(1)));

@@ -1,9 +1,5 @@
 //! Long texts, line by line and in pieces: secrets, characters that nobody sees, pickles as text.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use super::{hidden, probe, shipped};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
@@ -13,12 +9,6 @@ const BYTES_MAX: u64 = 64 << 20;
 const PIECE: usize = 256 << 10;
 /// Texts that may be pickles, of one file.
 const TRIES_MAX: usize = 256;
-
-/// What protocols 2 to 5 look like in base64 and in hexadecimal, and old protocols that import.
-static PICKLED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[^A-Za-z0-9+/])((?:gA[I-X]|Y2J1aWx0|Y19fYnVp|Y29zC|Y3Bvc2l4|Y3N1YnBy)[A-Za-z0-9+/]{17,}={0,2}|80(?:02|03|04|05)[0-9a-fA-F]{32,})")
-        .ok()
-});
 
 /// Hands pieces of whole lines to `look`, with the number of the first; returns false when not all
 /// of the text was looked at.
@@ -51,8 +41,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, key: &str, hid
         if hidden {
             hidden::in_data(inspection, text, line);
         }
-        let Some(pattern) = PICKLED.as_ref() else { return };
-        for found in pattern.captures_iter(text).filter_map(|found| found.get(1)) {
+        for found in probe::pickles_in_text(text) {
             tries += 1;
             if tries <= TRIES_MAX && probe::encoded(inspection, found.as_str(), input) {
                 let before = text.get(..found.start()).unwrap_or_default();

@@ -59,6 +59,9 @@ fn arguments(inspection: &mut Inspection<'_>, input: Input<'_>) {
             "--host" | "--listen" | "-l" if open => {
                 inspection.list("artifact.llamafile.arguments", format!("listens:{value}"));
             }
+            "--path" if value.starts_with('/') && !value.starts_with("/zip") => {
+                inspection.list("artifact.llamafile.arguments", format!("serves:{value}"));
+            }
             "-m" | "--model" | "--mmproj" | "-f" | "--file" | "--path" | "--log-file" | "--prompt-cache" | "--lora" => {
                 let inside = value.strip_prefix("/zip/").unwrap_or(value);
                 if value.contains("://") || value.split('/').any(|part| part == "..") || inside.starts_with('/') {

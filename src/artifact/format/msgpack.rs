@@ -2,7 +2,7 @@
 //! over, lengths that lie told, and what hides in bytes looked at.
 
 use super::cursor::{Cursor, Cut, Read};
-use super::{Head, probe};
+use super::{Head, checkpoint, probe};
 use crate::artifact::input::{Budget, Input};
 use crate::artifact::inspection::Inspection;
 
@@ -62,6 +62,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
             inspection.issue("malformed", "a count or a length reaches beyond the end, or a value is none");
         }
         Err(Fault::Count) => {
+            if reader.open.len() >= DEPTH_MAX {
+                inspection.list("artifact.container.bomb", "depth");
+            }
             inspection.issue("budget_exceeded", "the file has more values, or deeper ones, than are looked at");
         }
     }
@@ -80,6 +83,10 @@ enum Value<'a> {
 fn look(inspection: &mut Inspection<'_>, input: Input<'_>, key: &str, value: Value<'_>, tensors: &mut (u64, u64)) {
     match value {
         Value::Text(text) if text.len() >= 8 => {
+            // Orbax puts the place of an array here.
+            if text.strip_prefix("PLACEHOLDER://").is_some_and(checkpoint::leaves) {
+                inspection.list("artifact.container.escapes", &text);
+            }
             probe::text(inspection, key, &text, input);
         }
         // How an object says what is called to make it again.
@@ -96,6 +103,7 @@ fn look(inspection: &mut Inspection<'_>, input: Input<'_>, key: &str, value: Val
             } else {
                 inspection.list("artifact.tensors.anomalies", "out_of_bounds");
                 inspection.issue("malformed", "an array is none");
+                probe::search(inspection, bytes);
             }
         }
         Value::Bytes(bytes, position) | Value::Extension(_, bytes, position) => {
@@ -112,12 +120,19 @@ fn array(
     position: u64,
 ) -> Result<(u64, Option<u64>), Cut> {
     let mut cursor = Cursor::new(bytes);
-    if cursor.byte()? != 0x93 {
+    let whole = match cursor.byte()? {
+        0x93 => true,
+        0xdc => cursor.big(2)? == 3,
+        0xdd => cursor.big(4)? == 3,
+        _ => false,
+    };
+    if !whole {
         return Err(Cut);
     }
     let dimensions = match cursor.byte()? {
         short @ 0x90..=0x9f => u64::from(short & 15),
         0xdc => cursor.big(2)?,
+        0xdd => cursor.big(4)?,
         _ => return Err(Cut),
     };
     let mut elements = Some(1_u64);
@@ -125,6 +140,7 @@ fn array(
         let length = match cursor.byte()? {
             small @ 0..=0x7f => u64::from(small),
             byte @ 0xcc..=0xcf => cursor.big(1 << (byte - 0xcc))?,
+            byte @ 0xd0..=0xd3 => cursor.big(1 << (byte - 0xd0))?,
             _ => return Err(Cut),
         };
         elements = elements.and_then(|elements| elements.checked_mul(length));
@@ -132,6 +148,7 @@ fn array(
     let length = match cursor.byte()? {
         short @ 0xa0..=0xbf => u64::from(short & 31),
         0xd9 | 0xc4 => cursor.big(1)?,
+        0xda | 0xc5 => cursor.big(2)?,
         _ => return Err(Cut),
     };
     let kind = cursor.text(length, KEY_MAX)?;
@@ -148,7 +165,10 @@ fn array(
         inspection.issue("malformed", &format!("`{key}` is an array of objects, which the format does not have"));
     }
     probe::data(inspection, data, position.saturating_add(start));
-    Ok((size, elements.zip(width(&kind)).and_then(|(elements, width)| elements.checked_mul(width))))
+    // More than can be counted is more than there is.
+    let declared =
+        width(&kind).map(|width| elements.and_then(|elements| elements.checked_mul(width)).unwrap_or(u64::MAX));
+    Ok((size, declared))
 }
 
 /// Bytes of an element, by the name of its type.

@@ -29,6 +29,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
         Err(Cut) => {
             inspection.list("artifact.tensors.anomalies", "out_of_bounds");
             inspection.issue("malformed", "a count or a length reaches beyond the end, or an array is none");
+            probe::search(inspection, input);
         }
     }
     "mxnet"

@@ -1,6 +1,10 @@
 //! What has no place in data, wherever it lies: programs and pickles among numbers, code and
 //! pickles among texts.
 
+use std::sync::LazyLock;
+
+use regex::{Match, Regex};
+
 use super::{executable, hidden, pickle, shipped};
 use crate::artifact::Memory;
 use crate::artifact::input::Input;
@@ -8,6 +12,41 @@ use crate::artifact::inspection::Inspection;
 
 /// Longest text that is looked through.
 const TEXT_MAX: usize = 1 << 20;
+
+/// Bytes that are searched where the layout of a file is not known, and pickles tried in them.
+const SEARCH_MAX: usize = 4 << 20;
+const TRIES_MAX: usize = 16;
+/// The machine of ELF that is no processor but a device: its code is what some models are made of.
+const DEVICE: [u8; 2] = [0xbe, 0];
+
+/// What protocols 2 to 5 look like in base64 and in hexadecimal, and old protocols that import.
+static PICKLED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?:^|[^A-Za-z0-9+/])((?:gA[I-X]|Y2J1aWx0|Y19fYnVp|Y29zC|Y3Bvc2l4|Y3N1YnBy)[A-Za-z0-9+/]{17,}={0,2}|80(?:02|03|04|05)[0-9a-fA-F]{32,})")
+        .ok()
+});
+
+/// Parts of a text that may be pickles.
+pub fn pickles_in_text(text: &str) -> impl Iterator<Item = Match<'_>> {
+    PICKLED.iter().flat_map(|pattern| pattern.captures_iter(text)).filter_map(|found| found.get(1))
+}
+
+/// Searches bytes of which nothing is known, or whose layout lies, for programs and pickles.
+pub fn search(inspection: &mut Inspection<'_>, input: Input<'_>) {
+    let bytes = input.read(0, SEARCH_MAX);
+    for magic in [b"\x7fELF".as_slice(), b"MZ"] {
+        for at in memchr::memmem::find_iter(&bytes, magic).take(4096) {
+            let found = bytes.get(at..).unwrap_or_default();
+            let found = found.get(..4096).unwrap_or(found);
+            if found.get(18..20) != Some(&DEVICE) {
+                executable::look(inspection, found, at as u64);
+            }
+        }
+    }
+    let begins = |at: &usize| matches!(bytes.get(*at..), Some([0x80, 2..=5, 0x95 | b'c' | b'}' | b'(' | b']', ..]));
+    for at in memchr::memchr_iter(0x80, &bytes).filter(begins).take(TRIES_MAX) {
+        pickles(inspection, input.window(at as u64, 1 << 20));
+    }
+}
 
 /// Looks at the beginning of bytes that should be numbers, `position` bytes into the file.
 pub fn data(inspection: &mut Inspection<'_>, data: Input<'_>, position: u64) {
@@ -52,7 +91,10 @@ pub fn text(inspection: &mut Inspection<'_>, key: &str, text: &str, input: Input
     let text = text.get(..TEXT_MAX).unwrap_or(text);
     hidden::inspect(inspection, text, false);
     shipped::find_secrets(inspection, text);
-    let found = shipped::holds_code(text) || encoded(inspection, text, input);
+    let mut found = shipped::holds_code(text) || encoded(inspection, text, input);
+    for part in pickles_in_text(text).take(TRIES_MAX) {
+        found |= part.len() < text.len() && encoded(inspection, part.as_str(), input);
+    }
     if found {
         inspection.list("artifact.metadata.suspicious", key);
     }

@@ -2,7 +2,7 @@
 //! only.
 
 use super::json::Json;
-use super::{Head, probe};
+use super::{Head, checkpoint, probe};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
@@ -34,7 +34,10 @@ fn texts(inspection: &mut Inspection<'_>, key: &str, json: &Json, input: Input<'
     if depth > DEPTH_MAX {
         return;
     }
-    if let Some(text) = json.as_text().filter(|text| text.len() >= 8) {
+    if let Some(text) = json.as_text().filter(|text| text.len() >= 4) {
+        if matches!(key, "path" | "base" | "url") && checkpoint::leaves(text) {
+            inspection.list("artifact.container.escapes", text);
+        }
         probe::text(inspection, key, text, input);
     }
     for (key, value) in json.members() {
