@@ -99,6 +99,27 @@ fn lengths_that_lie_are_told() {
 }
 
 #[test]
+fn what_is_broken_is_searched() {
+    let elf = [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 57]].concat();
+    for payload in [elf, build::pickle_os_system()] {
+        let sample = [b"CBM1\x40\0\0\0".as_slice(), &[7; 64], &payload].concat();
+        let report = report(&sample, "m.cbm");
+        let told = ["artifact.embedded_executables", "artifact.pickle.dangerous_calls"];
+        assert!(told.iter().any(|fact| report.facts.contains_key(*fact)), "{report:?}");
+    }
+}
+
+#[test]
+fn parameters_name_no_folder_of_the_system() {
+    let model =
+        |path: &str| format!("tree\nversion=v4\n\nend of trees\n\nparameters:\n[forcedsplits_filename: {path}]\n");
+    let outside = report(model("/etc/shadow").as_bytes(), "model.txt");
+    assert_eq!(list(&outside, "artifact.container.escapes"), ["/etc/shadow"]);
+    let own = report(model("/home/someone/splits.json").as_bytes(), "model.txt");
+    assert!(ALARMING.iter().all(|path| !own.facts.contains_key(*path)), "{own:?}");
+}
+
+#[test]
 fn a_text_in_braces_is_a_text() {
     let text = format!("{{if {} then}}", "something ".repeat(40));
     assert_eq!(report(text.as_bytes(), "page.tpl").format, "text");

@@ -71,11 +71,13 @@ fn lengths_of_message_pack_that_lie_are_told() {
         (long(&[0xc9, 0xff, 0xff, 0xff, 0xff, 1]), "out_of_bounds"),
         (msgpack::map(&[("w", msgpack::array(&[100], "float32", &[7; 32]))]), "shape_mismatch"),
         (msgpack::map(&[("w", msgpack::array(&[4], "object", &[7; 32]))]), "unknown_type"),
+        (msgpack::map(&[("w", msgpack::array(&[127; 11], "float32", &[7; 32]))]), "shape_mismatch"),
     ] {
         let report = report(&sample, "m.msgpack");
         assert_eq!(list(&report, ANOMALIES), [anomaly], "{sample:?} {report:?}");
     }
     let deep = [[0x81, 0xa1, b'w'].repeat(100_000), vec![0xc0]].concat();
+    assert_eq!(list(&report(&deep, "m.msgpack"), "artifact.container.bomb"), ["depth"]);
     assert!(report(&deep, "m.msgpack").issues.iter().any(|issue| issue.code == "budget_exceeded"));
 }
 
@@ -97,6 +99,33 @@ fn functions_of_torch_are_told() {
     let text = report(text, "net.t7");
     assert_eq!(text.format, "torch7");
     assert_eq!(list(&text, "artifact.torch7.functions"), ["source", "source:execute"], "{text:?}");
+}
+
+#[test]
+fn longer_ways_to_write_an_array_hide_nothing() {
+    let payload = build::pickle_os_system();
+    let length = u8::try_from(payload.len()).expect("short");
+    let inner = [
+        [0xdc, 0, 3, 0xdc, 0, 1, 0xd3, 0, 0, 0, 0, 0, 0, 0, length, 0xa5].as_slice(),
+        b"uint8",
+        &[0xc4, length],
+        &payload,
+    ]
+    .concat();
+    let head = [0x81, 0xa1, b'w', 0xc7, u8::try_from(inner.len()).expect("short"), 1];
+    let report = report(&[head.as_slice(), &inner].concat(), "m.msgpack");
+    assert_eq!(list(&report, CALLS), ["os.system"]);
+    assert!(!report.facts.contains_key(ANOMALIES), "{report:?}");
+}
+
+#[test]
+fn places_of_arrays_stay_inside() {
+    let place = report(&msgpack::map(&[("w", msgpack::text("PLACEHOLDER://../../other"))]), "checkpoint");
+    assert_eq!(list(&place, "artifact.container.escapes"), ["PLACEHOLDER://../../other"]);
+    let noted = br#"{"tree_metadata": {"ts_spec": {"kvstore": {"driver": "file", "path": "/etc/cron.d/"}}}}"#;
+    assert_eq!(list(&report(noted, "run/_METADATA"), "artifact.container.escapes"), ["/etc/cron.d/"]);
+    let inside = report(&msgpack::map(&[("w", msgpack::text("PLACEHOLDER://params.w"))]), "checkpoint");
+    assert!(ALARMING.iter().all(|path| !inside.facts.contains_key(*path)), "{inside:?}");
 }
 
 #[test]

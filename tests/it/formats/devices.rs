@@ -122,6 +122,8 @@ fn operators_of_somebody_are_told() {
     assert_eq!(list(&native, "artifact.cntk.custom"), ["type:NativeUserDefinedFunction"]);
     let shared = report(&cntk("state", "gate.so"), "a.dnn");
     assert_eq!(list(&shared, "artifact.cntk.custom"), ["library:gate.so"]);
+    let library = report(&rknn(r#"{"custom_op_lib": "/opt/gate.so"}"#, &[7; 64], 0), "a.rknn");
+    assert_eq!(list(&library, "artifact.rknn.libraries"), ["/opt/gate.so"]);
     let climbing = report(symbol("Convolution", r#"{"weights": "../../other.bin"}"#).as_bytes(), "a-symbol.json");
     assert_eq!(list(&climbing, "artifact.container.escapes"), ["../../other.bin"]);
     let plugin = report(&engine("GatePlugin"), "a.plan");
@@ -153,6 +155,8 @@ fn weights_hold_neither_programs_nor_pickles() {
             "{report:?}"
         );
     }
+    let first = report(&[b"B\0C\0N\0\0\0".as_slice(), &[0; 64], &elf()].concat(), "a.dnn");
+    assert_eq!(list(&first, "artifact.embedded_executables"), ["elf@72"]);
     let inside = [[0; 64].as_slice(), b"/bin/sh -c 'echo lanner'", &[0; 64]].concat();
     assert!(!list(&report(&rknn("{}", &inside, 0), "a.rknn"), "artifact.metadata.suspicious").is_empty());
     let noted = report(&rknn(r#"{"note": "__import__('os').system('echo lanner')"}"#, &[7; 64], 0), "a.rknn");

@@ -29,6 +29,8 @@ fn arguments_and_the_model_are_looked_into() {
     assert_eq!(list(&open, ARGUMENTS), ["listens:0.0.0.0", "--unsecure"]);
     let elsewhere = report(&sample("-m\nhttps://example.com/m.gguf\n", "{{ x }}"), "model.llamafile");
     assert_eq!(list(&elsewhere, ARGUMENTS), ["reads:https://example.com/m.gguf"]);
+    let disk = report(&sample("--path\n/\n", "{{ x }}"), "model.llamafile");
+    assert_eq!(list(&disk, ARGUMENTS), ["serves:/"]);
     let command = report(&sample("-p\n$(echo lanner)\n", "{{ x }}"), "model.llamafile");
     assert_eq!(list(&command, ARGUMENTS), ["command:$(echo lanner)"]);
     let template = report(&sample("", "{{ x.__class__.__mro__ }}"), "model.llamafile");

@@ -146,5 +146,6 @@ pub const ALARMING: &[&str] = &[
     "artifact.cntk.custom",
     "artifact.tensorrt.foreign_plugins",
     "artifact.tensorrt.libraries",
+    "artifact.rknn.libraries",
     "artifact.dataset.formulas",
 ];

@@ -35,7 +35,8 @@ fn a_type_that_is_a_pickle_is_told_wherever_the_schema_stands() {
 fn metadata_holds_no_code() {
     let payload = build::pickle_os_system();
     let text = STANDARD.encode(&payload);
-    for value in [payload.as_slice(), text.as_bytes(), b"__import__('os').system('echo lanner')"] {
+    let within = format!("{{\"columns\": [{{\"metadata\": \"{text}\"}}]}}");
+    for value in [payload.as_slice(), text.as_bytes(), within.as_bytes(), b"__import__('os').system('echo lanner')"] {
         for sample in [tables::file(&[], &[("notes", value)], 0), tables::parquet(4, None, &[("notes", value)])] {
             let report = report(&sample, "data.bin");
             assert_eq!(list(&report, "artifact.metadata.suspicious"), ["notes"], "{report:?}");
