@@ -22,8 +22,11 @@ import zipfile
 from functools import partial
 
 import joblib
+import msgpack
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import scipy.sparse as sparse
 import xgboost
 from safetensors.numpy import save_file
@@ -149,6 +152,67 @@ def boosters():
     joblib.dump(model, OUT / "xgboost.joblib")
     model.save_model(OUT / "xgboost.json")
     model.save_model(OUT / "xgboost.ubj")
+
+
+def tables():
+    """Arrow, Feather and Parquet, by pandas and by pyarrow, which comes with MLflow."""
+    folder = OUT / "tables"
+    folder.mkdir()
+    frame = pd.DataFrame({
+        "number": np.arange(60), "text": [f"row {i}" for i in range(60)], "when": pd.date_range("2024-01-01", periods=60, tz="UTC"),
+        "kind": pd.Categorical(["x", "y"] * 30), "raw": [b"bytes"] * 60, "month": pd.period_range("2024-01", periods=60, freq="M"),
+        "span": pd.interval_range(0, 60),
+    })
+    for codec in (None, "snappy", "gzip", "zstd"):
+        frame.to_parquet(folder / f"frame-{codec}.parquet", compression=codec)
+    for codec in ("uncompressed", "lz4", "zstd"):
+        frame.to_feather(folder / f"frame-{codec}.feather", compression=codec)
+    nested = pa.table({
+        "list": [[1, 2], [3]] * 30, "deep": [{"x": 1, "y": {"z": "deep"}}] * 60,
+        "map": pa.array([[("k", 1)]] * 60, pa.map_(pa.string(), pa.int64())), "kind": pa.array(["a", "b"] * 30).dictionary_encode(),
+        "uuid": pa.array([uuid.UUID(int=i).bytes for i in range(60)], pa.uuid()),
+        "tensor": pa.FixedShapeTensorArray.from_numpy_ndarray(RNG.normal(size=(60, 2, 3))),
+        "image": [b"\x89PNG\r\n\x1a\n" + bytes(50)] * 60,
+    })
+    features = {"text": {"dtype": "string", "_type": "Value"}, "image": {"_type": "Image"}}
+    hub = nested.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}, "fingerprint": "ab"})})
+    for name, table in {"nested": nested, "hub": hub}.items():
+        for kind, writer in {"arrow": pa.ipc.new_file, "arrows": pa.ipc.new_stream}.items():
+            for codec in (None, "lz4", "zstd"):
+                options = pa.ipc.IpcWriteOptions(compression=codec)
+                with pa.OSFile(str(folder / f"{name}-{codec}.{kind}"), "wb") as file, writer(file, table.schema, options=options) as out:
+                    for batch in table.to_batches(max_chunksize=25):
+                        out.write_batch(batch)
+        for page in ("1.0", "2.0"):
+            pq.write_table(table, folder / f"{name}-{page}.parquet", data_page_version=page, write_page_index=page == "2.0", row_group_size=25)
+    pieces = []
+    parts = pa.table({"part": ["x", "y"] * 10, "value": range(20)})
+    pq.write_to_dataset(parts, str(folder / "parts"), partition_cols=["part"], metadata_collector=pieces)
+    pq.write_metadata(pa.schema([("value", pa.int64())]), str(folder / "parts/_metadata"), metadata_collector=pieces)
+    frame.to_csv(folder / "frame.csv")
+    frame.to_csv(folder / "frame.tsv", sep="\t")
+    frame[["number", "text"]].to_json(folder / "frame.jsonl", orient="records", lines=True)
+
+
+def checkpoints():
+    """What `flax.serialization.to_bytes` writes: arrays as an extension of MessagePack."""
+    def array(values):
+        return msgpack.ExtType(1, msgpack.packb((values.shape, values.dtype.name, values.tobytes()), use_bin_type=True))
+
+    def layers(depth):
+        if depth:
+            return {str(i): layers(depth - 1) for i in range(3)}
+        return {"kernel": array(RNG.normal(size=(16, 8)).astype("f4")), "bias": array(np.zeros(8, "f2")), "step": array(np.array(5))}
+
+    number = msgpack.ExtType(3, msgpack.packb(((), "float32", np.float32(1).tobytes()), use_bin_type=True))
+    large = RNG.normal(size=(60, 100)).astype("f4")
+    chunks = {"__msgpack_chunked_array__": True, "shape": {"0": 60, "1": 100}, "chunks": {"0": array(large[:30].ravel()), "1": array(large[30:].ravel())}}
+    for depth in range(3):
+        state = {"params": layers(depth), "step": 1000, "opt_state": {"0": None, "1": {"count": number}}, "table": chunks}
+        packed = msgpack.packb(state, strict_types=True)
+        (OUT / f"flax-{depth}.msgpack").write_bytes(packed)
+        (OUT / f"checkpoint_{depth}").write_bytes(packed)
+    (OUT / "records.msgpack").write_bytes(msgpack.packb([{"id": i, "text": f"some text of it {i}"} for i in range(50)]))
 
 
 def tensors():
@@ -351,7 +415,7 @@ def torch_files():
 
 
 for step in (
-    estimators, composed, skops_files, arrays, plain, boosters, tensors, hdf5, graphs, shipped, torch_files,
+    estimators, composed, skops_files, arrays, plain, boosters, tables, checkpoints, tensors, hdf5, graphs, shipped, torch_files,
 ):
     step()
 (OUT / "complete").write_text("yes")

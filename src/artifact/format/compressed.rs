@@ -72,14 +72,34 @@ pub fn tell(inspection: &mut Inspection<'_>, unpacked: &Unpacked<'_>, packed: u6
 }
 
 /// Archives whose content is not looked into.
-pub fn is_archive(head: &Head<'_>) -> bool {
-    head.bytes.starts_with(b"Rar!\x1a\x07")
+fn archive(head: &Head<'_>) -> Option<&'static str> {
+    match head.bytes {
+        [b'R', b'a', b'r', b'!', 0x1a, 0x07, ..] => Some("rar"),
+        [b'M', b'S', b'C', b'F', 0, 0, 0, 0, ..] => Some("cab"),
+        // Nothing, as a rule, or a loader stands in front of an image of a disc.
+        bytes if bytes.iter().take(512).all(|byte| *byte == 0) || super::extension(head.name) == "iso" => {
+            (head.input.read(0x8001, 5) == b"CD001").then_some("iso")
+        }
+        _ => None,
+    }
 }
 
-pub fn inspect_archive(inspection: &mut Inspection<'_>, _input: Input<'_>, name: &str) -> &'static str {
-    if super::claims_pickle(name) {
+pub fn is_archive(head: &Head<'_>) -> bool {
+    archive(head).is_some()
+}
+
+pub fn inspect_archive(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    let bytes = input.read(0, super::HEAD_BYTES);
+    let Some(kind) = archive(&Head { bytes: &bytes, input, name }) else { return "unknown" };
+    // No loader of models opens one: it is there to get past whoever looks.
+    if super::claim(name).is_some() {
         inspection.list("artifact.container.anomalies", "unexpected_container");
     }
-    inspection.issue("not_inspected", "RAR archives are recognised, but their content is not looked at");
-    "rar"
+    let detail = match kind {
+        "rar" => "RAR archives are not looked into: unpack it, and scan what was in it",
+        "cab" => "CAB archives are not looked into: unpack it, and scan what was in it",
+        _ => "images of discs are not looked into: mount or unpack it, and scan what was in it",
+    };
+    inspection.issue("not_inspected", detail);
+    kind
 }

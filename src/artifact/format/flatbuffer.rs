@@ -77,6 +77,17 @@ impl<'a> Table<'a> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// The bytes of a text or of a vector of bytes; an error when they reach beyond the end.
+    pub fn bytes(&self, index: u64) -> Result<Option<Input<'a>>, ()> {
+        Ok(self.vector(index, 1)?.map(|vector| self.input.window(vector.start, vector.count)))
+    }
+
+    /// A table in a field; an error when it is broken.
+    pub fn child(&self, index: u64) -> Result<Option<Self>, ()> {
+        let Some(at) = self.field(index) else { return Ok(None) };
+        follow(self.input, at).and_then(|target| Self::at(self.input, target)).map(Some).ok_or(())
+    }
+
     /// A vector of items of some bytes each; an error when it reaches beyond the end.
     pub fn vector(&self, index: u64, width: u64) -> Result<Option<Vector<'a>>, ()> {
         let Some(at) = self.field(index) else { return Ok(None) };
@@ -98,6 +109,11 @@ impl<'a> Table<'a> {
 }
 
 impl<'a> Vector<'a> {
+    /// The bytes of the items themselves.
+    pub fn window(&self, width: u64) -> Input<'a> {
+        self.input.window(self.start, self.count.saturating_mul(width))
+    }
+
     fn table(&self, item: u64) -> Option<Table<'a>> {
         let at = self.start.checked_add(item.checked_mul(4)?)?;
         Table::at(self.input, follow(self.input, at)?)

@@ -20,10 +20,20 @@ enum Kind {
 /// Notes hidden characters with their line. In code and templates every mark of direction counts,
 /// in other texts only those that override.
 pub fn inspect(inspection: &mut Inspection<'_>, text: &str, code: bool) {
+    walk(inspection, text, 1, |kind| code || kind != Kind::Embedding);
+}
+
+/// In data, which people wrote in every script: only characters that no text needs. The piece of
+/// text begins at some line.
+pub fn in_data(inspection: &mut Inspection<'_>, text: &str, first_line: u32) {
+    walk(inspection, text, first_line, |kind| kind == Kind::Tag);
+}
+
+fn walk(inspection: &mut Inspection<'_>, text: &str, first_line: u32, tells: impl Fn(Kind) -> bool) {
     if text.is_ascii() {
         return;
     }
-    let (mut line, mut run, mut last, mut found) = (1_u32, 0_usize, None, 0_usize);
+    let (mut line, mut run, mut last, mut found) = (first_line, 0_usize, None, 0_usize);
     let mut before = ' ';
     for c in text.chars() {
         if c == '\n' {
@@ -37,12 +47,11 @@ pub fn inspect(inspection: &mut Inspection<'_>, text: &str, code: bool) {
             last = kind;
             before = c;
         }
-        let told = match kind {
+        let told = match kind.filter(|kind| tells(*kind)) {
             Some(Kind::Tag) if !flag && run == 1 => "tags",
             Some(Kind::ZeroWidth) if run == RUN_MIN => "zero_width",
             Some(Kind::Selector) if run == RUN_MIN => "selectors",
-            Some(Kind::Override) => "bidi",
-            Some(Kind::Embedding) if code => "bidi",
+            Some(Kind::Override | Kind::Embedding) => "bidi",
             _ => continue,
         };
         inspection.list("artifact.hidden_unicode", format!("{told}@line {line}"));

@@ -2,8 +2,15 @@
 //!
 //! To add one, write `format/<name>.rs` and a line in [`FORMATS`].
 
+mod arrow;
+mod boosters;
+mod checkpoint;
+mod cntk;
 mod compressed;
 mod coreml;
+mod cursor;
+mod dataset;
+mod devices;
 pub mod executable;
 mod flatbuffer;
 mod gguf;
@@ -11,11 +18,17 @@ mod hdf5;
 mod hidden;
 mod json;
 mod keras;
+mod lines;
+mod llamafile;
 mod midst;
+mod msgpack;
+mod mxnet;
 mod numpy;
 mod onnx;
 mod paddle;
+mod parquet;
 pub mod pickle;
+mod probe;
 mod protobuf;
 mod r;
 mod safetensors;
@@ -26,8 +39,12 @@ mod tar;
 mod template;
 mod tensorflow;
 mod tflite;
+mod thrift;
+mod torch7;
+mod ubjson;
 mod wide;
 mod xml;
+mod zarr;
 mod zip;
 
 use super::Segment;
@@ -60,21 +77,35 @@ pub static FORMATS: &[Format] = &[
     Format { identify: gguf::identify, inspect: gguf::inspect },
     Format { identify: tflite::identify, inspect: tflite::inspect },
     Format { identify: numpy::identify, inspect: numpy::inspect },
+    Format { identify: arrow::identify, inspect: arrow::inspect },
+    Format { identify: parquet::identify, inspect: parquet::inspect },
+    Format { identify: mxnet::identify, inspect: mxnet::inspect },
+    Format { identify: devices::identify, inspect: devices::inspect },
+    Format { identify: zarr::identify, inspect: zarr::inspect },
     Format { identify: compressed::identify, inspect: compressed::inspect },
     Format { identify: sevenz::identify, inspect: sevenz::inspect },
     Format { identify: compressed::is_archive, inspect: compressed::inspect_archive },
+    Format { identify: llamafile::identify, inspect: llamafile::inspect },
     Format { identify: executable::identify, inspect: executable::inspect },
     Format { identify: tar::identify, inspect: tar::inspect },
     Format { identify: safetensors::identify, inspect: safetensors::inspect },
     Format { identify: r::identify, inspect: r::inspect },
+    Format { identify: torch7::identify, inspect: torch7::inspect },
+    Format { identify: boosters::identify, inspect: boosters::inspect },
+    Format { identify: checkpoint::identify, inspect: checkpoint::inspect },
+    Format { identify: cntk::identify, inspect: cntk::inspect },
     Format { identify: hdf5::identify_behind, inspect: hdf5::inspect },
     Format { identify: onnx::identify, inspect: onnx::inspect },
     Format { identify: tensorflow::identify, inspect: tensorflow::inspect },
     Format { identify: coreml::identify, inspect: coreml::inspect },
     Format { identify: paddle::identify, inspect: paddle::inspect },
     Format { identify: xml::identify, inspect: xml::inspect },
+    Format { identify: msgpack::identify, inspect: msgpack::inspect },
+    Format { identify: ubjson::identify, inspect: ubjson::inspect },
+    Format { identify: dataset::identify, inspect: dataset::inspect },
     Format { identify: shipped::identify, inspect: shipped::inspect },
     Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
+    Format { identify: checkpoint::identify_data, inspect: checkpoint::inspect_data },
     Format { identify: |_| true, inspect: inspect_unknown },
 ];
 
@@ -104,10 +135,24 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("mlmodel", "coreml", &["coreml", "unknown", "empty", "text", "yaml"]),
     ("pdmodel", "paddle", &["paddle", "unknown", "empty", "text", "json"]),
     ("ubj", "ubjson", BINARY_NO_PICKLE),
-    ("json", "json", &["json", "text", "jinja"]),
+    ("json", "json", &["json", "text", "jinja", "xgboost", "mxnet", "jsonl"]),
+    ("arrow", "arrow", TABLES),
+    ("arrows", "arrow", TABLES),
+    ("feather", "arrow", TABLES),
+    ("parquet", "parquet", TABLES),
+    ("msgpack", "msgpack", &["msgpack", "unknown", "empty"]),
+    ("t7", "torch7", TORCH7),
+    ("cbm", "catboost", &["catboost", "unknown", "empty"]),
+    ("llamafile", "llamafile", &["llamafile", "unknown", "empty"]),
+    ("rknn", "rknn", &["rknn", "unknown", "empty"]),
+    ("engine", "tensorrt", ENGINES),
+    ("plan", "tensorrt", ENGINES),
     ("txt", "text", TEXTS),
     ("md", "text", TEXTS),
     ("csv", "text", TEXTS),
+    ("tsv", "text", TEXTS),
+    ("jsonl", "jsonl", TEXTS),
+    ("ndjson", "jsonl", TEXTS),
     ("yaml", "yaml", TEXTS),
     ("yml", "yaml", TEXTS),
     ("jinja", "jinja", TEXTS),
@@ -134,9 +179,15 @@ const PYTORCH: &[&str] = &[
     "joblib",
     "zip",
     "site-path",
+    "tf-checkpoint",
     "unknown",
     "empty",
 ];
+const TABLES: &[&str] = &["arrow", "feather", "parquet", "unknown", "empty"];
+/// PyTorch's checkpoints are called so as well.
+const TORCH7: &[&str] =
+    &["torch7", "pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "pickle", "unknown", "empty"];
+const ENGINES: &[&str] = &["tensorrt", "torchscript", "pytorch", "zip", "unknown", "empty", "text", "json", "yaml"];
 const PICKLE: &[&str] = &[
     "pickle",
     "joblib",
@@ -173,14 +224,66 @@ const BINARY: &[&str] = &[
     "zlib",
     "zstd",
     "lz4",
+    "arrow",
+    "catboost",
+    "cntk",
+    "lightgbm",
+    "msgpack",
+    "mxnet",
+    "ncnn",
+    "ocdbt",
+    "rknn",
+    "tensorrt",
+    "tf-checkpoint",
+    "torch7",
+    "ubjson",
+    "xgboost",
 ];
-const BINARY_NO_PICKLE: &[&str] = &["unknown", "empty", "zip", "hdf5", "text", "json"];
-const TEXTS: &[&str] =
-    &["text", "json", "yaml", "xml", "python", "jinja", "requirements", "script", "notebook", "empty", "unknown"];
+const BINARY_NO_PICKLE: &[&str] = &["xgboost", "ubjson", "unknown", "empty", "zip", "hdf5", "json"];
+const TEXTS: &[&str] = &[
+    "text",
+    "json",
+    "yaml",
+    "xml",
+    "python",
+    "jinja",
+    "requirements",
+    "script",
+    "notebook",
+    "csv",
+    "jsonl",
+    "lightgbm",
+    "ncnn",
+    "xgboost",
+    "mxnet",
+    "torch7",
+    "empty",
+    "unknown",
+];
 
 /// Formats in which a program or a pickle has no place, wherever it lies.
-const MOSTLY_WEIGHTS: &[&str] =
-    &["gguf", "hdf5", "onnx", "tensorflow", "savedmodel", "tflite", "coreml", "paddle", "safetensors"];
+const MOSTLY_WEIGHTS: &[&str] = &[
+    "gguf",
+    "hdf5",
+    "onnx",
+    "tensorflow",
+    "savedmodel",
+    "tflite",
+    "coreml",
+    "paddle",
+    "safetensors",
+    "arrow",
+    "parquet",
+    "msgpack",
+    "torch7",
+    "xgboost",
+    "ubjson",
+    "lightgbm",
+    "catboost",
+    "mxnet",
+    "cntk",
+    "tf-checkpoint",
+];
 /// Formats that are pickles, or hold some: of those the machine tells, of programs their midst does.
 const PICKLED_WEIGHTS: &[&str] =
     &["pickle", "joblib", "pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "keras", "npz", "nemo"];
@@ -190,14 +293,19 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     let format = dispatch(inspection, input, name);
     if let Some((_, declared, allowed)) = claim(name) {
         inspection.set("artifact.declared_format", *declared);
-        if !allowed.contains(&format) && format != "empty" {
+        if !allowed.contains(&format) && format != "empty" && !is_pointer(input) {
             inspection.set("artifact.extension_mismatch", true);
-            if matches!(format, "7z" | "rar") {
+            if matches!(format, "7z" | "rar" | "cab" | "iso") {
                 inspection.list("artifact.container.anomalies", "unexpected_container");
             }
         }
     }
     format
+}
+
+/// True for the text that Git LFS leaves in the place of a file; it disguises nothing.
+fn is_pointer(input: Input<'_>) -> bool {
+    input.len() < 1024 && input.read(0, 64).starts_with(b"version https://git-lfs.github.com/spec/v1\n")
 }
 
 /// Inspects what lies in a container.

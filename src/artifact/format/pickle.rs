@@ -25,7 +25,7 @@ use crate::artifact::inspection::Inspection;
 
 pub use globals::{Tier, judge};
 pub use names::acts;
-pub use nested::may_be_pickle;
+pub use nested::{decode_text, may_be_pickle};
 pub use probe::imports as imports_at;
 
 /// Streams one after another in one pickle.

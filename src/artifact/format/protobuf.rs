@@ -30,7 +30,7 @@ pub enum Span<'a> {
 /// The value of one field.
 #[derive(Clone, Copy)]
 pub enum Value<'a> {
-    Number,
+    Number(u64),
     Span(Span<'a>),
 }
 
@@ -38,7 +38,7 @@ impl<'a> Value<'a> {
     pub fn span(self) -> Option<Span<'a>> {
         match self {
             Self::Span(span) => Some(span),
-            Self::Number => None,
+            Self::Number(_) => None,
         }
     }
 }
@@ -112,8 +112,8 @@ impl Reader {
             let head = head(rest)?;
             let after = rest.get(head.length..).unwrap_or_default();
             match head.value {
-                Head::Number => {
-                    look(head.field, Value::Number);
+                Head::Number(number) => {
+                    look(head.field, Value::Number(number));
                     rest = after;
                 }
                 Head::Length(length) => {
@@ -141,7 +141,7 @@ impl Reader {
             let head = head(chunk.get(at(start)..).unwrap_or_default())?;
             position = position.saturating_add(head.length as u64);
             match head.value {
-                Head::Number => look(head.field, Value::Number),
+                Head::Number(number) => look(head.field, Value::Number(number)),
                 Head::Length(length) => {
                     let end =
                         position.checked_add(length).filter(|end| *end <= input.len()).ok_or(Broken::Malformed)?;
@@ -177,7 +177,7 @@ impl<'a> Span<'a> {
 }
 
 enum Head {
-    Number,
+    Number(u64),
     Length(u64),
 }
 
@@ -196,13 +196,17 @@ fn head(bytes: &[u8]) -> Result<Parsed, Broken> {
         return Err(Broken::Malformed);
     }
     let (value, second) = match key & 7 {
-        0 => (Head::Number, varint(rest)?.1),
-        1 if rest.len() >= 8 => (Head::Number, 8),
+        0 => varint(rest).map(|(number, length)| (Head::Number(number), length))?,
+        1 if rest.len() >= 8 => (Head::Number(fixed(rest, 8)), 8),
         2 => varint(rest).map(|(number, length)| (Head::Length(number), length))?,
-        5 if rest.len() >= 4 => (Head::Number, 4),
+        5 if rest.len() >= 4 => (Head::Number(fixed(rest, 4)), 4),
         _ => return Err(Broken::Malformed),
     };
     Ok(Parsed { field, value, length: first.saturating_add(second) })
+}
+
+fn fixed(bytes: &[u8], width: usize) -> u64 {
+    bytes.iter().take(width).rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 fn varint(bytes: &[u8]) -> Result<(u64, usize), Broken> {

@@ -20,7 +20,7 @@ const DEPTH_MAX: u32 = 128;
 const VOCABULARIES: &[&str] = &["vocab", "tokenizer", "merges", "tokens", "special_token", "tekken", "unigram", "bpe"];
 
 pub use python::holds_code;
-pub use secrets::inspect as find_secrets;
+pub use secrets::{inspect as find_secrets, inspect_from as find_secrets_from};
 
 /// Files that are text by their first bytes: no control characters, and UTF-8 as far as seen.
 pub fn identify(head: &Head<'_>) -> bool {
@@ -49,8 +49,10 @@ fn is_known_text(head: &Head<'_>) -> bool {
 
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let Some(bytes) = input.whole() else {
-        inspection.issue("budget_exceeded", "the text is larger than one item may be");
-        return "text";
+        inspection.issue("budget_exceeded", "the text is larger than one item may be: its structure was not looked at");
+        let file = file_name(name);
+        super::lines::inspect(inspection, input, "text", !VOCABULARIES.iter().any(|word| file.contains(word)));
+        return if super::boosters::is_json(input) { "xgboost" } else { "text" };
     };
     let text = wide::decode(&bytes);
     let file = file_name(name);
@@ -89,7 +91,13 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             super::tensorflow::text(inspection, &text);
             "text"
         }
-        _ if trimmed.starts_with('{') || trimmed.starts_with('[') => json(inspection, text.as_bytes(), &file, name),
+        _ if trimmed.starts_with('{') || trimmed.starts_with('[') => {
+            json(inspection, input, text.as_bytes(), &file, name)
+        }
+        ("checkpoint", _) if text.contains("model_checkpoint_path") => {
+            super::checkpoint::latest(inspection, &text);
+            "text"
+        }
         _ if text.starts_with("#!") => {
             super::executable::look(inspection, &bytes, 0);
             if text.lines().next().is_some_and(|line| line.contains("python")) {
@@ -105,7 +113,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     }
 }
 
-fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {
+fn json(inspection: &mut Inspection<'_>, input: Input<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {
     let json = match Json::read_python(bytes) {
         Ok(json) => json,
         Err(why) => {
@@ -138,10 +146,17 @@ fn json(inspection: &mut Inspection<'_>, bytes: &[u8], file: &str, name: &str) -
     }
     config::inspect(inspection, &json, file);
     hub::inspect(inspection, &json, file);
+    super::zarr::describe(inspection, &json, file, input);
     if !VOCABULARIES.iter().any(|word| file.contains(word)) {
         texts(inspection, &json, 0);
     }
-    "json"
+    if super::boosters::json(inspection, &json, input) {
+        "xgboost"
+    } else if super::mxnet::symbol(inspection, &json, input) {
+        "mxnet"
+    } else {
+        "json"
+    }
 }
 
 /// Hidden characters, also those that are written as escapes.

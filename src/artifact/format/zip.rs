@@ -10,7 +10,7 @@ use entries::{Archive, Entry, Source};
 
 use super::Head;
 use crate::artifact::inflate::{Codec, Fault, unpack};
-use crate::artifact::input::Input;
+use crate::artifact::input::{Budget, Input};
 use crate::artifact::inspection::Inspection;
 
 /// Longest target of a link that is read.
@@ -28,10 +28,29 @@ pub fn has_members(input: Input<'_>) -> bool {
     bytes.get(at..).is_some_and(|end| end.len() >= 22 && end.get(10..12) != Some(&[0, 0]))
 }
 
+/// Names of the members of an archive, at no cost to whoever asks.
+pub fn names(input: Input<'_>) -> Vec<String> {
+    let budget = Budget::new(&input.budget.limits);
+    let archive = entries::read(&mut Inspection::new(&budget), input.charged_to(&budget));
+    archive.entries.into_iter().map(|entry| entry.name).collect()
+}
+
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let archive = entries::read(inspection, input);
     compare(inspection, &archive);
     let format = model::format(&archive.entries);
+    members(inspection, input, &archive, format);
+    model::finish(inspection, &archive.entries, format, name);
+    format
+}
+
+/// The archive behind a program, whose tools write it in a way of their own.
+pub fn inspect_behind(inspection: &mut Inspection<'_>, input: Input<'_>) {
+    let archive = entries::read(inspection, input);
+    members(inspection, input, &archive, "llamafile");
+}
+
+fn members(inspection: &mut Inspection<'_>, input: Input<'_>, archive: &Archive, format: &'static str) {
     let mut seen: HashSet<(u64, bool)> = HashSet::new();
     for entry in &archive.entries {
         escapes(inspection, &entry.name);
@@ -50,8 +69,6 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         inspection.member(&entry.name, |inspection| member(inspection, input, entry, format));
     }
     overlaps(inspection, &archive.entries);
-    model::finish(inspection, &archive.entries, format, name);
-    format
 }
 
 /// Disagreements between the directory and the local headers, told once each.

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lanner::artifact::{Bytes, Limits, Memory, inspect};
 
-use super::build::protobuf::{onnx, tensorflow};
-use super::build::{self, flatbuffer, hdf5, keras, pickle, tensors, zip};
+use super::build::protobuf::{self, onnx, tensorflow};
+use super::build::values::{self, msgpack, torch7, ubjson};
+use super::build::{self, flatbuffer, hdf5, keras, pickle, tables, tensors, zip};
 use super::{declared, list, report};
 
 /// Bytes that count what is read of them.
@@ -63,6 +64,15 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("a.tflite", flatbuffer::tflite(&["FlexErf"], &[7; 64])),
         ("a.pte", flatbuffer::executorch("Backend", "aten::add", &[7; 64])),
         ("new.h5", hdf5::keras(&keras::model(&[keras::dense()]).to_string(), false)),
+        ("a.arrow", tables::file(&[("ARROW:extension:name", b"arrow.uuid")], &[("notes", b"plain")], 0)),
+        ("a.parquet", tables::parquet(4, None, &[("notes", b"plain")])),
+        ("a.msgpack", msgpack::map(&[("w", msgpack::array(&[2, 4], "float32", &[7; 32]))])),
+        (
+            "a.t7",
+            torch7::object(1, "nn.Linear", &torch7::table(2, &[(torch7::text("w"), torch7::tensor(3, 8, &[7; 32]))])),
+        ),
+        ("a.ubj", ubjson::object(&[("learner", ubjson::object(&[("weights", ubjson::numbers(4, &[7; 16]))]))])),
+        ("a.index", values::checkpoint(&[("w", vec![protobuf::number(5, 8)])])),
     ]
 }
 

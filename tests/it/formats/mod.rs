@@ -4,10 +4,15 @@
 pub mod build;
 
 pub mod benign;
+mod boosters;
 pub mod bypasses;
+mod checkpoints;
 mod classes;
 mod comparison;
 mod configurations;
+mod containers;
+mod datasets;
+mod devices;
 mod false_alarms;
 mod flatbuffers;
 mod graphs;
@@ -16,11 +21,13 @@ mod hidden;
 mod hiding_places;
 pub mod hostile;
 mod keras;
+mod llamafile;
 mod midst;
 mod r;
 mod repositories;
 mod sevenz;
 mod skops;
+mod tables;
 mod unpickler;
 mod xml;
 
@@ -54,6 +61,26 @@ pub fn declared(report: &Report) {
         "format `{}` is not declared",
         report.format
     );
+}
+
+/// Cuts a sample at many places, and turns bits and whole numbers of it over.
+pub fn survives(bytes: &[u8], name: &str) {
+    let step = (bytes.len() / 300).max(1);
+    for at in (0..bytes.len()).step_by(step) {
+        report(bytes.get(..at).unwrap_or_default(), name);
+        for value in [[0xff; 8], [0; 8], [0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0], [0x80, 0, 0, 0, 1, 0, 0, 0]] {
+            let mut damaged = bytes.to_vec();
+            for (to, from) in damaged.iter_mut().skip(at).zip(value) {
+                *to = from;
+            }
+            report(&damaged, name);
+        }
+        let mut flipped = bytes.to_vec();
+        if let Some(byte) = flipped.get_mut(at) {
+            *byte ^= 1 << (at % 8);
+        }
+        report(&flipped, name);
+    }
 }
 
 /// Items of a list fact; empty when it is absent.
@@ -115,4 +142,13 @@ pub const ALARMING: &[&str] = &[
     "artifact.executorch.operators",
     "artifact.coreml.custom",
     "artifact.paddle.operators",
+    "artifact.arrow.pickled_types",
+    "artifact.torch7.functions",
+    "artifact.llamafile.arguments",
+    "artifact.mxnet.custom",
+    "artifact.cntk.custom",
+    "artifact.tensorrt.foreign_plugins",
+    "artifact.tensorrt.libraries",
+    "artifact.rknn.libraries",
+    "artifact.dataset.formulas",
 ];

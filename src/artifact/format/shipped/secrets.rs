@@ -31,15 +31,19 @@ static KINDS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
 
 /// Notes kinds and lines of secrets.
 pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
+    inspect_from(inspection, text, 1);
+}
+
+/// The same for a piece of a text, which begins at some line.
+pub fn inspect_from(inspection: &mut Inspection<'_>, text: &str, first_line: u32) {
     for (kind, pattern) in KINDS.iter() {
         for found in pattern.find_iter(text).take(FOUND_MAX) {
             if is_example(found.as_str()) || (*kind != "private_key" && entropy(found.as_str()) < 3.0) {
                 continue;
             }
-            let line = text
-                .get(..found.start())
-                .map_or(0, |before| memchr::memchr_iter(b'\n', before.as_bytes()).count())
-                .saturating_add(1);
+            let line =
+                text.get(..found.start()).map_or(0, |before| memchr::memchr_iter(b'\n', before.as_bytes()).count());
+            let line = first_line.saturating_add(u32::try_from(line).unwrap_or(u32::MAX));
             inspection.list("artifact.secrets", format!("{kind}@line {line}"));
         }
     }

@@ -58,6 +58,10 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
         format::midst::low_bits(inspection, input, None);
         return;
     }
+    if format == "llamafile" {
+        format::llamafile::member(inspection, input, name);
+        return;
+    }
     if format == "keras" && format::keras::is_config(name) {
         format::keras::member(inspection, input, name);
         return;

@@ -1,4 +1,4 @@
-//! Models of `TensorFlow` Lite and programs of `ExecuTorch`.
+//! Models of `TensorFlow` Lite, programs of `ExecuTorch`, and whatever else is a flat buffer.
 
 /// Tables put one after another; what they point to stands behind them.
 pub struct Builder {
@@ -12,6 +12,9 @@ pub enum Field {
     Text(String),
     Bytes(Vec<u8>),
     Tables(Vec<Vec<Field>>),
+    Table(Vec<Field>),
+    /// Structures one after another: how many, and their bytes.
+    Structures(usize, Vec<u8>),
 }
 
 impl Builder {
@@ -69,6 +72,8 @@ impl Builder {
         match field {
             Field::Text(text) => self.vector(text.len(), text.as_bytes()),
             Field::Bytes(bytes) => self.vector(bytes.len(), bytes),
+            Field::Structures(count, bytes) => self.vector(*count, bytes),
+            Field::Table(fields) => self.table(fields),
             Field::Tables(tables) => {
                 let at = self.vector(tables.len(), &vec![0; tables.len() * 4]);
                 for (index, fields) in tables.iter().enumerate() {

@@ -7,7 +7,9 @@ pub mod keras;
 pub mod pickle;
 pub mod protobuf;
 pub mod sevenz;
+pub mod tables;
 pub mod tensors;
+pub mod values;
 pub mod zip;
 
 /// A pickle that would call `os.system("echo lanner")`.

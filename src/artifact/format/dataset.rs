@@ -1,0 +1,89 @@
+//! Datasets as text: tables and lines of JSON. Formulas that a spreadsheet would run, pickles as
+//! text, secrets, characters that nobody sees.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::json::Json;
+use super::{Head, hidden, lines, shipped};
+use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
+
+/// Formulas told of one file, and lines of JSON whose escapes are looked at.
+const FORMULAS_MAX: usize = 64;
+const LINES_MAX: usize = 4096;
+/// Deepest object looked at.
+const DEPTH_MAX: u32 = 64;
+
+/// A cell that starts a program or fetches something when a spreadsheet opens it.
+static FORMULA: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"(?im)(?:^|[,;\t|])["'\s]*[=+\-@](?:"#,
+        r#"[^,;\t\r\n]{0,40}?\b(?:cmd|msexcel|powershell|mshta|rundll32|regsvr32|certutil|wscript|cscript|bash|sh)(?:\.exe)?\s*\|[^\r\n]{0,300}?!"#,
+        r#"|[\s+\-@="]*(?:dde(?:auto)?|webservice|importxml|importdata|importhtml|importfeed|register\.id)\s*\(\s*["']"#,
+        r#")"#
+    ))
+    .ok()
+});
+
+pub fn identify(head: &Head<'_>) -> bool {
+    let extension = super::extension(head.name);
+    matches!(extension.as_str(), "csv" | "tsv" | "jsonl" | "ndjson") && shipped::identify(head)
+}
+
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    lines::inspect(inspection, input, "data", true);
+    if matches!(super::extension(name).as_str(), "csv" | "tsv") {
+        formulas(inspection, input);
+        return "csv";
+    }
+    escapes(inspection, input);
+    "jsonl"
+}
+
+fn formulas(inspection: &mut Inspection<'_>, input: Input<'_>) {
+    let Some(pattern) = FORMULA.as_ref() else { return };
+    let mut told = 0_usize;
+    lines::pieces(input, &mut |text, first| {
+        for found in pattern.find_iter(text).take(FORMULAS_MAX.saturating_sub(told)) {
+            told = told.saturating_add(1);
+            let before = text.get(..found.end()).unwrap_or_default();
+            let newlines = memchr::memchr_iter(b'\n', before.as_bytes()).count();
+            let line = first.saturating_add(u32::try_from(newlines).unwrap_or(0));
+            let formula = found.as_str().trim_matches([',', ';', '\t', '\n', '\r', '"', '\'', ' ']);
+            inspection.list("artifact.dataset.formulas", format!("{formula}@line {line}"));
+        }
+    });
+}
+
+/// Hidden characters that JSON writes as escapes.
+fn escapes(inspection: &mut Inspection<'_>, input: Input<'_>) {
+    let mut looked = 0_usize;
+    lines::pieces(input, &mut |text, _| {
+        if memchr::memmem::find(text.as_bytes(), b"\\u").is_none() {
+            return;
+        }
+        let suspicious = |line: &&str| {
+            let lower = line.to_ascii_lowercase();
+            lower.contains("\\udb40")
+        };
+        for line in text.lines().filter(suspicious).take(LINES_MAX.saturating_sub(looked)) {
+            looked = looked.saturating_add(1);
+            if let Some(json) = Json::parse(line.as_bytes()) {
+                texts(inspection, &json, 0);
+            }
+        }
+    });
+}
+
+fn texts(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    if let Some(text) = json.as_text() {
+        hidden::in_data(inspection, text, 1);
+    }
+    json.members().iter().for_each(|(_, value)| texts(inspection, value, depth.saturating_add(1)));
+    json.items().iter().for_each(|item| texts(inspection, item, depth.saturating_add(1)));
+}

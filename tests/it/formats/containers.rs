@@ -1,0 +1,34 @@
+//! Archives that are recognised only.
+
+use super::{list, report};
+
+#[test]
+fn archives_that_no_loader_opens_are_named() {
+    let mut iso = vec![0; 0x8800];
+    iso.splice(0x8000..0x8006, *b"\x01CD001");
+    for (sample, format) in [
+        (b"Rar!\x1a\x07\x01\0rest of it".to_vec(), "rar"),
+        (b"MSCF\0\0\0\0\x40\0\0\0rest of it".to_vec(), "cab"),
+        (iso, "iso"),
+    ] {
+        for name in ["model.pt", "model.safetensors", "model.gguf", "model.bin"] {
+            let report = report(&sample, name);
+            assert_eq!(report.format, format);
+            assert_eq!(list(&report, "artifact.container.anomalies"), ["unexpected_container"], "{name}");
+            assert!(report.issues.iter().any(|issue| issue.code == "not_inspected"), "{report:?}");
+        }
+        let honest = report(&sample, &format!("backup.{format}"));
+        assert!(list(&honest, "artifact.container.anomalies").is_empty(), "{honest:?}");
+    }
+}
+
+#[test]
+fn a_pointer_of_git_lfs_is_no_disguise() {
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n", "4d7a".repeat(16));
+    for name in ["model.safetensors", "data.parquet", "model.gguf"] {
+        let report = report(pointer.as_bytes(), name);
+        assert!(!report.facts.contains_key("artifact.extension_mismatch"), "{name}: {report:?}");
+    }
+    let longer = [pointer.as_bytes(), &b"# more of it\n".repeat(100)].concat();
+    assert!(report(&longer, "model.safetensors").facts.contains_key("artifact.extension_mismatch"));
+}
