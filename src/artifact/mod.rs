@@ -10,8 +10,10 @@ mod hash;
 mod inflate;
 mod input;
 mod inspection;
+mod vetted;
 
 use std::io;
+use std::sync::Arc;
 
 use crate::event::Sha256;
 
@@ -21,6 +23,7 @@ pub use facts::fields;
 pub use hash::hash;
 pub use input::{FileBytes, Memory};
 pub use inspection::{inspect, segments};
+pub use vetted::Vetted;
 
 /// Random access to bytes that lie somewhere: a file, a remote object, memory.
 pub trait Bytes: Send + Sync {
@@ -37,7 +40,6 @@ pub trait Bytes: Send + Sync {
 
 /// What one inspection may use. Whatever is cut off is an issue in the report.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_field_names, reason = "every field is a maximum; configuration names them so")]
 pub struct Limits {
     /// Bytes read for inspection (hashing is not counted), members included.
     pub read_bytes_max: u64,
@@ -53,6 +55,8 @@ pub struct Limits {
     pub opcodes_max: u64,
     /// Items kept in one fact that is a list.
     pub list_items_max: usize,
+    /// What the site vouches for.
+    pub vetted: Arc<Vetted>,
 }
 
 impl Default for Limits {
@@ -65,6 +69,7 @@ impl Default for Limits {
             members_max: 20_000,
             opcodes_max: 20_000_000,
             list_items_max: 256,
+            vetted: Arc::default(),
         }
     }
 }

@@ -29,6 +29,8 @@ mod wide;
 mod xml;
 mod zip;
 
+pub(super) use pickle::{Tier, judge};
+
 use super::Segment;
 use super::input::Input;
 use super::inspection::Inspection;
@@ -88,6 +90,8 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("pth", "pytorch", PYTORCH),
     ("ckpt", "pytorch", PYTORCH),
     ("bin", "pytorch", BINARY),
+    ("ptl", "pytorch", PYTORCH),
+    ("pt2", "pt2", &["pt2", "zip"]),
     ("pkl", "pickle", PICKLE),
     ("pickle", "pickle", PICKLE),
     ("joblib", "joblib", PICKLE),
@@ -129,6 +133,8 @@ const PYTORCH: &[&str] = &[
     "pytorch-legacy",
     "pytorch-tar",
     "torchscript",
+    "torch-package",
+    "pt2",
     "pickle",
     "joblib",
     "zip",

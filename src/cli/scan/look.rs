@@ -219,6 +219,7 @@ pub struct Looker<'s> {
     pub stdin_max: u64,
     /// What standard input is called when formats and rules ask for a name.
     pub stdin_name: &'s str,
+    pub limits: &'s Limits,
 }
 
 impl Looker<'_> {
@@ -245,7 +246,7 @@ impl Looker<'_> {
         };
         // A bug of ours costs one file, not the others.
         let looked = catch_unwind(AssertUnwindSafe(|| {
-            let (sha256, size, report) = read(opened?, name)?;
+            let (sha256, size, report) = read(opened?, name, self.limits)?;
             let findings = judge(name, sha256, &report, self.set);
             Ok::<_, io::Error>((sha256, size, report, findings))
         }));
@@ -266,10 +267,10 @@ impl Looker<'_> {
     }
 }
 
-fn read(file: File, name: &str) -> io::Result<(Sha256, u64, Report)> {
+fn read(file: File, name: &str, limits: &Limits) -> io::Result<(Sha256, u64, Report)> {
     let bytes = FileBytes::of(file)?;
     let hashed = artifact::hash(&bytes, Vec::new(), &|| false)?.ok_or(io::ErrorKind::Interrupted)?;
-    let mut report = artifact::inspect(&bytes, name, &Limits::default());
+    let mut report = artifact::inspect(&bytes, name, limits);
     if is_pointer(&bytes) {
         report.issues.push(Issue {
             code: "not_inspected".to_owned(),

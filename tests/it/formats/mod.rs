@@ -8,6 +8,7 @@ pub mod bypasses;
 mod classes;
 mod comparison;
 mod configurations;
+mod corpus_benign;
 mod false_alarms;
 mod flatbuffers;
 mod graphs;
@@ -20,6 +21,8 @@ mod r;
 mod repositories;
 mod sevenz;
 mod skops;
+mod torch;
+mod vetted;
 mod xml;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};
@@ -107,6 +110,7 @@ pub const ALARMING: &[&str] = &[
     "artifact.onnx.domains",
     "artifact.onnx.operators",
     "artifact.tensorflow.operators",
+    "artifact.torch.operators",
     "artifact.tensorflow.data_operators",
     "artifact.tflite.custom_operators",
     "artifact.executorch.operators",

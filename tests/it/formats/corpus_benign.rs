@@ -1,0 +1,76 @@
+//! The benign half of the corpus: what the real libraries write, with varied options, raises nothing. The light
+//! tier runs always; `LANNER_CORPUS_HEAVY=1` adds frameworks of several gigabytes, as
+//! `tests/corpus/setup-benign.sh` installs them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lanner::artifact::{FileBytes, Limits, inspect};
+
+use super::benign::python;
+use super::{ALARMING, declared, list};
+
+/// Fewest files of each tier for the test to mean anything.
+const LIGHT_MIN: usize = 400;
+const HEAVY_MIN: usize = 300;
+
+/// Formats of which only the digest is known, or a part: they say so, and are no alarm.
+const NOT_UNDERSTOOD: &[&str] = &[];
+
+/// Has the real libraries write a tier into a folder; gives the lines of its manifest.
+fn write(python: &Path, tier: &str, folder: &Path) -> Vec<serde_json::Value> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/benign.py");
+    let made = Command::new(python).arg(script).arg(folder).arg(tier).output().expect("the peers' Python starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let manifest = std::fs::read_to_string(folder.join("manifest.jsonl")).expect("a manifest");
+    manifest.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+fn quiet(lines: &[serde_json::Value], folder: &Path) {
+    let mut alarms = Vec::new();
+    let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut unlisted: BTreeMap<String, usize> = BTreeMap::new();
+    for line in lines {
+        let text = |key: &str| line.get(key).and_then(serde_json::Value::as_str).expect("every key is there");
+        let (path, class) = (text("path"), text("class"));
+        *classes.entry(class).or_default() += 1;
+        let bytes = FileBytes::open(&folder.join(path)).expect("the file can be opened");
+        let report = inspect(&bytes, path, &Limits::default());
+        declared(&report);
+        let facts: Vec<_> =
+            ALARMING.iter().filter_map(|fact| report.facts.get(*fact).map(|value| (fact, value))).collect();
+        let unread = !report.issues.is_empty() && !NOT_UNDERSTOOD.contains(&class);
+        if !facts.is_empty() || unread {
+            alarms.push(format!("{path} ({}): {facts:?} {:?}", report.format, report.issues));
+        }
+        for name in list(&report, "artifact.pickle.unlisted") {
+            *unlisted.entry(name).or_default() += 1;
+        }
+    }
+    println!("benign files by class: {classes:?}");
+    assert!(alarms.is_empty(), "{} of {}\n{}\n{unlisted:?}", alarms.len(), lines.len(), alarms.join("\n"));
+}
+
+#[test]
+fn what_the_light_libraries_write_raises_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lines = write(&python(), "light", folder.path());
+    assert!(lines.len() >= LIGHT_MIN, "only {} files", lines.len());
+    quiet(&lines, folder.path());
+}
+
+#[test]
+fn what_the_heavy_libraries_write_raises_nothing() {
+    if std::env::var_os("LANNER_CORPUS_HEAVY").is_none_or(|value| value != "1") {
+        return;
+    }
+    let heavy = std::env::var_os("LANNER_HEAVY")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers/heavy"), PathBuf::from);
+    let python = heavy.join("bin/python");
+    assert!(python.exists(), "{} is missing: run tests/corpus/setup-benign.sh", python.display());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lines = write(&python, "heavy", folder.path());
+    assert!(lines.len() >= HEAVY_MIN, "only {} files", lines.len());
+    quiet(&lines, folder.path());
+}
