@@ -48,8 +48,8 @@ def write(corpus):
     for name, kind, target in [("classifier", catboost.CatBoostClassifier, Y), ("regressor", catboost.CatBoostRegressor, X[:, 0])]:
         model = kind(**silent).fit(X, target)
         both(corpus, f"catboost-{name}", model)
-        for form in ("cbm", "json", "onnx", "coreml", "python", "cpp"):
-            suffix = {"coreml": "mlmodel", "python": "py"}.get(form, form)
+        for form in ("cbm", "json", "onnx", "coreml", "cpp"):
+            suffix = {"coreml": "mlmodel"}.get(form, form)
             model.save_model(str(corpus.at(f"boosters/catboost-{name}.{suffix}", "catboost", suffix, f"save_model as {form}")), format=form)
     words = [["a", "x"], ["b", "y"], ["a", "y"], ["c", "x"]] * 5
     model = catboost.CatBoostClassifier(**silent, cat_features=[0, 1]).fit(words, [0, 1, 0, 1] * 5)

@@ -15,11 +15,12 @@ class Corpus:
         self.lines = []
         self.known = set()
 
-    def at(self, name, kind, form, why):
-        """The path of a file that the caller is about to write, with its line in the manifest."""
+    def at(self, name, kind, form, why, expects=()):
+        """The path of a file that the caller is about to write, with its line in the manifest; `expects` names
+        findings that are documented of every such file, as of a class that only its author has."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._line(name, kind, form, why)
+        self._line(name, kind, form, why, expects)
         return path
 
     def put(self, name, kind, form, why, data):
@@ -31,18 +32,18 @@ class Corpus:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def tree(self, name, kind, why):
+    def tree(self, name, kind, why, expects=()):
         """Takes down every file under a folder."""
         for path in sorted((self.folder / name).rglob("*")):
             if path.is_file() and path.stat().st_size > 0:
                 form = path.suffix.lstrip(".").lower() or path.name.lower()
-                self._line(str(path.relative_to(self.folder)), kind, form, why)
+                self._line(str(path.relative_to(self.folder)), kind, form, why, expects)
 
-    def _line(self, name, kind, form, why):
+    def _line(self, name, kind, form, why, expects=()):
         if name in self.known:
             return
         self.known.add(name)
-        self.lines.append({"path": name, "label": "benign", "class": kind, "format": form, "why": why})
+        self.lines.append({"path": name, "label": "benign", "class": kind, "format": form, "why": why} | ({"expects": list(expects)} if expects else {}))
 
     def finish(self):
         """Appends the lines of files that were really written; a malicious half may be there already."""

@@ -49,7 +49,7 @@ def write(corpus):
     keras.utils.set_random_seed(SEED)
     for name, model in models():
         for form in ("keras", "h5", "weights.h5"):
-            path = corpus.at(f"keras-tf/{name}.{form}", "keras" if form != "h5" else "keras-h5", form, f"{name} as {form}")
+            path = corpus.at(f"keras-tf/{name}.{form}", "keras" if form != "h5" else "keras-h5", form, f"{name} as {form}", ["SCN-007c"] if name == "subclassed" else [])
             try:
                 (model.save_weights if form == "weights.h5" else model.save)(path)
             except Exception as error:

@@ -63,11 +63,11 @@ def packages(corpus):
     for name, model, _ in networks():
         if name == "counter":
             continue
-        with PackageExporter(str(corpus.at(f"package/{name}.pt", "torch-package", "pt", f"torch.package of {name}"))) as exporter:
+        with PackageExporter(str(corpus.at(f"package/{name}.pt", "torch-package", "pt", f"torch.package of {name}", ["SCN-015c"]))) as exporter:
             exporter.extern(["torch.**", "numpy.**"])
             exporter.save_pickle("model", "model.pkl", model)
             exporter.save_text("config", "config.json", '{"hidden": 4}')
-            exporter.save_binary("config", "blob", bytes(64))
+            exporter.save_binary("config", "labels.json", b'["a", "b"]')
             exporter.save_source_string("acme.shape", "import math\n\n\ndef area(r):\n    return math.pi * r * r\n")
 
 

@@ -125,7 +125,8 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("rda", "r-data", R_DATA),
     ("rdata", "r-data", R_DATA),
     ("mar", "mar", &["mar", "zip", "gzip"]),
-    ("tar", "tar", &["tar", "pytorch-tar", "nemo"]),
+    // PyTorch's own guide calls checkpoints so.
+    ("tar", "tar", &["tar", "pytorch-tar", "nemo", "pytorch", "pytorch-legacy"]),
     ("nemo", "nemo", &["nemo", "tar", "gzip"]),
 ];
 const PYTORCH: &[&str] = &[

@@ -9,14 +9,14 @@ use std::process::Command;
 use lanner::artifact::{FileBytes, Limits, inspect};
 
 use super::benign::python;
-use super::{ALARMING, declared, list};
+use super::{ALARMING, declared};
 
 /// Fewest files of each tier for the test to mean anything.
 const LIGHT_MIN: usize = 400;
 const HEAVY_MIN: usize = 300;
 
-/// Formats of which only the digest is known, or a part: they say so, and are no alarm.
-const NOT_UNDERSTOOD: &[&str] = &[];
+/// Most files of the light tier of which only the digest is known: they say so, and are no alarm.
+const LIGHT_UNREAD_MAX: usize = 20;
 
 /// Has the real libraries write a tier into a folder; gives the lines of its manifest.
 fn write(python: &Path, tier: &str, folder: &Path) -> Vec<serde_json::Value> {
@@ -27,10 +27,12 @@ fn write(python: &Path, tier: &str, folder: &Path) -> Vec<serde_json::Value> {
     manifest.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
-fn quiet(lines: &[serde_json::Value], folder: &Path) {
+/// Looks into every file; nothing but what the manifest expects may be told of any. Gives how many were not
+/// understood at all.
+fn quiet(lines: &[serde_json::Value], folder: &Path) -> usize {
     let mut alarms = Vec::new();
+    let mut unread = Vec::new();
     let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut unlisted: BTreeMap<String, usize> = BTreeMap::new();
     for line in lines {
         let text = |key: &str| line.get(key).and_then(serde_json::Value::as_str).expect("every key is there");
         let (path, class) = (text("path"), text("class"));
@@ -38,18 +40,22 @@ fn quiet(lines: &[serde_json::Value], folder: &Path) {
         let bytes = FileBytes::open(&folder.join(path)).expect("the file can be opened");
         let report = inspect(&bytes, path, &Limits::default());
         declared(&report);
-        let facts: Vec<_> =
+        let mut facts: Vec<_> =
             ALARMING.iter().filter_map(|fact| report.facts.get(*fact).map(|value| (fact, value))).collect();
-        let unread = !report.issues.is_empty() && !NOT_UNDERSTOOD.contains(&class);
-        if !facts.is_empty() || unread {
-            alarms.push(format!("{path} ({}): {facts:?} {:?}", report.format, report.issues));
+        if line.get("expects").is_some() {
+            facts.retain(|(fact, _)| **fact != "artifact.keras.references");
         }
-        for name in list(&report, "artifact.pickle.unlisted") {
-            *unlisted.entry(name).or_default() += 1;
+        let whole = report.issues.iter().all(|issue| issue.code == "not_inspected" && issue.member.is_empty());
+        if !facts.is_empty() || !whole {
+            alarms.push(format!("{path} ({}): {facts:?} {:?}", report.format, report.issues));
+        } else if !report.issues.is_empty() {
+            unread.push(path);
         }
     }
     println!("benign files by class: {classes:?}");
-    assert!(alarms.is_empty(), "{} of {}\n{}\n{unlisted:?}", alarms.len(), lines.len(), alarms.join("\n"));
+    println!("not understood: {unread:?}");
+    assert!(alarms.is_empty(), "{} of {}\n{}", alarms.len(), lines.len(), alarms.join("\n"));
+    unread.len()
 }
 
 #[test]
@@ -57,7 +63,8 @@ fn what_the_light_libraries_write_raises_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let lines = write(&python(), "light", folder.path());
     assert!(lines.len() >= LIGHT_MIN, "only {} files", lines.len());
-    quiet(&lines, folder.path());
+    let unread = quiet(&lines, folder.path());
+    assert!(unread <= LIGHT_UNREAD_MAX, "{unread} files are not understood");
 }
 
 #[test]

@@ -17,8 +17,7 @@ const FORWARD: &str = "class Net(Module):\n  __parameters__ = []\n  def forward(
 
 fn quiet(bytes: &[u8], name: &str, format: &str) {
     let report = report(bytes, name);
-    let facts: Vec<_> =
-        ALARMING.iter().filter_map(|path| report.facts.get(*path).map(|value| (path, value))).collect();
+    let facts: Vec<_> = ALARMING.iter().filter_map(|path| report.facts.get(*path).map(|value| (path, value))).collect();
     assert!(facts.is_empty(), "{name}: {facts:?}");
     assert!(report.issues.is_empty(), "{name}: {:?}", report.issues);
     assert_eq!(report.format, format, "{name}");
@@ -117,7 +116,9 @@ fn an_exported_program_calls_operators_and_nothing_else() {
 
 #[test]
 fn an_expression_of_an_exported_program_is_arithmetic() {
-    for text in ["__import__('os').system('echo lanner')", "(lambda: 1)()", "s0.__class__", "Symbol('x').subs(1, 2)", "[s0]"] {
+    for text in
+        ["__import__('os').system('echo lanner')", "(lambda: 1)()", "s0.__class__", "Symbol('x').subs(1, 2)", "[s0]"]
+    {
         let found = list(&report(&exported("torch.ops.aten.add.Tensor", text), "a.pt2"), FACT);
         assert_eq!(found, [format!("expression:{text}")]);
     }
@@ -184,7 +185,8 @@ fn shards_of_a_distributed_checkpoint_are_a_row_of_archives() {
     let part = |data: &[u8]| zip::archive(&zip::torch(data));
     let benign = [part(&build::pickle_benign()), part(&build::pickle_benign()), part(&build::pickle_benign())].concat();
     quiet(&benign, "__0_0.distcp", "pytorch");
-    let hostile = [part(&build::pickle_benign()), part(&build::pickle_os_system()), part(&build::pickle_benign())].concat();
+    let hostile =
+        [part(&build::pickle_benign()), part(&build::pickle_os_system()), part(&build::pickle_benign())].concat();
     let found = report(&hostile, "__0_0.distcp");
     assert_eq!(list(&found, "artifact.pickle.dangerous_calls"), ["os.system"]);
     assert!(!list(&report(&benign, "model.pt"), "artifact.container.anomalies").is_empty());

@@ -52,10 +52,8 @@ fn every_derived_name_has_a_library_with_its_version() {
 }
 
 fn unlisted(vetted: &[&str], module: &str, name: &str) -> (Vec<String>, Vec<String>) {
-    let limits = Limits {
-        vetted: Arc::new(Vetted::new(vetted.iter().copied()).expect("patterns")),
-        ..Limits::default()
-    };
+    let limits =
+        Limits { vetted: Arc::new(Vetted::new(vetted.iter().copied()).expect("patterns")), ..Limits::default() };
     let bytes = pickle::whole(4, &[&pickle::stack_global(module, name), b")R"]);
     let found = inspect(&Memory(bytes), "a.pkl", &limits);
     (list(&found, "artifact.pickle.unlisted"), list(&found, "artifact.pickle.dangerous"))
@@ -80,7 +78,20 @@ fn a_site_vouches_for_its_own_classes_and_for_nothing_else() {
 
 #[test]
 fn what_is_dangerous_or_no_pattern_is_refused() {
-    for pattern in ["os.system", "os.*", "builtins.^", "torch.hub.*", "subprocess.Popen", "*", "acme", "a b", "", "acme.**", "acme..x", "1a.b"] {
+    for pattern in [
+        "os.system",
+        "os.*",
+        "builtins.^",
+        "torch.hub.*",
+        "subprocess.Popen",
+        "*",
+        "acme",
+        "a b",
+        "",
+        "acme.**",
+        "acme..x",
+        "1a.b",
+    ] {
         assert!(Vetted::new([pattern]).is_err(), "{pattern}");
     }
     let text = "# ours\nacme.models.*   # the team's\nacme.Old acme.New\n";

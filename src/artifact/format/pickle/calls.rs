@@ -245,5 +245,6 @@ fn is_higher_order(full: &str) -> bool {
             | "getattr"
             | "sub"
             | "callable"
+            | "_reconstruct_array"
     )
 }

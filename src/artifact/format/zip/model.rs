@@ -11,7 +11,9 @@ pub fn format(entries: &[Entry]) -> &'static str {
     let file = |wanted: &str| entries.iter().any(|entry| entry.name.rsplit('/').next() == Some(wanted));
     let npy = |entry: &&Entry| format::extension(&entry.name) == "npy";
     let ends = |wanted: &str| {
-        entries.iter().any(|entry| entry.name == wanted || entry.name.strip_suffix(wanted).is_some_and(|start| start.ends_with('/')))
+        entries.iter().any(|entry| {
+            entry.name == wanted || entry.name.strip_suffix(wanted).is_some_and(|start| start.ends_with('/'))
+        })
     };
     if ends(".data/extern_modules") {
         "torch-package"

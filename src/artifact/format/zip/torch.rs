@@ -28,7 +28,8 @@ const OPERATORS: &[(&str, &str)] = &[
 /// Parts of the names of custom operators that exist to leave the graph.
 const ACTING: &[&str] = &["system", "popen", "exec", "spawn", "shell", "subprocess", "dlopen", "load_library"];
 /// What an exported program calls of `torch` itself: arithmetic over sizes, and checks.
-const OWN: &[&str] = &["torch.ops.", "torch.sym_", "torch._sym_", "torch._check", "torch.fx.experimental.symbolic_shapes."];
+const OWN: &[&str] =
+    &["torch.ops.", "torch.sym_", "torch._sym_", "torch._check", "torch.fx.experimental.symbolic_shapes."];
 
 /// True for a member that holds raw numbers.
 pub fn is_storage(format: &str, file: &str, folder: &str) -> bool {
@@ -66,7 +67,8 @@ pub fn code(inspection: &mut Inspection<'_>, input: Input<'_>) {
         inspection.issue("budget_exceeded", "the code is larger than one item may be");
         return;
     };
-    let code = bare(&String::from_utf8_lossy(&bytes));
+    let text = String::from_utf8_lossy(&bytes);
+    let code = bare(&text);
     for (spelt, name) in OPERATORS {
         if code.match_indices(spelt).any(|(at, _)| starts_a_name(&code, at)) {
             inspection.list(FACT, name);
@@ -74,7 +76,8 @@ pub fn code(inspection: &mut Inspection<'_>, input: Input<'_>) {
     }
     for (at, _) in code.match_indices("ops.").filter(|(at, _)| starts_a_name(&code, *at)) {
         let rest = code.get(at.saturating_add(4)..).unwrap_or_default();
-        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).take(120).collect();
+        let name: String =
+            rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).take(120).collect();
         if acts(&name) {
             inspection.list(FACT, name.replacen('.', "::", 1));
         }
@@ -134,9 +137,9 @@ fn target_of(target: &str) -> Option<String> {
     let path = target.strip_prefix("torch.ops.");
     if let Some(path) = path {
         let name = path.replacen('.', "::", 1);
-        let listed = OPERATORS.iter().find(|(_, known)| {
-            name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        });
+        let listed = OPERATORS
+            .iter()
+            .find(|(_, known)| name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
         return listed.map(|(_, known)| (*known).to_owned()).or_else(|| acts(path).then_some(name));
     }
     let operator = target.strip_prefix("_operator.").is_some_and(|name| !name.contains('.') && name != "call");
@@ -147,11 +150,15 @@ fn target_of(target: &str) -> Option<String> {
 }
 
 /// An expression over sizes is arithmetic; sympy, which reads it, evaluates whatever Python is in it.
+/// Symbols are named by plain words in quotes.
 fn is_code(text: &str) -> bool {
+    let plain = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let quoted = text.split('\'').skip(1).step_by(2).all(plain) && text.matches('\'').count() % 2 == 0;
     let bytes = text.as_bytes();
-    let reaches = bytes.windows(2).any(|pair| matches!(pair, [b'.', next] if next.is_ascii_alphabetic() || *next == b'_'));
-    reaches || text.contains("__") || text.contains(['"', '\'', '[', '{', '\\', ':', ';'])
-        || ["lambda", "import", "eval(", "exec(", "open(", "getattr("].iter().any(|word| text.contains(word))
+    let reaches =
+        bytes.windows(2).any(|pair| matches!(pair, [b'.', next] if next.is_ascii_alphabetic() || *next == b'_'));
+    let words = ["__", "lambda", "import", "eval(", "exec(", "open(", "getattr("];
+    !quoted || reaches || text.contains(['"', '[', '{', '\\', ':', ';']) || words.iter().any(|word| text.contains(word))
 }
 
 fn acts(name: &str) -> bool {
@@ -176,13 +183,16 @@ fn bare(code: &str) -> Cow<'_, str> {
     let mut chars = code.chars();
     while let Some(c) = chars.next() {
         match (quote, c) {
-            (Some(_), '\\') => drop(chars.next()),
+            (Some(_), '\\') => {
+                chars.next();
+            }
             (Some(open), _) if open == c => quote = None,
             (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '#') => {
-                drop(chars.by_ref().find(|c| *c == '\n'));
-                out.push('\n');
+                if chars.by_ref().any(|c| c == '\n') {
+                    out.push('\n');
+                }
             }
             (None, _) => out.push(c),
         }
