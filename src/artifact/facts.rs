@@ -350,6 +350,7 @@ pub const FORMATS: &[&str] = &[
     "pytorch-tar",
     "nemo",
     "torchscript",
+    "sentencepiece",
     "torch-package",
     "pt2",
     "numpy",

@@ -7,6 +7,7 @@ each tier adds to it. Run it with the Python that wrote the files, for it asks t
 new before you commit it. The file lifts only names of which `globals.txt` says nothing: what is denied there stays so.
 """
 
+import _compat_pickle
 import argparse
 import bz2
 import collections
@@ -60,18 +61,26 @@ def streams(data):
         yield data
 
 
+def renamed(module, name):
+    """The name that Python 3 imports where old protocols write that of Python 2."""
+    module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+    return _compat_pickle.IMPORT_MAPPING.get(module, module), name
+
+
 def globals_of(data):
     """Every global of every stream; arrays between the opcodes and garbage are gone over."""
     position = 0
     while position < len(data):
         stream = io.BytesIO(data[position:])
-        memo, texts, top = {}, [], None
+        memo, texts, top, protocol = {}, [], None, 0
         last = position
         try:
             for op, argument, at in pickletools.genops(stream):
                 last = position + at
+                if op.name == "PROTO":
+                    protocol = argument
                 if op.name in ("GLOBAL", "INST"):
-                    yield tuple(argument.split(" ", 1))
+                    yield renamed(*argument.split(" ", 1)) if protocol < 3 else tuple(argument.split(" ", 1))
                 elif op.name == "STACK_GLOBAL" and len(texts) >= 2:
                     yield tuple(texts[-2:])
                 if "PUT" in op.name or op.name == "MEMOIZE":

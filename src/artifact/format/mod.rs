@@ -18,6 +18,7 @@ mod pickle;
 mod protobuf;
 mod r;
 mod safetensors;
+mod sentencepiece;
 mod sevenz;
 mod shipped;
 mod skops;
@@ -69,6 +70,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: safetensors::identify, inspect: safetensors::inspect },
     Format { identify: r::identify, inspect: r::inspect },
     Format { identify: hdf5::identify_behind, inspect: hdf5::inspect },
+    Format { identify: sentencepiece::identify, inspect: sentencepiece::inspect },
     Format { identify: onnx::identify, inspect: onnx::inspect },
     Format { identify: tensorflow::identify, inspect: tensorflow::inspect },
     Format { identify: coreml::identify, inspect: coreml::inspect },
