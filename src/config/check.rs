@@ -90,7 +90,9 @@ impl Checker<'_> {
         match Vetted::new(patterns.iter().map(String::as_str)) {
             Ok(vetted) => Arc::new(vetted),
             Err(messages) => {
-                messages.into_iter().for_each(|message| self.fail("inspection.vetted", message, None));
+                for message in messages {
+                    self.fail("inspection.vetted", message, None);
+                }
                 Arc::default()
             }
         }

@@ -38,15 +38,13 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
             protobuf::payload(inspection, span, input);
         }
     });
-    match reader.broken.get() {
-        Some(Broken::Malformed) => {
-            inspection.issue("malformed", "the vocabulary is cut off, or followed by what is none")
-        }
-        Some(Broken::Fields) => {
-            inspection.issue("budget_exceeded", "the vocabulary has more pieces than are looked at")
-        }
-        None if foreign => inspection.issue("malformed", "the vocabulary has parts that no reader knows"),
-        None => {}
+    let issue = match reader.broken.get() {
+        Some(Broken::Malformed) => Some(("malformed", "the vocabulary is cut off, or followed by what is none")),
+        Some(Broken::Fields) => Some(("budget_exceeded", "the vocabulary has more pieces than are looked at")),
+        None => foreign.then_some(("malformed", "the vocabulary has parts that no reader knows")),
+    };
+    if let Some((code, detail)) = issue {
+        inspection.issue(code, detail);
     }
     "sentencepiece"
 }

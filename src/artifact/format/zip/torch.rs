@@ -153,7 +153,7 @@ fn target_of(target: &str) -> Option<String> {
 /// Symbols are named by plain words in quotes.
 fn is_code(text: &str) -> bool {
     let plain = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let quoted = text.split('\'').skip(1).step_by(2).all(plain) && text.matches('\'').count() % 2 == 0;
+    let quoted = text.split('\'').skip(1).step_by(2).all(plain) && text.matches('\'').count().is_multiple_of(2);
     let bytes = text.as_bytes();
     let reaches =
         bytes.windows(2).any(|pair| matches!(pair, [b'.', next] if next.is_ascii_alphabetic() || *next == b'_'));
