@@ -204,6 +204,12 @@ pub const FIELDS: &[Field] = &[
         "Domains of operators that are neither of the standard, nor of a runtime, nor defined in the model.",
     ),
     field("artifact.onnx.operators", FieldType::TextList, "Operators that run Python, as `domain:operator`."),
+    // PyTorch's own programs
+    field(
+        "artifact.torch.operators",
+        FieldType::TextList,
+        "What TorchScript or an exported program calls that leaves the graph: `aten::save`, `target:torch.os.…`, `expression:…`.",
+    ),
     field(
         "artifact.tensorflow.operators",
         FieldType::TextList,
@@ -398,6 +404,9 @@ pub const FORMATS: &[&str] = &[
     "pytorch-tar",
     "nemo",
     "torchscript",
+    "sentencepiece",
+    "torch-package",
+    "pt2",
     "numpy",
     "npz",
     "mar",

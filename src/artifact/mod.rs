@@ -11,6 +11,7 @@ mod inflate;
 mod input;
 mod inspection;
 mod search;
+mod vetted;
 
 use std::fmt;
 use std::io;
@@ -25,6 +26,7 @@ pub use hash::hash;
 pub use input::{FileBytes, Memory};
 pub use inspection::{inspect, inspect_with, segments};
 pub use search::{Hit, HitKind};
+pub use vetted::Vetted;
 
 /// Random access to bytes that lie somewhere: a file, a remote object, memory.
 pub trait Bytes: Send + Sync {
@@ -41,7 +43,6 @@ pub trait Bytes: Send + Sync {
 
 /// What one inspection may use. Whatever is cut off is an issue in the report.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_field_names, reason = "every field is a maximum; configuration names them so")]
 pub struct Limits {
     /// Bytes read for inspection (hashing is not counted), members included.
     pub read_bytes_max: u64,
@@ -57,6 +58,8 @@ pub struct Limits {
     pub opcodes_max: u64,
     /// Items kept in one fact that is a list.
     pub list_items_max: usize,
+    /// What the site vouches for.
+    pub vetted: Arc<Vetted>,
     /// Asked now and then: an inspection ends where it is once this says so.
     pub stop: Stop,
 }
@@ -92,6 +95,7 @@ impl Default for Limits {
             opcodes_max: 20_000_000,
             list_items_max: 256,
             stop: Stop::default(),
+            vetted: Arc::default(),
         }
     }
 }

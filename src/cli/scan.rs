@@ -16,8 +16,10 @@ use std::io::IsTerminal as _;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -27,14 +29,19 @@ use self::look::Looker;
 use self::text::Summary;
 use super::{CLEAN, FOUND, Invalid, UNSEEN, USAGE, say};
 use crate::agent::rules;
+use crate::artifact::{Limits, Vetted};
+use crate::base::files;
 use crate::config::raw;
 use crate::event::Severity;
+
+/// Bytes of a list of vetted classes.
+const VETTED_BYTES_MAX: u64 = 4 << 20;
 
 const CODES: &str = "Exit codes:
   0  nothing was found that is at least as severe as --fail-on
   1  something was
   2  the command line makes no sense, or a path does not exist
-  3  a rule, a baseline or a list of what is allowed is not valid
+  3  a rule, a baseline or a list of what is allowed or vetted is not valid
   4  nothing was found, but something could not be read; with --fail-on-incomplete also when
      something was not understood, or a link led outside";
 
@@ -77,6 +84,9 @@ pub struct Args {
     /// Suppress the findings that this file of entries with reasons allows; may be given again.
     #[arg(long, value_name = "FILE")]
     allow: Vec<PathBuf>,
+    /// Classes of yours that pickles may name, listed in this file; may be given again.
+    #[arg(long, value_name = "FILE")]
+    vetted: Vec<PathBuf>,
     /// Files looked at side by side; all processors when it is not given.
     #[arg(short, long, value_name = "COUNT")]
     jobs: Option<NonZero<u16>>,
@@ -120,10 +130,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut suite = junit::Suite::default();
     let mut result = Ok(());
     let jobs = args.jobs.map_or_else(cores, |jobs| usize::from(jobs.get()));
+    let limits = Limits { vetted: Arc::new(vetted(&args.vetted)?), ..Limits::default() };
     let looker = Looker {
         set: &set,
         stdin_max: args.stdin_max,
         stdin_name: &args.stdin_name,
+        limits: &limits,
         timeout: Duration::from_secs(args.timeout),
     };
     let look = |entry: &list::Entry| looker.look(entry);
@@ -166,6 +178,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         () if summary.unreadable > 0 || incomplete => UNSEEN,
         () => CLEAN,
     }))
+}
+
+/// What the files of the command line vouch for.
+fn vetted(files: &[PathBuf]) -> anyhow::Result<Vetted> {
+    let mut all = Vetted::default();
+    for path in files {
+        let shown = path.display();
+        let text = files::read_text(path, VETTED_BYTES_MAX).with_context(|| format!("`{shown}` cannot be read"))?;
+        let list = Vetted::parse(&text).map_err(|wrong| Invalid(format!("{shown}: {}", wrong.join("\n"))))?;
+        all.extend(list);
+    }
+    Ok(all)
 }
 
 /// Everything that the command line asks for.

@@ -12,7 +12,7 @@ use reqwest::Url;
 use super::load::{Places, Problem};
 use super::raw::Config;
 use crate::alert::Mute;
-use crate::artifact::Limits;
+use crate::artifact::{Limits, Vetted};
 use crate::base::files;
 use crate::base::http;
 use crate::base::secret::Secret;
@@ -48,6 +48,7 @@ pub fn check(config: Config, places: &Places) -> Result<Checked, Vec<Problem>> {
     let limits = Limits {
         read_bytes_max: config.inspection.read_bytes_max,
         inflate_bytes_max: config.inspection.inflate_bytes_max,
+        vetted: checker.vetted(&config.inspection.vetted),
         ..Limits::default()
     };
     match listen {
@@ -81,6 +82,18 @@ impl Checker<'_> {
         for (setting, value, least) in least {
             if value < least {
                 self.fail(setting, format!("{value} is too little"), Some(&format!("write {least} or more")));
+            }
+        }
+    }
+
+    fn vetted(&mut self, patterns: &[String]) -> Arc<Vetted> {
+        match Vetted::new(patterns.iter().map(String::as_str)) {
+            Ok(vetted) => Arc::new(vetted),
+            Err(messages) => {
+                for message in messages {
+                    self.fail("inspection.vetted", message, None);
+                }
+                Arc::default()
             }
         }
     }

@@ -171,6 +171,8 @@ pub struct Inspection {
     pub inflate_bytes_max: u64,
     /// Seconds until an inspection counts as hung and is given up.
     pub timeout_secs: u64,
+    /// Classes of yours that pickles may name: `package.module.Class`, `package.*`, `package.^`.
+    pub vetted: Vec<String>,
 }
 
 impl Default for Inspection {
@@ -181,6 +183,7 @@ impl Default for Inspection {
             read_bytes_max: limits.read_bytes_max,
             inflate_bytes_max: limits.inflate_bytes_max,
             timeout_secs: 900,
+            vetted: Vec::new(),
         }
     }
 }

@@ -28,7 +28,7 @@ fi
 mkdir -p "$peers"
 wanted=$(cat tests/peers/setup.sh tests/peers/requirements.txt | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$peers/installed" 2>/dev/null)" != "$wanted" ]; then
-  echo "installing MLflow and ML libraries into $peers/venv: the registry under test, and the makers of benign files (about 1.7 GB)"
+  echo "installing MLflow and ML libraries into $peers/venv: the registry under test, and the makers of benign files (about 2.2 GB)"
   python3 -m venv "$peers/venv"
   "$peers/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
   echo "$wanted" > "$peers/installed"

@@ -32,6 +32,7 @@ mod probe;
 mod protobuf;
 mod r;
 mod safetensors;
+mod sentencepiece;
 mod sevenz;
 mod shipped;
 mod skops;
@@ -46,6 +47,8 @@ mod wide;
 mod xml;
 mod zarr;
 mod zip;
+
+pub(super) use pickle::{Tier, judge};
 
 use super::Segment;
 use super::input::Input;
@@ -95,6 +98,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: checkpoint::identify, inspect: checkpoint::inspect },
     Format { identify: cntk::identify, inspect: cntk::inspect },
     Format { identify: hdf5::identify_behind, inspect: hdf5::inspect },
+    Format { identify: sentencepiece::identify, inspect: sentencepiece::inspect },
     Format { identify: onnx::identify, inspect: onnx::inspect },
     Format { identify: tensorflow::identify, inspect: tensorflow::inspect },
     Format { identify: coreml::identify, inspect: coreml::inspect },
@@ -120,6 +124,8 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("pth", "pytorch", PYTORCH),
     ("ckpt", "pytorch", PYTORCH),
     ("bin", "pytorch", BINARY),
+    ("ptl", "pytorch", PYTORCH),
+    ("pt2", "pt2", &["pt2", "zip"]),
     ("pkl", "pickle", PICKLE),
     ("pickle", "pickle", PICKLE),
     ("joblib", "joblib", PICKLE),
@@ -167,7 +173,8 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("rda", "r-data", R_DATA),
     ("rdata", "r-data", R_DATA),
     ("mar", "mar", &["mar", "zip", "gzip"]),
-    ("tar", "tar", &["tar", "pytorch-tar", "nemo"]),
+    // PyTorch's own guide calls checkpoints so.
+    ("tar", "tar", &["tar", "pytorch-tar", "nemo", "pytorch", "pytorch-legacy"]),
     ("nemo", "nemo", &["nemo", "tar", "gzip"]),
 ];
 const PYTORCH: &[&str] = &[
@@ -175,6 +182,8 @@ const PYTORCH: &[&str] = &[
     "pytorch-legacy",
     "pytorch-tar",
     "torchscript",
+    "torch-package",
+    "pt2",
     "pickle",
     "joblib",
     "zip",

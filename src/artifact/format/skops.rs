@@ -1,7 +1,7 @@
 //! skops: a tree of nodes in JSON, each with the class that it becomes and the loader that makes
 //! it. Every name is judged as the global of a pickle is, and every loader by what it may make.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
@@ -102,6 +102,7 @@ fn node(inspection: &mut Inspection<'_>, json: &Json) {
         }
         Some(_) => {}
     }
+    let vetted = Arc::clone(&inspection.budget.limits.vetted);
     match loader {
         // A class that is named lies in the module in which its tree was saved.
         "TypeNode" | "ListNode" | "TupleNode" | "DictNode" | "SetNode" if module == "__main__" => {
@@ -109,7 +110,7 @@ fn node(inspection: &mut Inspection<'_>, json: &Json) {
         }
         "OperatorFuncNode" => operator(inspection, json, class),
         "MethodNode" => method(inspection, json, &full),
-        _ => tell(inspection, judge(module, class), &full),
+        _ => tell(inspection, vetted.lift(module, class, judge(module, class)), &full),
     }
 }
 

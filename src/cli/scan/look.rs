@@ -220,6 +220,7 @@ pub struct Looker<'s> {
     pub stdin_max: u64,
     /// What standard input is called when formats and rules ask for a name.
     pub stdin_name: &'s str,
+    pub limits: &'s Limits,
     /// How long one file may take.
     pub timeout: Duration,
 }
@@ -248,7 +249,7 @@ impl Looker<'_> {
         };
         // A bug of ours costs one file, not the others.
         let looked = catch_unwind(AssertUnwindSafe(|| {
-            let (sha256, size, report) = read(opened?, name, self.timeout)?;
+            let (sha256, size, report) = read(opened?, name, self.limits, self.timeout)?;
             let findings = judge(name, sha256, &report, self.set);
             Ok::<_, io::Error>((sha256, size, report, findings))
         }));
@@ -269,10 +270,10 @@ impl Looker<'_> {
     }
 }
 
-fn read(file: File, name: &str, timeout: Duration) -> io::Result<(Sha256, u64, Report)> {
+fn read(file: File, name: &str, limits: &Limits, timeout: Duration) -> io::Result<(Sha256, u64, Report)> {
     let bytes = FileBytes::of(file)?;
     let began = Instant::now();
-    let limits = Limits { stop: Stop::when(move || began.elapsed() > timeout), ..Limits::default() };
+    let limits = Limits { stop: Stop::when(move || began.elapsed() > timeout), ..limits.clone() };
     let late = || {
         io::Error::new(
             io::ErrorKind::TimedOut,

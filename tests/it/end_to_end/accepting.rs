@@ -51,6 +51,25 @@ fn a_baseline_accepts_what_is_there_and_nothing_else() {
 }
 
 #[test]
+fn classes_that_a_site_vouches_for_are_clean_and_dangerous_ones_are_not_taken() {
+    let directory = tree();
+    let root = directory.path();
+    std::fs::write(root.join("models/own.pkl"), b"\x80\x02cacme.models\nRanker\n)R.").expect("there is space");
+    let of = |arguments: &[&str]| {
+        let found = lines(root, arguments);
+        let own = found.iter().find(|line| line["path"] == "models/own.pkl").expect("it was looked at").clone();
+        (own["status"].to_string(), found[0]["findings"][0]["rule"].to_string())
+    };
+    assert_eq!(of(&[]).0, "\"findings\"");
+    std::fs::write(root.join("vetted.txt"), "# ours\nacme.models.^  # read\n").expect("there is space");
+    assert_eq!(of(&["--vetted", "vetted.txt"]), ("\"clean\"".to_owned(), "\"SCN-002\"".to_owned()));
+    std::fs::write(root.join("vetted.txt"), "acme.models.Ranker\nos.*\n").expect("there is space");
+    let output = lanner_in(root, &["scan", "models", "--vetted", "vetted.txt"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("vetted.txt: `os.*` is dangerous"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_baseline_that_is_none_is_refused() {
     let directory = tree();
     let root = directory.path();

@@ -22,6 +22,20 @@ fn plain_onnx() -> Vec<u8> {
 }
 
 #[test]
+fn a_vocabulary_of_sentencepiece_is_read_and_what_hides_in_it_found() {
+    let piece = |text: &str| message(1, &[bytes(1, text.as_bytes()), b"\x15\0\0\x80\xbf".to_vec()]);
+    let whole = ["<unk>", "\u{2581}the", "import os", "\u{200b}"].map(piece).concat();
+    let benign = report(&whole, "tokenizer.model");
+    assert_eq!((benign.format.as_str(), benign.issues.len()), ("sentencepiece", 0), "{:?}", benign.issues);
+    let hidden = |field: u64, data: &[u8]| [whole.clone(), bytes(field, data)].concat();
+    let elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0";
+    assert!(!list(&report(&hidden(3, elf), "tokenizer.model"), "artifact.embedded_executables").is_empty());
+    let pickle = report(&hidden(4, &build::pickle_os_system()), "tokenizer.model");
+    assert_eq!(list(&pickle, "artifact.pickle.dangerous_calls"), ["os.system"]);
+    assert!(!report(&hidden(9, b"x"), "tokenizer.model").issues.is_empty());
+}
+
+#[test]
 fn data_of_onnx_lies_beside_it() {
     let matmul = onnx::node("", "MatMul", &[]);
     let plain = onnx::tensor(&[7; 16]);

@@ -11,6 +11,7 @@ mod classes;
 mod comparison;
 mod configurations;
 mod containers;
+mod corpus_benign;
 mod datasets;
 mod devices;
 mod false_alarms;
@@ -28,7 +29,9 @@ mod repositories;
 mod sevenz;
 mod skops;
 mod tables;
+mod torch;
 mod unpickler;
+mod vetted;
 mod xml;
 
 use lanner::artifact::{Limits, Memory, Report, fields, inspect};
@@ -137,6 +140,7 @@ pub const ALARMING: &[&str] = &[
     "artifact.onnx.domains",
     "artifact.onnx.operators",
     "artifact.tensorflow.operators",
+    "artifact.torch.operators",
     "artifact.tensorflow.data_operators",
     "artifact.tflite.custom_operators",
     "artifact.executorch.operators",

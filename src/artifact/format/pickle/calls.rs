@@ -38,6 +38,7 @@ impl Machine<'_, '_> {
             tier = if mapped == Tier::Unlisted { tier } else { mapped };
             (module, name) = (new_module, new_name);
         }
+        tier = self.vetted().lift(&module, &name, tier);
         if tier != Tier::Allowed && is_module_walk(&name) && !is_method(&module, &name, tier) {
             self.findings.anomalies.insert("dotted_name");
         }
@@ -244,5 +245,6 @@ fn is_higher_order(full: &str) -> bool {
             | "getattr"
             | "sub"
             | "callable"
+            | "_reconstruct_array"
     )
 }

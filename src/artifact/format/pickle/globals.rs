@@ -82,7 +82,8 @@ const HIDEOUTS: &[&str] = &[
     "spawn",
 ];
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| Table::parse(include_str!("globals.txt")));
+static TABLE: LazyLock<Table> =
+    LazyLock::new(|| Table::parse(include_str!("globals.txt")).with(include_str!("vetted.txt")));
 static COMPAT: LazyLock<Compat> = LazyLock::new(|| Compat::parse(include_str!("compat.txt")));
 
 #[derive(Default)]
@@ -109,6 +110,19 @@ impl Table {
         table
     }
 
+    /// Adds the names that were derived from what the libraries write: only those of which the
+    /// patterns say nothing, so that nothing denied comes in this way.
+    fn with(mut self, derived: &'static str) -> Self {
+        let names = derived.lines().filter(|line| !line.starts_with('#') && !line.contains(' '));
+        let unlisted: Vec<&str> = names
+            .filter(|full| {
+                full.rsplit_once('.').is_some_and(|(module, name)| self.judge(module, name) == Tier::Unlisted)
+            })
+            .collect();
+        self.exact.extend(unlisted.into_iter().map(|full| (full, Tier::Allowed)));
+        self
+    }
+
     fn add(&mut self, tier: Tier, pattern: &'static str) {
         if let Some(package) = pattern.strip_suffix(".^") {
             self.classes.insert(package);
@@ -123,39 +137,42 @@ impl Table {
             *known = tier;
         }
     }
+
+    fn judge(&self, module: &str, name: &str) -> Tier {
+        let full = format!("{module}.{name}");
+        if let Some(tier) = self.exact.get(full.as_str()) {
+            return *tier;
+        }
+        if walks_astray(name) {
+            return Tier::Dangerous;
+        }
+        let class = name.split('.').all(is_class_name);
+        let mut package = full.as_str();
+        while let Some((parent, _)) = package.rsplit_once('.') {
+            package = parent;
+            if let Some(tier) = self.packages.get(package) {
+                return *tier;
+            }
+            if class && self.classes.contains(package) {
+                return Tier::Allowed;
+            }
+            // An allowed function or class says nothing about what hangs below it, a dangerous one does.
+            if self.exact.get(package) == Some(&Tier::Dangerous) {
+                return Tier::Dangerous;
+            }
+        }
+        // Cython's generated unpicklers rebuild the extension class that they are named after.
+        let cython = name.strip_prefix("__pyx_unpickle_").is_some_and(is_class_name);
+        if cython && module.split('.').next().is_some_and(|root| self.classes.contains(root)) {
+            return Tier::Allowed;
+        }
+        Tier::Unlisted
+    }
 }
 
 /// Judges one global by its module and its name, which may be dotted.
 pub fn judge(module: &str, name: &str) -> Tier {
-    let full = format!("{module}.{name}");
-    let table = &*TABLE;
-    if let Some(tier) = table.exact.get(full.as_str()) {
-        return *tier;
-    }
-    if walks_astray(name) {
-        return Tier::Dangerous;
-    }
-    let class = name.split('.').all(is_class_name);
-    let mut package = full.as_str();
-    while let Some((parent, _)) = package.rsplit_once('.') {
-        package = parent;
-        if let Some(tier) = table.packages.get(package) {
-            return *tier;
-        }
-        if class && table.classes.contains(package) {
-            return Tier::Allowed;
-        }
-        // An allowed function or class says nothing about what hangs below it, a dangerous one does.
-        if table.exact.get(package) == Some(&Tier::Dangerous) {
-            return Tier::Dangerous;
-        }
-    }
-    // Cython's generated unpicklers rebuild the extension class that they are named after.
-    let cython = name.strip_prefix("__pyx_unpickle_").is_some_and(is_class_name);
-    if cython && module.split('.').next().is_some_and(|root| table.classes.contains(root)) {
-        return Tier::Allowed;
-    }
-    Tier::Unlisted
+    TABLE.judge(module, name)
 }
 
 /// The name that Python 3 imports when protocol 0 to 2 names `module` and `name`.

@@ -9,6 +9,7 @@ use super::reader::Reader;
 use super::value::{Arena, Collection, Node, Slot};
 use super::{arrays, nested};
 use crate::artifact::input::Input;
+use crate::artifact::vetted::Vetted;
 
 /// Longest line of protocol 0.
 const LINE_MAX: usize = 4 << 20;
@@ -121,6 +122,11 @@ impl<'a, 'f> Machine<'a, 'f> {
         self.findings.cut |= self.arena.full;
         let result = self.outcome();
         Run { ending, end: self.reader.position(), opcodes: self.opcodes, detours: self.detours, result }
+    }
+
+    /// What the site vouches for.
+    pub(super) fn vetted(&self) -> &'a Vetted {
+        &self.reader.input().budget.limits.vetted
     }
 
     fn step(&mut self, start: u64) -> Step {
@@ -325,6 +331,7 @@ impl<'a, 'f> Machine<'a, 'f> {
     /// A persistent id: PyTorch names a storage by it.
     fn persistent(&mut self) -> Step {
         let id = self.pop()?;
+        self.reduce_package(id);
         let parts: Vec<Slot> = self.arena.as_items(id).unwrap_or_default().iter().take(8).copied().collect();
         let name = parts.get(1).and_then(|kind| self.arena.as_global(*kind)).and_then(|index| self.findings.get(index));
         let size = name.map(|import| arrays::storage_size(&import.name));
@@ -336,6 +343,15 @@ impl<'a, 'f> Machine<'a, 'f> {
         }
         self.push(Slot::Unknown);
         Ok(())
+    }
+
+    /// `torch.package` calls what such an id names: a function and its arguments come last.
+    fn reduce_package(&mut self, id: Slot) {
+        let parts: Vec<Slot> = self.arena.as_items(id).unwrap_or_default().iter().take(8).copied().collect();
+        let names = parts.first().and_then(|kind| self.arena.as_text(*kind)) == Some("reduce_package");
+        if let (true, [.., function, arguments]) = (names, parts.as_slice()) {
+            self.call(*function, *arguments, false);
+        }
     }
 
     pub(super) fn push_text(&mut self, text: &str) {

@@ -59,18 +59,18 @@ pub struct Archive {
 }
 
 /// Header fields, little-endian.
-struct Raw<'b>(&'b [u8]);
+pub struct Raw<'b>(pub &'b [u8]);
 
 impl Raw<'_> {
-    fn u16(&self, at: usize) -> u16 {
+    pub fn u16(&self, at: usize) -> u16 {
         self.0.get(at..at.saturating_add(2)).and_then(|bytes| bytes.try_into().ok()).map_or(0, u16::from_le_bytes)
     }
 
-    fn u32(&self, at: usize) -> u32 {
+    pub fn u32(&self, at: usize) -> u32 {
         self.0.get(at..at.saturating_add(4)).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
     }
 
-    fn u64(&self, at: usize) -> u64 {
+    pub fn u64(&self, at: usize) -> u64 {
         self.0.get(at..at.saturating_add(8)).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 }

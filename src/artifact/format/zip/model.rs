@@ -1,6 +1,7 @@
 //! What an archive is for: PyTorch, NumPy, Keras, or no model at all.
 
 use super::entries::{Entry, Source};
+use super::torch;
 use crate::artifact::format;
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
@@ -9,7 +10,18 @@ use crate::artifact::inspection::Inspection;
 pub fn format(entries: &[Entry]) -> &'static str {
     let file = |wanted: &str| entries.iter().any(|entry| entry.name.rsplit('/').next() == Some(wanted));
     let npy = |entry: &&Entry| format::extension(&entry.name) == "npy";
-    if file("constants.pkl") && entries.iter().any(|entry| entry.name.contains("/code/")) {
+    let ends = |wanted: &str| {
+        entries.iter().any(|entry| {
+            entry.name == wanted || entry.name.strip_suffix(wanted).is_some_and(|start| start.ends_with('/'))
+        })
+    };
+    if ends(".data/extern_modules") {
+        "torch-package"
+    } else if ends("archive_format") && entries.iter().any(|entry| is_program(&entry.name))
+        || ends("serialized_exported_program.json")
+    {
+        "pt2"
+    } else if file("constants.pkl") && entries.iter().any(|entry| entry.name.contains("/code/")) {
         "torchscript"
     } else if file("data.pkl") {
         "pytorch"
@@ -30,6 +42,12 @@ pub fn format(entries: &[Entry]) -> &'static str {
     }
 }
 
+/// The graph of an exported program.
+fn is_program(name: &str) -> bool {
+    let json = format::extension(name) == "json";
+    json && (name.contains("models/") || name.ends_with("serialized_exported_program.json"))
+}
+
 /// Names that skops gives: one schema, and arrays and bytes beside it.
 fn is_skops(name: &str) -> bool {
     name == "schema.json"
@@ -39,12 +57,11 @@ fn is_skops(name: &str) -> bool {
 /// Looks at one member. The raw storages of a PyTorch file are weights, and only their beginning
 /// is of interest.
 pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, format: &'static str) {
-    let torch = matches!(format, "pytorch" | "torchscript");
+    let torch = matches!(format, "pytorch" | "torchscript" | "torch-package" | "pt2");
     let mut parts = name.rsplit('/');
     let (file, folder) = (parts.next().unwrap_or(name), parts.next().unwrap_or_default());
-    let storage = torch && folder == "data" && file.bytes().all(|byte| byte.is_ascii_digit());
-    let small = torch
-        && matches!(file, "version" | "byteorder" | ".format_version" | ".storage_alignment" | "serialization_id");
+    let storage = torch::is_storage(format, file, folder);
+    let small = torch && torch::is_note(file);
     if small && input.len() < 64 {
         return;
     }
@@ -67,11 +84,19 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
         return;
     }
     let head = input.read(0, 16);
+    if format == "pt2" && is_program(name) {
+        torch::program(inspection, input);
+        return;
+    }
+    if format == "torchscript" && file == "bytecode.pkl" {
+        torch::bytecode(inspection, input);
+    }
     // TorchScript's code is compiled by its own interpreter, not by Python.
     if format == "torchscript" && format::extension(name) == "py" {
         if format::pickle::may_be_pickle(&head, input.len()) && format::pickle::attempt(inspection, input) {
             inspection.add("artifact.pickle.nested", 1);
         }
+        torch::code(inspection, input);
         return;
     }
     if format::executable::kind(&head).is_some_and(|kind| kind == "script") {
