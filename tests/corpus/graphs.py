@@ -32,9 +32,15 @@ def node(op, name="step", inputs=("arg",), *more):
     return 1, pb((1, name), (2, op), *[(3, each) for each in inputs], *more)
 
 
+# Where the text is an attribute and not an operand.
+ATTRIBUTES = {"DebugIdentityV2": "debug_urls", "DebugIdentity": "debug_urls", "PrintV2": "output_stream"}
+
+
 def graph(op, value, in_function=False):
     """A graph that gives `value` to `op`."""
-    nodes = [node("Placeholder", "x", ()), constant("arg", value), node(op), node("MatMul", "y", ("x", "step"))]
+    told = pb((2, value)) if ATTRIBUTES.get(op) == "output_stream" else pb((1, pb((2, value))))
+    more = [attribute(ATTRIBUTES[op], told)] if op in ATTRIBUTES else []
+    nodes = [node("Placeholder", "x", ()), constant("arg", value), node(op, "step", ("arg",), *more), node("MatMul", "y", ("x", "step"))]
     if not in_function:
         return pb(*nodes, (4, pb((1, 1400))))
     body = [(3, each) for _, each in nodes]
@@ -111,9 +117,9 @@ def onnx_files(corpus):
     ]
     for data, why in ways:
         add("onnx-traversal", data, f"{why} is stored at {bad}" if "offset" not in why else why)
-    domains = [("PyOp", "ai.onnx.contrib", [pb((1, "module"), (4, "os"), (20, 3)), pb((1, "class_name"), (4, "system"), (20, 3))]), ("PythonOp", "com.microsoft", [pb((1, "name"), (4, "corpus.Function"), (20, 3))]), ("Shell", "corpus.evil", []), ("PyCustomOpDef", "ai.onnx.contrib", []), ("ATen", "org.pytorch.aten", [pb((1, "operator"), (4, "from_file"), (20, 3))])]
-    for number, (op, domain, attributes) in enumerate(domains[:4]):
-        add("onnx-custom", onnx([operator("Relu"), operator(op, domain, *attributes)], domains=[domain]), f"{domain}.{op} runs code")
+    domains = [("PyOp", "ai.onnx.contrib", [pb((1, "module"), (4, "os"), (20, 3)), pb((1, "class_name"), (4, "system"), (20, 3))]), ("PythonOp", "com.microsoft", [pb((1, "name"), (4, "corpus.Function"), (20, 3))]), ("Shell", "corpus.evil", []), ("ATen", "org.pytorch.aten", [pb((1, "operator"), (4, "from_file"), (20, 3))])]
+    for number, (op, domain, attributes) in enumerate(domains[:3]):
+        corpus.add("onnx-custom", "onnx", "model.onnx", onnx([operator("Relu"), operator(op, domain, *attributes)], domains=[domain]), f"{domain}.{op} runs code", "suspicious" if op == "Shell" else "malicious")
     add("onnx-custom", onnx([operator("If", "", pb((1, "else_branch"), (6, pb((1, operator("PyOp", "ai.onnx.contrib")), (2, "e"))), (20, 5)))]), "PyOp in a branch")
     add("onnx-custom", onnx(model_more=[(25, pb((1, "F"), (7, operator("PythonOp", "com.microsoft")), (10, "local")))]), "PythonOp in a function")
     add("onnx-custom", onnx([operator("EPContext", "com.microsoft", pb((1, "ep_cache_context"), (4, "../../../tmp/evil.so"), (20, 3)), pb((1, "embed_mode"), (3, 0), (20, 2)))], domains=["com.microsoft"]), "EPContext loads a compiled engine from outside")
@@ -130,10 +136,10 @@ def others(corpus):
     """CoreML, Paddle and CNTK."""
     custom = pb((1, "evil"), (2, "x"), (3, "y"), (500, pb((10, "CorpusShellLayer"), (40, "runs native code"))))
     network = pb((1, custom))
-    corpus.add("coreml-custom", "coreml", "m.mlmodel", pb((1, 5), (2, b""), (500, network)), "a custom layer: the app's class of that name runs")
-    corpus.add("coreml-custom", "coreml", "c.mlmodel", pb((1, 4), (2, b""), (555, pb((10, "CorpusCustomModel"), (30, pb((1, "cmd"), (2, pb((30, "true")))))))), "a custom model: the app's class of that name runs")
-    corpus.add("coreml-custom", "coreml", "p.mlmodel", pb((1, 5), (2, b""), (202, pb((1, pb((1, pb((1, 5), (500, network)))))))), "a custom layer in a pipeline")
-    corpus.add("coreml-custom", "coreml", "l.mlmodel", pb((1, 5), (2, b""), (2000, pb((1, "../../../../Library/evil.mlmodelc")))), "a linked model outside of the folder")
+    corpus.add("coreml-custom", "coreml", "m.mlmodel", pb((1, 5), (2, b""), (500, network)), "a custom layer: the app's class of that name runs", "suspicious")
+    corpus.add("coreml-custom", "coreml", "c.mlmodel", pb((1, 4), (2, b""), (555, pb((10, "CorpusCustomModel"), (30, pb((1, "cmd"), (2, pb((30, "true")))))))), "a custom model: the app's class of that name runs", "suspicious")
+    corpus.add("coreml-custom", "coreml", "p.mlmodel", pb((1, 5), (2, b""), (202, pb((1, pb((1, 5), (500, network)))))), "a custom layer in a pipeline", "suspicious")
+    corpus.add("coreml-custom", "coreml", "l.mlmodel", pb((1, 5), (2, b""), (556, pb((1, pb((1, pb((1, "../../../../Library/evil.mlmodelc")))))))), "a linked model outside of the folder")
     attribute_ = pb((1, "forward_callable_id"), (2, 0), (3, 0))
     op = pb((3, "py_func"), (1, pb((1, "X"), (2, "x"))), (4, attribute_))
     corpus.add("paddle", "paddle", "__model__", pb((1, pb((1, 0), (2, 0), (4, op)))), "py_func calls Python")

@@ -51,7 +51,7 @@ def archives(corpus):
         corpus.add(kind, "keras", name, data, why)
 
     lambdas = [
-        model(layer("Lambda", function=func(0)), dense()), model(dense(), layer("Lambda", function={"class_name": "__lambda__", "config": {"code": code(1), "defaults": [1], "closure": None}})), model(layer("Lambda", function={"module": "builtins", "class_name": "function", "config": "system", "registered_name": "function"}, arguments={})),
+        model(layer("Lambda", function=func(0)), dense()), model(dense(), layer("Lambda", function={"class_name": "__lambda__", "config": {"code": code(1), "defaults": [1], "closure": None}})), model(layer("Lambda", function={"module": "builtins", "class_name": "function", "config": "exec", "registered_name": "function"}, arguments={})),
         model(layer("Lambda", function=[code(2), None, None], function_type="lambda")), model(layer("Lambda", function=func(3), output_shape=func(4))), model(layer("Lambda", module="keras.src.layers.core.lambda_layer", mask=func(5), function={"class_name": "function", "config": "relu"})), model(dense(), layer("Lambda", module=None, function=func(6)), kind="Functional"),
     ]
     for number, config in enumerate(lambdas):
@@ -118,7 +118,7 @@ def files(corpus):
         ({"model_config": json.dumps(old(old_lambda, plain))}, {}, "a Lambda"), ({"model_config": json.dumps(old(plain, {"class_name": "TimeDistributed", "config": {"layer": old_lambda}}))}, {"libver": "latest"}, "a Lambda in TimeDistributed"),
         ({"model_config": json.dumps(old(plain)), "training_config": json.dumps({"loss": {"class_name": "function", "config": func(1)}, "optimizer_config": {"class_name": "Adam", "config": {}}})}, {}, "code as the loss"),
         ({"model_config": numpy.bytes_(json.dumps(old(old_lambda, {"class_name": "Lambda", "config": {"function": [code(1), None, None], "function_type": "lambda"}})))}, {}, "two Lambdas, as bytes of fixed length"), ({"model_config": json.dumps({"class_name": "Functional", "config": {"layers": [old(old_lambda)]}})}, {"userblock_size": 1024}, "a Lambda in a model in the model, behind a user block"),
-        ({"model_config": json.dumps(old({"class_name": "Lambda", "config": {"function": "run", "function_type": "function", "module": "corpus_evil.layers"}}))}, {}, "a Lambda whose function is imported"), ({"model_config": json.dumps(old({"class_name": "os>system", "config": {"name": "x"}, "module": "os", "registered_name": "system"}))}, {}, "a class of os"),
+        ({"model_config": json.dumps(old({"class_name": "Lambda", "config": {"function": "relu", "function_type": "function", "output_shape": [code(3), None, None], "output_shape_type": "lambda"}}))}, {}, "a Lambda whose shape is code"), ({"model_config": json.dumps(old({"class_name": "os>system", "config": {"name": "x"}, "module": "os", "registered_name": "system"}))}, {}, "a class of os"),
     ]
     for number, (attributes, options, why) in enumerate(configs):
         add("hdf5-lambda", ["m0.h5", "m1.hdf5", "m2.h5", "m3.h5", "m4.h5", "m5.keras", "m6.h5"][number], hdf5({"keras_version": "2.15.0", "backend": "tensorflow", **attributes}, **options), f"Keras in HDF5: {why}")

@@ -47,7 +47,7 @@ COMMANDS = [
     "sleep 0", "echo corpus | cat", "true && true", "env -i true", "sh -c :", "hostname >/dev/null", "expr 1 + 1",
 ]
 SOURCES = [
-    "import os; os.system('true')", "__import__('os').system('echo corpus')", "print('corpus')",
+    "import os; os.system('true')", "__import__('os').system('echo corpus')", "__import__('subprocess').run(['true'])",
     "import subprocess as s; s.call(['true'])", "open('/tmp/.corpus','w').close()",
     "exec(bytes.fromhex('70617373'))", "import socket; socket.gethostname()",
     "(lambda o: o.popen('true'))(__import__('os'))", "import platform; platform.node()",

@@ -114,12 +114,12 @@ def legacy(corpus):
         corpus.add("torch-tar", "torch tar", f"old{number}.{['pth', 't7', 'pt', 'tar', 'bin'][number]}", stash.getvalue(), f"the member {part} calls")
     script = [
         ("def forward(self, x: Tensor) -> Tensor:\n    ops.aten.save(x, \"/tmp/.corpus\")\n    return x\n", "aten::save writes a file"), ("def forward(self, x: Tensor) -> Tensor:\n    y = torch.from_file(\"/etc/shadow\", True, 64)\n    return y\n", "from_file reads and maps any file"),
-        ("def forward(self, x: Tensor) -> Tensor:\n    _0 = torch._save(x, \"/root/.bashrc\")\n    return x\n", "save over a start-up file"), ("def forward(self, x: Tensor) -> Tensor:\n    return ops.corpus.run_shell(\"true\")\n", "an operator of a library that comes along"),
+        ("def forward(self, x: Tensor) -> Tensor:\n    _0 = torch.save(x, \"/root/.bashrc\")\n    return x\n", "save over a start-up file"), ("def forward(self, x: Tensor) -> Tensor:\n    return ops.corpus.run_shell(\"true\")\n", "an operator of a library that comes along"),
     ]
     for number, (source, why) in enumerate(script):
         code = "class M(Module):\n  __parameters__ = []\n  __buffers__ = []\n  " + source.replace("\n", "\n  ")
         data = pickle(Call(G("__torch__", "M")), 2)
-        corpus.add("torchscript", "torchscript", f"ts{number}.pt", torch(data, Member("archive/code/__torch__.py", code.encode()), Member("archive/constants.pkl", b"\x80\x02).")), why)
+        corpus.add("torchscript", "torchscript", f"ts{number}.pt", torch(data, Member("archive/code/__torch__.py", code.encode()), Member("archive/constants.pkl", b"\x80\x02).")), why, "suspicious" if "run_shell" in source else "malicious")
 
 
 def package(corpus):

@@ -15,6 +15,7 @@ mod numpy;
 mod onnx;
 mod paddle;
 mod pickle;
+mod places;
 mod protobuf;
 mod r;
 mod safetensors;

@@ -7,6 +7,7 @@ mod packaging;
 mod python;
 mod secrets;
 mod serving;
+mod tables;
 mod targets;
 
 use super::json::Json;
@@ -84,6 +85,10 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         (_, "yaml" | "yml") => packaging::yaml(inspection, &text, &file),
         (_, "txt" | "in") if file.contains("requirements") || file.contains("constraints") => {
             packaging::requirements(inspection, &text)
+        }
+        (_, "csv" | "tsv") => {
+            tables::inspect(inspection, &text);
+            "text"
         }
         (_, "pbtxt") => {
             super::tensorflow::text(inspection, &text);

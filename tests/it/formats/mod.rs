@@ -16,6 +16,7 @@ mod hidden;
 mod hiding_places;
 pub mod hostile;
 mod keras;
+mod places;
 mod r;
 mod repositories;
 mod sevenz;
@@ -106,6 +107,9 @@ pub const ALARMING: &[&str] = &[
     "artifact.onnx.external_data",
     "artifact.onnx.domains",
     "artifact.onnx.operators",
+    "artifact.chat_template.instructions",
+    "artifact.torchscript.operators",
+    "artifact.table.formulas",
     "artifact.tensorflow.operators",
     "artifact.tensorflow.data_operators",
     "artifact.tflite.custom_operators",

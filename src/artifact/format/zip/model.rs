@@ -1,5 +1,9 @@
 //! What an archive is for: PyTorch, NumPy, Keras, or no model at all.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::entries::{Entry, Source};
 use crate::artifact::format;
 use crate::artifact::input::Input;
@@ -63,6 +67,7 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
     let head = input.read(0, 16);
     // TorchScript's code is compiled by its own interpreter, not by Python.
     if format == "torchscript" && format::extension(name) == "py" {
+        script(inspection, input);
         if format::pickle::may_be_pickle(&head, input.len()) && format::pickle::attempt(inspection, input) {
             inspection.add("artifact.pickle.nested", 1);
         }
@@ -75,6 +80,23 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
     let source = format::extension(name) == "py" || found == "python";
     if source && format != "torchscript" {
         inspection.list("artifact.code_files", name);
+    }
+}
+
+/// TorchScript's operators that open files: the interpreter of a server runs them when the model is called.
+static FILES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\b(?:torch|ops\.aten|ops\.prim|aten|ops\.torchaudio|ops\.image)\.(from_file|save|load|read_file|write_file)\(").ok()
+});
+
+fn script(inspection: &mut Inspection<'_>, input: Input<'_>) {
+    let Some(bytes) = input.whole() else {
+        inspection.issue("budget_exceeded", "a script is larger than one item may be");
+        return;
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let Some(pattern) = FILES.as_ref() else { return };
+    for found in pattern.captures_iter(&text).take(64).filter_map(|found| found.get(1)) {
+        inspection.list("artifact.torchscript.operators", found.as_str());
     }
 }
 
