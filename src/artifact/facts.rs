@@ -125,7 +125,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.tensors.anomalies",
         FieldType::TextList,
-        "Header lies: `overlap`, `gap`, `out_of_bounds`, `duplicate_name`, `header_size`, `shape_mismatch`, `trailing_data`, `unknown_type`.",
+        "Header lies: `overlap`, `gap`, `out_of_bounds`, `duplicate_name`, `header_size`, `shape_mismatch`, `trailing_data`, `unknown_type`, `overflow`, `no_such_buffer`.",
     ),
     field(
         "artifact.metadata.suspicious",

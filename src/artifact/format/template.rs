@@ -425,9 +425,7 @@ impl Walk<'_, '_> {
 
 /// A statement of a macro that calls the macro, whatever holds.
 fn calls(statement: &Stmt<'_>, name: &str) -> bool {
-    let own = |expression: &Expr<'_>| {
-        matches!(expression, Expr::Call(call) if matches!(&call.expr, Expr::Var(callee) if callee.id == name))
-    };
+    let own = |expression: &Expr<'_>| matches!(expression, Expr::Call(call) if matches!(&call.expr, Expr::Var(callee) if callee.id == name));
     match statement {
         Stmt::EmitExpr(node) => own(&node.expr),
         Stmt::Set(node) => own(&node.expr),

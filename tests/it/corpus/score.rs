@@ -81,7 +81,7 @@ pub fn of_lanner(folders: &[(&PathBuf, &Vec<Sample>)]) -> Scores {
         let path = told.get("path").and_then(Value::as_str).expect("a line names its file");
         let findings = told.get("findings").and_then(Value::as_array).into_iter().flatten();
         let worst = findings
-            .map(|finding| match finding.get("level").and_then(Value::as_str) {
+            .map(|finding| match finding.get("severity").and_then(Value::as_str) {
                 Some("high" | "critical") => Verdict::High,
                 _ => Verdict::Any,
             })

@@ -16,14 +16,16 @@ const MARKS: &[(&str, &str)] = &[
         "override",
         r"(?i)\b(?:ignore|disregard|forget|override)\s+(?:all\s+|any\s+)?(?:of\s+)?(?:the\s+|your\s+)?(?:previous|prior|above|earlier|preceding)\s+(?:instructions?|prompts?|rules|messages)",
     ),
-    ("address", r"(?i)\b(?:send|post|upload|forward|transmit|fetch|load|append|add|include|insert)\b[^.\n]{0,80}https?://"),
+    (
+        "address",
+        r"(?i)\b(?:send|post|upload|forward|transmit|fetch|load|append|add|include|insert)\b[^.\n]{0,80}https?://",
+    ),
     ("script", r"(?i)<script\b|<iframe\b|javascript:"),
     ("evaluation", r"(?i)\b(?:put|use|insert|add|include)\b[^.\n]{0,24}\b(?:eval|exec|os\.system|subprocess)\b"),
 ];
 
-static PATTERNS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
-    MARKS.iter().filter_map(|(name, pattern)| Some((*name, Regex::new(pattern).ok()?))).collect()
-});
+static PATTERNS: LazyLock<Vec<(&'static str, Regex)>> =
+    LazyLock::new(|| MARKS.iter().filter_map(|(name, pattern)| Some((*name, Regex::new(pattern).ok()?))).collect());
 
 /// Notes the marks that a text has.
 pub fn collect(text: &str, marks: &mut BTreeSet<&'static str>) {
