@@ -10,7 +10,8 @@ const HEAD: &str = "# Corpus
 
 What `make corpus` measured: files that `tests/corpus` writes, scanned with the rules that come with the program,
 and by other scanners in the same run (`tests/corpus/peers.py` says how). The generator of malicious files was
-written before the inspectors were read; files that a loader would refuse, or that need something that does not come
+written before the inspectors were read, and its first score, before anything was mended, was 1,050 of 1,194 files
+high (88 %); some samples were found to be wrong then, and were mended or left out, too. Files that a loader would refuse, or that need something that does not come
 with them, are labelled suspicious and are counted apart. **High** is critical or high, **any** is any finding.
 ";
 
@@ -61,6 +62,21 @@ fn line(out: &mut String, name: &str, row: &Row) {
     out.push('\n');
 }
 
+/// A table of malicious files by something of theirs.
+fn part<'s>(
+    out: &mut String,
+    by: &str,
+    samples: &[(PathBuf, &'s Sample)],
+    scores: &[(String, Scores)],
+    key: fn(&'s Sample) -> &'s str,
+) {
+    write!(out, "\n## Malicious files by {by}\n").expect("a string takes text");
+    head(out, by, scores);
+    for (name, row) in rows(samples, scores, "malicious", key) {
+        line(out, name, &row);
+    }
+}
+
 /// All tables.
 pub fn write(samples: &[(PathBuf, &Sample)], scores: &[(String, Scores)]) -> String {
     let mut out = HEAD.to_owned();
@@ -79,17 +95,8 @@ pub fn write(samples: &[(PathBuf, &Sample)], scores: &[(String, Scores)]) -> Str
         }
         out.push_str("\nCPU seconds hold the cost of a process for each file, except for modelaudit.\n");
     }
-    let parts: [(&str, &str, fn(&Sample) -> &str); 2] = [
-        ("Malicious files by class", "class", |sample| &sample.class),
-        ("Malicious files by format", "format", |sample| &sample.format),
-    ];
-    for (title, first, key) in parts {
-        write!(out, "\n## {title}\n").expect("a string takes text");
-        head(&mut out, first, scores);
-        for (name, row) in rows(samples, scores, "malicious", key) {
-            line(&mut out, name, &row);
-        }
-    }
+    part(&mut out, "class", samples, scores, |sample| &sample.class);
+    part(&mut out, "format", samples, scores, |sample| &sample.format);
     out
 }
 

@@ -83,7 +83,7 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
     }
 }
 
-/// TorchScript's operators that open files: the interpreter of a server runs them when the model is called.
+/// Operators of `TorchScript` that open files: the interpreter of a server runs them when the model is called.
 static FILES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"\b(?:torch|ops\.aten|ops\.prim|aten|ops\.torchaudio|ops\.image)\.(from_file|save|load|read_file|write_file)\(").ok()
 });
