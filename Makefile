@@ -1,7 +1,7 @@
 # Two commands for everybody: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-all corpus peers lint bench fuzz image clean
+.PHONY: help run build test test-all corpus heavy peers lint bench fuzz image clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,12 +16,16 @@ test: peers ## Install what the tests need, then run all of them
 	cargo test --locked --test it
 
 test-all: test lint ## The same tests with the release binary, longer ones at full length, and lints
-	LANNER_REPLAY_EVENTS=1000000 LANNER_DIFFERENTIAL_CASES=100000 cargo test --locked --release --test it
-
-corpus: peers ## Score the corpus beside other scanners, with what the heavy libraries write; writes docs/corpus.md
 	tests/corpus/setup.sh
+	LANNER_CORPUS_PEERS=1 LANNER_REPLAY_EVENTS=1000000 LANNER_DIFFERENTIAL_CASES=100000 cargo test --locked --release --test it
+
+corpus: peers ## Score malicious and benign files with ours and other scanners in one run, and write docs/corpus.md
+	tests/corpus/setup.sh
+	LANNER_CORPUS_PEERS=1 LANNER_CORPUS_WRITE=1 cargo test --locked --release --test it corpus:: -- --nocapture
+
+heavy: peers ## What PyTorch, TensorFlow, Keras, JAX and others write raises nothing (installs 8 GB)
 	tests/corpus/setup-benign.sh
-	LANNER_CORPUS_HEAVY=1 LANNER_CORPUS_PEERS=1 LANNER_CORPUS_WRITE=1 cargo test --locked --release --test it corpus:: -- --nocapture
+	LANNER_CORPUS_HEAVY=1 cargo test --locked --release --test it heavy -- --nocapture
 
 peers: ## Install real servers and libraries to test against (apt and pip)
 	tests/peers/setup.sh

@@ -125,7 +125,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.tensors.anomalies",
         FieldType::TextList,
-        "Header lies: `overlap`, `gap`, `out_of_bounds`, `duplicate_name`, `header_size`, `shape_mismatch`, `trailing_data`, `unknown_type`.",
+        "Header lies: `overlap`, `gap`, `out_of_bounds`, `duplicate_name`, `header_size`, `shape_mismatch`, `trailing_data`, `unknown_type`, `overflow`, `no_such_buffer`.",
     ),
     field(
         "artifact.tensors.hidden_payloads",
@@ -149,6 +149,11 @@ pub const FIELDS: &[Field] = &[
         "artifact.chat_template.unsafe",
         FieldType::TextList,
         "What in the template's syntax tree could run code: `dunder:__class__`, `include`, `import`, `call:…`, `format`.",
+    ),
+    field(
+        "artifact.chat_template.instructions",
+        FieldType::TextList,
+        "Orders to the model that are kept from its user: `hidden` together with `override`, `address`, `script` or `evaluation`.",
     ),
     field("artifact.chat_template.unparsed", FieldType::Bool, "The template is no valid Jinja."),
     // Keras and HDF5
@@ -324,7 +329,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.notebook.dangers",
         FieldType::TextList,
-        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `output_drives_kernel`, `handler` in a text cell.",
+        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `output_drives_kernel`, `output_gives_away`, `handler` in a text cell.",
     ),
     field(
         "artifact.hidden_unicode",

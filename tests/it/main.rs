@@ -10,6 +10,7 @@
 mod alerts;
 mod base;
 mod config;
+mod corpus;
 mod docs;
 mod end_to_end;
 mod formats;

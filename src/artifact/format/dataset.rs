@@ -21,6 +21,8 @@ static FORMULA: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
         r#"(?im)(?:^|[,;\t|])["'\s]*[=+\-@](?:"#,
         r#"[^,;\t\r\n]{0,40}?\b(?:cmd|msexcel|powershell|mshta|rundll32|regsvr32|certutil|wscript|cscript|bash|sh)(?:\.exe)?\s*\|[^\r\n]{0,300}?!"#,
+        r#"|[^,\n\t]{0,200}?\b\w+\s*\|\s*'[^'\n]{1,400}'\s*!"#,
+        r#"|\s*(?:hyperlink|image)\s*\(\s*"{1,2}\s*(?:https?|ftp|file):[^\n]{0,400}?&"#,
         r#"|[\s+\-@="]*(?:dde(?:auto)?|webservice|importxml|importdata|importhtml|importfeed|register\.id)\s*\(\s*["']"#,
         r#")"#
     ))

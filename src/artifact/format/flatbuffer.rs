@@ -18,7 +18,7 @@ pub struct Table<'a> {
 /// A vector: where its items begin, and how many there are.
 #[derive(Clone, Copy)]
 pub struct Vector<'a> {
-    input: Input<'a>,
+    pub input: Input<'a>,
     pub start: u64,
     pub count: u64,
 }

@@ -67,11 +67,21 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
         } else if shipped::holds_code(text) {
             inspection.list("artifact.metadata.suspicious", key);
         }
+        if pickle::in_text(inspection, text, input) {
+            inspection.list("artifact.metadata.suspicious", key);
+        }
         if pickle::may_be_pickle(text.as_bytes(), text.len() as u64) {
             let bytes = crate::artifact::Memory(text.clone().into_bytes());
             if pickle::attempt(inspection, Input::new(&bytes, input.budget)) {
                 inspection.list("artifact.metadata.suspicious", key);
             }
+        }
+    }
+    for (key, bytes) in &header.bytes {
+        let bytes = crate::artifact::Memory(bytes.clone());
+        if pickle::attempt(inspection, Input::new(&bytes, input.budget)) {
+            inspection.add("artifact.pickle.nested", 1);
+            inspection.list("artifact.metadata.suspicious", key);
         }
     }
     inspection.set("artifact.tensors.count", header.tensors.len());
@@ -131,6 +141,8 @@ struct Header {
     version: u32,
     alignment: u64,
     texts: Vec<(String, String)>,
+    /// Values that are said to be texts, and may be pickles.
+    bytes: Vec<(String, Vec<u8>)>,
     tensors: Vec<Segment>,
     anomalies: Vec<&'static str>,
     broken: Option<&'static str>,
@@ -189,16 +201,19 @@ impl Cursor<'_> {
     }
 
     fn text(&mut self) -> Parsed<String> {
+        self.bytes().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn bytes(&mut self) -> Parsed<Vec<u8>> {
         let length = self.length()?;
         if length > self.input.len().saturating_sub(self.position) {
             return Err("a length reaches beyond the end");
         }
         if length > TEXT_MAX {
             self.skip(length)?;
-            return Ok(String::new());
+            return Ok(Vec::new());
         }
-        let bytes = self.take(usize::try_from(length).unwrap_or(usize::MAX))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        self.take(usize::try_from(length).unwrap_or(usize::MAX))
     }
 }
 
@@ -248,9 +263,13 @@ fn metadata(cursor: &mut Cursor<'_>, header: &mut Header, entries: u64) -> Parse
         }
         match kind {
             8 => {
-                let text = cursor.text()?;
-                if header.texts.len() < 1024 {
-                    header.texts.push((key, text));
+                let bytes = cursor.bytes()?;
+                if bytes.starts_with(&[0x80]) && pickle::may_be_pickle(&bytes, bytes.len() as u64) {
+                    if header.bytes.len() < 64 {
+                        header.bytes.push((key, bytes));
+                    }
+                } else if header.texts.len() < 1024 {
+                    header.texts.push((key, String::from_utf8_lossy(&bytes).into_owned()));
                 }
             }
             4 if key == "general.alignment" => {

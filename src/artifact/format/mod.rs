@@ -28,6 +28,7 @@ mod onnx;
 mod paddle;
 mod parquet;
 pub mod pickle;
+mod places;
 mod probe;
 mod protobuf;
 mod r;

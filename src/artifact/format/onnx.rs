@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::protobuf::{self, Broken, DEPTH_MAX, Outline, Reader, Span, Value};
-use super::{Head, keras, shipped};
-use crate::artifact::Memory;
+use super::{Head, keras, pickle, shipped};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
@@ -167,16 +166,36 @@ impl Walk<'_, '_, '_> {
     }
 
     fn attribute(&mut self, span: Span<'_>, depth: u32) {
+        let mut name = String::new();
         self.each(span, |walk, number, value| {
             let Some(span) = value.span() else { return };
             match number {
-                4 | 9 => walk.bytes(span),
+                1 => name = span.text(),
+                4 => {
+                    walk.file_of(&name, span);
+                    walk.bytes(span);
+                }
+                9 => walk.bytes(span),
                 5 | 10 => walk.tensor(span),
                 6 | 11 => walk.graph(span, depth.saturating_add(1)),
                 22 | 23 => walk.sparse(span),
                 _ => {}
             }
         });
+    }
+
+    /// Engines and libraries that a runtime loads from a path in an attribute.
+    fn file_of(&mut self, name: &str, span: Span<'_>) {
+        let names = name == "ep_cache_context"
+            || ["library", "lib_path", "plugin_path", "so_path", "shared_lib"].iter().any(|part| name.contains(part));
+        if !names || span.len() > 4096 {
+            return;
+        }
+        let text = span.text();
+        let path = !text.contains('\0') && !text.contains('\u{fffd}');
+        if path && keras::is_outside(&text) {
+            self.inspection.list("artifact.container.escapes", text);
+        }
     }
 
     fn sparse(&mut self, span: Span<'_>) {
@@ -203,7 +222,11 @@ impl Walk<'_, '_, '_> {
     /// Where the data of a tensor lies: a file beside the model, in its folder or below it.
     fn external(&mut self, span: Span<'_>) {
         let (Some(key), Some(place)) = (self.reader.text(span, 1), self.reader.text(span, 2)) else { return };
+        let lies = matches!(key.as_str(), "offset" | "length") && !place.bytes().all(|byte| byte.is_ascii_digit());
         if key != "location" {
+            if lies {
+                self.inspection.list("artifact.onnx.external_data", format!("{key}:{place}"));
+            }
             return;
         }
         let special = place.starts_with('$') || place.contains('\0') || place.trim().is_empty();
@@ -220,10 +243,16 @@ impl Walk<'_, '_, '_> {
     fn metadata(&mut self, span: Span<'_>) {
         let (Some(key), Some(value)) = (self.reader.text(span, 1), self.reader.text(span, 2)) else { return };
         if shipped::holds_code(&value) {
-            self.inspection.list("artifact.metadata.suspicious", key);
+            self.inspection.list("artifact.metadata.suspicious", &key);
         }
-        let bytes = Memory(value.into_bytes());
-        let budget = self.file.budget;
-        self.bytes(Span::Far(Input::new(&bytes, budget)));
+        if pickle::in_text(self.inspection, &value, self.file) {
+            self.inspection.list("artifact.metadata.suspicious", &key);
+        }
+        // The bytes as they are: a pickle is no text.
+        self.each(span, |walk, number, value| {
+            if let (2, Some(span)) = (number, value.span()) {
+                walk.bytes(span);
+            }
+        });
     }
 }

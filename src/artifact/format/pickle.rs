@@ -112,6 +112,17 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>) -> &'static st
     format
 }
 
+/// True when a text is a pickle that imports something, in base64 or hexadecimal.
+pub fn in_text(inspection: &mut Inspection<'_>, text: &str, file: Input<'_>) -> bool {
+    let Some(bytes) = nested::decode_text(text) else { return false };
+    let bytes = crate::artifact::Memory(bytes);
+    let found = attempt(inspection, Input::new(&bytes, file.budget));
+    if found {
+        inspection.add("artifact.pickle.nested", 1);
+    }
+    found
+}
+
 /// Tries bytes that may or may not be a pickle, and tells only if they are one that acts.
 pub fn attempt(inspection: &mut Inspection<'_>, input: Input<'_>) -> bool {
     let mut findings = Findings::default();

@@ -27,6 +27,7 @@ const EXECUTING: &[&str] = &[
     "dyn.load",
     "browseURL",
     "sys.source",
+    "source",
     "run_process",
 ];
 /// Functions that call what they are given, or lead to it.

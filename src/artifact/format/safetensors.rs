@@ -56,7 +56,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
             anomaly(inspection, "duplicate_name");
         }
         if name == "__metadata__" {
-            metadata(inspection, value);
+            metadata(inspection, value, input);
         } else {
             tensors.extend(tensor(inspection, name, value, data.len()));
         }
@@ -199,10 +199,10 @@ fn look(inspection: &mut Inspection<'_>, start: &[u8], position: u64, input: Inp
     }
 }
 
-fn metadata(inspection: &mut Inspection<'_>, value: &Json) {
+fn metadata(inspection: &mut Inspection<'_>, value: &Json, file: Input<'_>) {
     for (key, value) in value.members() {
         if let Some(text) = value.as_text()
-            && super::shipped::holds_code(text)
+            && (super::shipped::holds_code(text) || pickle::in_text(inspection, text, file))
         {
             inspection.list("artifact.metadata.suspicious", key);
         }

@@ -2,6 +2,9 @@
 //! loaders render them.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+mod orders;
 
 use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
 use minijinja::machinery::parse;
@@ -15,6 +18,11 @@ const RANGE_MAX: f64 = 1_000_000.0;
 /// Longest template that is parsed.
 const TEXT_MAX: usize = 1 << 20;
 
+/// Variables whose texts are followed.
+const NAMES_MAX: usize = 1024;
+
+/// Functions that have no items: asking one for an item is asking for an attribute.
+const OPAQUE: &[&str] = &["lipsum", "cycler", "joiner", "namespace", "raise_exception", "strftime_now"];
 /// Functions that the common loaders give to a template, and Jinja's own.
 const FUNCTIONS: &[&str] = &[
     "raise_exception",
@@ -134,9 +142,10 @@ pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
     let plain = without_generation(text);
     match parse(&plain, "chat_template", SyntaxConfig::default()) {
         Ok(tree) => {
-            let mut walk = Walk { inspection, macros: Vec::new() };
+            let mut walk = Walk { inspection, macros: Vec::new(), names: BTreeMap::new(), orders: BTreeSet::new() };
             walk.declare(&tree);
             walk.statement(&tree);
+            walk.tell_orders();
         }
         Err(error) => {
             inspection.set("artifact.chat_template.unparsed", true);
@@ -174,6 +183,10 @@ struct Walk<'i, 'b> {
     inspection: &'i mut Inspection<'b>,
     /// Macros that the template defines: calling them is fine.
     macros: Vec<String>,
+    /// Texts that variables were last set to.
+    names: BTreeMap<String, String>,
+    /// Marks of orders to the model that its user is not to know of.
+    orders: BTreeSet<&'static str>,
 }
 
 impl Walk<'_, '_> {
@@ -204,7 +217,8 @@ impl Walk<'_, '_> {
         match statement {
             Stmt::Template(node) => self.statements(&node.children),
             Stmt::EmitExpr(node) => self.expression(&node.expr),
-            Stmt::EmitRaw(_) | Stmt::Continue(_) | Stmt::Break(_) => {}
+            Stmt::EmitRaw(node) => orders::collect(node.raw, &mut self.orders),
+            Stmt::Continue(_) | Stmt::Break(_) => {}
             Stmt::ForLoop(node) => {
                 self.expression(&node.iter);
                 node.filter_expr.iter().for_each(|filter| self.expression(filter));
@@ -220,7 +234,14 @@ impl Walk<'_, '_> {
                 node.assignments.iter().for_each(|(_, value)| self.expression(value));
                 self.statements(&node.body);
             }
-            Stmt::Set(node) => self.expression(&node.expr),
+            Stmt::Set(node) => {
+                if let (Expr::Var(name), Some(text)) = (&node.target, self.concatenated(&node.expr))
+                    && self.names.len() < NAMES_MAX
+                {
+                    self.names.insert(name.id.to_owned(), text);
+                }
+                self.expression(&node.expr);
+            }
             Stmt::SetBlock(node) => {
                 node.filter.iter().for_each(|filter| self.expression(filter));
                 self.statements(&node.body);
@@ -235,6 +256,9 @@ impl Walk<'_, '_> {
             Stmt::Extends(_) => self.note("extends"),
             Stmt::Include(_) => self.note("include"),
             Stmt::Macro(node) => {
+                if node.body.iter().any(|statement| calls(statement, node.name)) {
+                    self.note("loop:recursion");
+                }
                 node.defaults.iter().for_each(|value| self.expression(value));
                 self.statements(&node.body);
             }
@@ -260,8 +284,14 @@ impl Walk<'_, '_> {
             }
             Expr::UnaryOp(node) => self.expression(&node.expr),
             Expr::BinOp(node) => {
-                if let Some(text) = concatenated(expression) {
+                if let Some(text) = self.concatenated(expression) {
                     self.text(&text);
+                }
+                let text = |side: &Expr<'_>| matches!(side, Expr::Const(node) if node.value.as_str().is_some());
+                let long = |side: &Expr<'_>| size(side, 0).is_some_and(|size| size > RANGE_MAX);
+                let repeats = text(&node.left) && long(&node.right) || text(&node.right) && long(&node.left);
+                if matches!(node.op, BinOpKind::Mul) && repeats {
+                    self.note("loop:repeat");
                 }
                 self.expression(&node.left);
                 self.expression(&node.right);
@@ -295,6 +325,11 @@ impl Walk<'_, '_> {
                 self.expression(&node.expr);
             }
             Expr::GetItem(node) => {
+                if let Expr::Var(of) = &node.expr
+                    && OPAQUE.contains(&of.id)
+                {
+                    self.note(format!("subscript:{}", of.id));
+                }
                 self.subscript(&node.subscript_expr);
                 self.expression(&node.expr);
             }
@@ -357,10 +392,45 @@ impl Walk<'_, '_> {
 
     /// Texts may name an attribute for a filter or a subscript later.
     fn text(&mut self, text: &str) {
+        orders::collect(text, &mut self.orders);
         let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         for part in parts.filter(|part| is_dunder(part)) {
             self.note(format!("dunder:{part}"));
         }
+    }
+}
+
+impl Walk<'_, '_> {
+    /// The text that constants, and variables that were set to some, make with `+` or `~`.
+    fn concatenated(&self, expression: &Expr<'_>) -> Option<String> {
+        match expression {
+            Expr::Const(node) => node.value.as_str().map(str::to_owned),
+            Expr::Var(node) => self.names.get(node.id).cloned(),
+            Expr::BinOp(node) if matches!(node.op, BinOpKind::Add | BinOpKind::Concat) => {
+                let (left, right) = (self.concatenated(&node.left)?, self.concatenated(&node.right)?);
+                (left.len().saturating_add(right.len()) < 4096).then(|| left + &right)
+            }
+            _ => None,
+        }
+    }
+
+    fn tell_orders(&mut self) {
+        if orders::is_alarming(&self.orders) {
+            for order in &self.orders {
+                self.inspection.list("artifact.chat_template.instructions", order);
+            }
+        }
+    }
+}
+
+/// A statement of a macro that calls the macro, whatever holds.
+fn calls(statement: &Stmt<'_>, name: &str) -> bool {
+    let own = |expression: &Expr<'_>| matches!(expression, Expr::Call(call) if matches!(&call.expr, Expr::Var(callee) if callee.id == name));
+    match statement {
+        Stmt::EmitExpr(node) => own(&node.expr),
+        Stmt::Set(node) => own(&node.expr),
+        Stmt::Do(node) => matches!(&node.call.expr, Expr::Var(callee) if callee.id == name),
+        _ => false,
     }
 }
 
@@ -397,19 +467,7 @@ fn is_dunder(name: &str) -> bool {
     })
 }
 
-/// The text that constants put together with `+` or `~` make.
-fn concatenated(expression: &Expr<'_>) -> Option<String> {
-    match expression {
-        Expr::Const(node) => node.value.as_str().map(str::to_owned),
-        Expr::BinOp(node) => {
-            let (left, right) = (concatenated(&node.left)?, concatenated(&node.right)?);
-            (left.len().saturating_add(right.len()) < 4096).then(|| left + &right)
-        }
-        _ => None,
-    }
-}
-
-/// `str.format` walks attributes inside braces.
+/// `str.format` walks attributes inside braces; `%c` spells what nobody shall read.
 fn braces(expression: &Expr<'_>) -> bool {
-    matches!(expression, Expr::Const(node) if node.value.as_str().is_some_and(|text| text.contains("{0.") || text.contains("._")))
+    matches!(expression, Expr::Const(node) if node.value.as_str().is_some_and(|text| text.contains("{0.") || text.contains("._") || text.contains("%c")))
 }

@@ -2,11 +2,21 @@
 //! that it names, and what hides in constants and collections.
 
 mod operators;
+mod paths;
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use paths::Paths;
 
 use super::protobuf::{self, Broken, DEPTH_MAX, Outline, Reader, Span, Value};
 use super::{Head, keras, shipped, zip};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
+
+/// An operator in a graph that is written as text.
+static OPERATOR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"\bop\s*:\s*["']([^"'\n]+)["']"#).ok());
 
 /// What a file holds at its top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,10 +128,15 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
 
 /// A graph written as text: its operators by their names.
 pub fn text(inspection: &mut Inspection<'_>, text: &str) {
-    for line in text.lines() {
-        let Some(value) = line.trim().strip_prefix("op:") else { continue };
-        operator(inspection, value.trim().trim_matches(['"', '\'']));
+    let Some(pattern) = OPERATOR.as_ref() else { return };
+    for name in pattern.captures_iter(text).filter_map(|found| found.get(1)) {
+        operator(inspection, name.as_str());
     }
+}
+
+/// True for operators that write files as training does.
+pub fn writes(name: &str) -> bool {
+    paths::WRITERS.contains(&name)
 }
 
 /// Tells of an operator by its name alone.
@@ -129,6 +144,29 @@ pub fn operator(inspection: &mut Inspection<'_>, name: &str) {
     if let Some((fact, told)) = operators::judge(name, &[]) {
         inspection.list(fact, told);
     }
+}
+
+/// Under what the texts of a constant are kept.
+const CONSTANT: &str = "const";
+
+/// The texts of the constant of an attribute: short ones, such as paths are.
+fn constant(reader: &Reader, attribute: Span<'_>) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut tensor = |number: u64, span: Span<'_>| {
+        if number == 8 && span.len() < 4096 && texts.len() < 64 {
+            texts.push(span.text());
+        }
+    };
+    let inner = |span: Span<'_>, wanted: u64, look: &mut dyn FnMut(u64, Span<'_>)| {
+        // What is broken is remembered by the reader.
+        let _known = reader.fields(span, &mut |number, value| {
+            if let Some(span) = value.span().filter(|_| wanted == 0 || number == wanted) {
+                look(number, span);
+            }
+        });
+    };
+    inner(attribute, 2, &mut |_, value| inner(value, 8, &mut |_, span| inner(span, 0, &mut tensor)));
+    texts
 }
 
 struct Walk<'w, 'b, 'a> {
@@ -216,8 +254,9 @@ impl Walk<'_, '_, '_> {
 
     fn graph(&mut self, span: Span<'_>) {
         self.parts = self.parts.saturating_add(1);
+        let mut paths = Paths::default();
         self.spans(span, |walk, number, span| match number {
-            1 => walk.node(span),
+            1 => walk.node(span, &mut paths),
             2 => walk.spans(span, |walk, number, span| {
                 if number == 1 {
                     walk.function(span);
@@ -225,21 +264,27 @@ impl Walk<'_, '_, '_> {
             }),
             _ => {}
         });
+        paths.tell(self.inspection);
     }
 
     fn function(&mut self, span: Span<'_>) {
+        let mut paths = Paths::default();
         self.spans(span, |walk, number, span| {
             if number == 3 {
-                walk.node(span);
+                walk.node(span, &mut paths);
             }
         });
+        paths.tell(self.inspection);
     }
 
-    fn node(&mut self, span: Span<'_>) {
+    fn node(&mut self, span: Span<'_>, paths: &mut Paths) {
+        let (mut name, mut inputs) = (String::new(), Vec::new());
         let mut operator = String::new();
         let mut texts: Vec<(String, String)> = Vec::new();
         self.spans(span, |walk, number, span| match number {
+            1 => name = span.text(),
             2 => operator = span.text(),
+            3 if inputs.len() < 64 => inputs.push(span.text()),
             5 => {
                 let (mut key, mut found) = (String::new(), Vec::new());
                 walk.spans(span, |walk, number, span| match number {
@@ -247,6 +292,10 @@ impl Walk<'_, '_, '_> {
                     2 => walk.attribute(span, 0, &mut found),
                     _ => {}
                 });
+                if key == "value" {
+                    CONSTANT.clone_into(&mut key);
+                    found = self::constant(walk.reader, span);
+                }
                 texts.extend(found.into_iter().take(64).map(|text| (key.clone(), text)));
             }
             _ => {}
@@ -254,6 +303,8 @@ impl Walk<'_, '_, '_> {
         if let Some((fact, told)) = operators::judge(&operator, &texts) {
             self.inspection.list(fact, told);
         }
+        let constants = texts.into_iter().filter(|(key, _)| key == CONSTANT).map(|(_, text)| text).collect();
+        paths.node(name, operator, inputs, constants);
     }
 
     /// Texts of an attribute, and what its constants hold.

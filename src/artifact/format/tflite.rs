@@ -3,7 +3,7 @@
 
 use super::flatbuffer::Table;
 use super::tensorflow;
-use super::{Head, executable, pickle, shipped};
+use super::{Head, executable, keras, pickle, places, shipped};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
@@ -69,6 +69,15 @@ fn model(inspection: &mut Inspection<'_>, input: Input<'_>, root: Table<'_>) -> 
             custom(inspection, &code);
         }
     }
+    for tensor in subgraphs.iter().flatten().filter_map(|graph| graph.tables(0, ITEMS_MAX).ok()).flatten() {
+        let number = tensor.number(2, 4);
+        if buffers.as_ref().is_ok_and(|buffers| number > 0 && number >= buffers.len() as u64) {
+            inspection.list("artifact.tensors.anomalies", "no_such_buffer");
+        }
+        if overflows(tensor) {
+            inspection.list("artifact.tensors.anomalies", "overflow");
+        }
+    }
     let mut end = 0_u64;
     let mut total = 0_u64;
     for buffer in buffers.iter().flatten() {
@@ -110,10 +119,30 @@ fn custom(inspection: &mut Inspection<'_>, code: &str) {
     if let Some(name) = code.strip_prefix("Flex") {
         inspection.list("artifact.tflite.flex_operators", name);
         tensorflow::operator(inspection, name);
+        // A checkpoint is written beside training, never by what runs on a device.
+        if tensorflow::writes(name) {
+            inspection.list("artifact.tensorflow.operators", name);
+        }
     } else if !KNOWN.iter().any(|known| code.starts_with(known)) {
         inspection.list("artifact.tflite.custom_operators", code);
         tensorflow::operator(inspection, code);
     }
+}
+
+/// Sides whose product no size can hold: it wraps, and too little memory is made.
+fn overflows(tensor: Table<'_>) -> bool {
+    let Ok(Some(sides)) = tensor.vector(0, 4) else { return false };
+    let bytes = sides.input.window(sides.start, sides.count.min(64).saturating_mul(4)).read(0, 256);
+    let mut product = 1_u64;
+    for side in bytes.chunks_exact(4) {
+        let side = side.try_into().map_or(0, i32::from_le_bytes);
+        // A side that is not known is -1, and one that is empty makes all empty.
+        match u64::try_from(side) {
+            Ok(0) | Err(_) => return false,
+            Ok(side) => product = product.saturating_mul(side),
+        }
+    }
+    product > 1 << 62
 }
 
 /// Where a buffer lies: in the model itself, or behind it.
@@ -136,6 +165,17 @@ fn look(inspection: &mut Inspection<'_>, data: Input<'_>, position: u64) {
     }
 }
 
+/// An option of a delegate: a path in it leads to a library or to what is compiled.
+fn setting(inspection: &mut Inspection<'_>, option: Table<'_>) -> Result<(), ()> {
+    let Some(value) = option.vector(1, 1)? else { return Ok(()) };
+    let bytes = value.input.window(value.start, value.count.min(4096)).read(0, 4096);
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim_end_matches('\0');
+    if text.len() > 3 && (places::is_sensitive(text) || places::is_shared(text) && keras::is_outside(text)) {
+        inspection.list("artifact.container.escapes", text);
+    }
+    Ok(())
+}
+
 /// A program of `ExecuTorch`: what it hands to other libraries, and segments behind it.
 fn program(inspection: &mut Inspection<'_>, input: Input<'_>, root: Table<'_>) -> Result<(), ()> {
     let header = input.read(8, 24);
@@ -147,6 +187,9 @@ fn program(inspection: &mut Inspection<'_>, input: Input<'_>, root: Table<'_>) -
     for plan in &plans {
         for delegate in plan.tables(7, ITEMS_MAX)? {
             inspection.list("artifact.executorch.delegates", delegate.text(0)?);
+            for option in delegate.tables(2, 1024)? {
+                setting(inspection, option)?;
+            }
         }
         for operator in plan.tables(6, ITEMS_MAX)? {
             let name = operator.text(0)?;
@@ -159,9 +202,17 @@ fn program(inspection: &mut Inspection<'_>, input: Input<'_>, root: Table<'_>) -
             }
         }
     }
+    for data in root.tables(3, ITEMS_MAX)? {
+        if let Some(vector) = data.vector(0, 1)? {
+            look(inspection, input.window(vector.start, vector.count), vector.start);
+        }
+    }
     for segment in root.tables(4, ITEMS_MAX)? {
         let (offset, size) = (segment.number(0, 8), segment.number(1, 8));
         let start = base.saturating_add(offset);
+        if offset.checked_add(size).is_none() {
+            inspection.list("artifact.tensors.anomalies", "overflow");
+        }
         if start.checked_add(size).is_none_or(|end| end > input.len()) {
             inspection.list("artifact.tensors.anomalies", "out_of_bounds");
             inspection.issue("truncated", "a segment reaches beyond the end");

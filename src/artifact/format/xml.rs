@@ -182,7 +182,8 @@ impl State {
             if root == "PMML" && local == "Apply" && key == "function" && class {
                 anomaly(inspection, &format!("function:{value}"));
             }
-            if root == "net" && local == "data" {
+            // Kernels of one's own: their sources are compiled.
+            if root == "net" && local == "data" || root.starts_with("CustomLayer") && local == "Source" {
                 data(inspection, key, value);
             }
         }

@@ -24,6 +24,7 @@ pub mod hostile;
 mod keras;
 mod llamafile;
 mod midst;
+mod places;
 mod r;
 mod repositories;
 mod sevenz;
@@ -139,6 +140,7 @@ pub const ALARMING: &[&str] = &[
     "artifact.onnx.external_data",
     "artifact.onnx.domains",
     "artifact.onnx.operators",
+    "artifact.chat_template.instructions",
     "artifact.tensorflow.operators",
     "artifact.torch.operators",
     "artifact.tensorflow.data_operators",

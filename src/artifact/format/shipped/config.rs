@@ -77,6 +77,10 @@ fn auto_map(inspection: &mut Inspection<'_>, key: &str, value: &Json) {
             Json::Null | Json::Bool(_) | Json::Whole(_) | Json::Float(_) => Vec::new(),
         };
         for target in targets {
+            // A repository has a name: what is an address or climbs is fetched from, or read at, any place.
+            if target.contains("://") || target.split(['/', '\\']).any(|part| part == "..") || target.starts_with('/') {
+                inspection.list("artifact.container.escapes", target);
+            }
             inspection.list("artifact.remote_code", format!("{key}:{class}={target}"));
         }
     }

@@ -55,6 +55,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, json: &Json, file: &str) {
             }
         }
     }
+    if json.get("schemaVersion").is_some() {
+        digests(inspection, json, 0);
+    }
     match file {
         "adapter_config.json" => adapter(inspection, json),
         "modules.json" => modules(inspection, json),
@@ -115,6 +118,10 @@ fn modules(inspection: &mut Inspection<'_>, json: &Json) {
 
 /// The parts of a diffusers pipeline: each a library and a class.
 fn pipeline(inspection: &mut Inspection<'_>, json: &Json) {
+    if let Some(code) = json.get("custom_pipeline").and_then(Json::as_text) {
+        inspection.list("artifact.remote_code", format!("custom_pipelines:{code}"));
+        outside(inspection, code);
+    }
     for (key, value) in json.members() {
         let [Json::Text(library), Json::Text(class)] = value.items() else { continue };
         let name = format!("{library}.{class}");
@@ -126,6 +133,20 @@ fn pipeline(inspection: &mut Inspection<'_>, json: &Json) {
         }
         outside(inspection, key);
     }
+}
+
+/// Digests of an image's manifest: one that is a path has its content written there.
+fn digests(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    for (key, value) in json.members() {
+        if let Some(digest) = value.as_text().filter(|digest| key == "digest" && digest.contains(['/', '\\'])) {
+            inspection.list("artifact.container.escapes", digest);
+        }
+        digests(inspection, value, depth.saturating_add(1));
+    }
+    json.items().iter().for_each(|item| digests(inspection, item, depth.saturating_add(1)));
 }
 
 /// A path or address that leads out of the model's folder.

@@ -10,13 +10,15 @@ use crate::artifact::format::hidden;
 use crate::artifact::format::json::Json;
 use crate::artifact::inspection::Inspection;
 
+/// Longest output that somebody wrote by hand.
+const SCRIPT_MAX: usize = 64 << 10;
 /// First lines of cells that are run by another interpreter.
 const SHELLS: &[&str] = &["%%bash", "%%sh", "%%script", "%%system", "%%sx", "%%cmd", "%%perl", "%%ruby"];
 /// Beginnings of lines that are.
 const ESCAPES: &[&str] = &["!", "%system ", "%sx ", "%sc "];
 
 static DANGER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?:curl|wget|base64\s+(?:-d|--decode)|echo)\b[^|\n]*\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b|/dev/tcp/|\bnc(?:at)?\s+(?:-\w+\s+)*\S+\s+\d+\s+-e|\bmkfifo\b.*\|\s*nc|bash\s+-i\b|(?:ba)?sh\s+<\(\s*(?:curl|wget)|powershell\s+-e|crontab\s|authorized_keys").ok()
+    Regex::new(r"(?i)(?:curl|wget|base64\s+(?:-d|--decode)|echo)\b[^|\n]*\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b|/dev/tcp/|\bnc(?:at)?\s+(?:-\w+\s+)*\S+\s+\d+\s+-e|\bmkfifo\b.*\|\s*nc|bash\s+-i\b|(?:ba)?sh\s+<\(\s*(?:curl|wget)|powershell\s+-e|crontab\s|authorized_keys|(?:curl|wget)\b[^\n]*\shttp://[^\n]*(?:&&|;)\s*(?:sudo\s+)?(?:chmod\s|(?:ba)?sh\s|\./|python)").ok()
 });
 
 pub fn inspect(inspection: &mut Inspection<'_>, json: &Json) {
@@ -35,8 +37,15 @@ pub fn inspect(inspection: &mut Inspection<'_>, json: &Json) {
         for output in cell.get("outputs").map(Json::items).unwrap_or_default() {
             for (_, data) in output.get("data").map(Json::members).unwrap_or_default() {
                 // Pictures of plotting libraries are scripts as well, but run nothing in the kernel.
-                if joined(Some(data)).contains("kernel.execute(") {
+                let shown = joined(Some(data));
+                if shown.contains("kernel.execute(") {
                     inspection.list("artifact.notebook.dangers", "output_drives_kernel");
+                }
+                // Libraries that come whole with a picture may touch all of it somewhere.
+                let takes = ["document.cookie", "localStorage", "_xsrf"].iter().any(|what| shown.contains(what));
+                let sends = ["fetch(", "sendBeacon(", "XMLHttpRequest", "new Image"];
+                if shown.len() < SCRIPT_MAX && takes && sends.iter().any(|how| shown.contains(how)) {
+                    inspection.list("artifact.notebook.dangers", "output_gives_away");
                 }
             }
         }
@@ -60,6 +69,10 @@ fn code(inspection: &mut Inspection<'_>, source: &str) {
     }
     for command in commands.lines().map(|line| line.trim_start_matches('!').trim()).filter(|line| !line.is_empty()) {
         inspection.list("artifact.notebook.commands", command);
+    }
+    // IPython's own functions take a command as well as a line with an exclamation mark does.
+    if ["get_ipython(", "run_line_magic(", "run_cell_magic("].iter().any(|call| python.contains(call)) {
+        commands.push_str(&python);
     }
     if DANGER.as_ref().is_some_and(|pattern| pattern.is_match(&commands)) {
         inspection.list("artifact.notebook.dangers", "shell");

@@ -8,7 +8,7 @@ use saphyr_parser::{Event, Parser};
 use super::targets;
 use crate::artifact::format::json::Json;
 use crate::artifact::format::pickle::{Tier, judge};
-use crate::artifact::format::{template, zip};
+use crate::artifact::format::{places, template, zip};
 use crate::artifact::inspection::Inspection;
 use crate::base::yaml::{self, Data, Node};
 
@@ -40,6 +40,9 @@ pub fn mlmodel(inspection: &mut Inspection<'_>, text: &str) -> &'static str {
                 matches!(key, "code" | "data" | "pickled_model" | "model_data" | "python_model" | "model_code_path");
             if let (true, Some(path)) = (names, value.as_text()) {
                 zip::escapes(inspection, path.trim_start_matches('/'));
+            }
+            if let Some(path) = value.as_text().filter(|path| key.ends_with("path") && places::is_sensitive(path)) {
+                inspection.list("artifact.container.escapes", path);
             }
             let holds = matches!(key, "code" | "code_paths" | "code_path" | "model_code_path");
             if let (true, Some(path)) = (holds, value.as_text()) {
@@ -188,6 +191,7 @@ fn requirement(inspection: &mut Inspection<'_>, line: &str) {
     } else if lower.starts_with("--index-url")
         || lower.starts_with("-i ")
         || lower.starts_with("--find-links")
+        || lower.starts_with("-f ")
         || lower.starts_with("--trusted-host")
     {
         danger("index");

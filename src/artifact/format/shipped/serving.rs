@@ -9,6 +9,7 @@ use super::hub::outside;
 use super::{python, targets};
 use crate::artifact::format::json::Json;
 use crate::artifact::format::pickle::Tier;
+use crate::artifact::format::places;
 use crate::artifact::inspection::Inspection;
 
 /// Handlers that come with TorchServe.
@@ -65,6 +66,9 @@ pub fn triton(inspection: &mut Inspection<'_>, text: &str) {
                 }
             }
             "name" | "default_model_filename" | "model_name" | "value_filename" => outside(inspection, value),
+            "op_library_filename" if places::is_shared(value) || places::is_sensitive(value) => {
+                inspection.list("artifact.container.escapes", value);
+            }
             "op_library_filename" => inspection.list("artifact.remote_code", format!("op_library:{value}")),
             _ => {}
         }
@@ -75,7 +79,7 @@ pub fn triton(inspection: &mut Inspection<'_>, text: &str) {
 fn environment(inspection: &mut Inspection<'_>, path: &str) {
     let inside = path.strip_prefix("$$TRITON_MODEL_DIRECTORY").unwrap_or(path);
     let climbs = inside.split(['/', '\\']).any(|part| part == "..");
-    if climbs || inside.contains("://") || inside.starts_with("\\\\") {
+    if climbs || places::is_shared(inside) || inside.contains("://") || inside.starts_with("\\\\") {
         inspection.list("artifact.container.escapes", path);
     } else {
         inspection.list("artifact.remote_code", format!("execution_env:{path}"));

@@ -1,0 +1,5 @@
+"""`python -m corpus FOLDER`."""
+
+from .make import main
+
+main()
