@@ -45,10 +45,14 @@ def modelscan():
 
 def fickling():
     from fickling.analysis import Severity, check_safety
-    from fickling.fickle import StackedPickle
+    from fickling.fickle import EmptyPickleError, PickleDecodeError, StackedPickle
 
     def worst(file):
-        return max((check_safety(each).severity for each in StackedPickle.load(file)), key=lambda found: found.severity)
+        try:
+            pickles = StackedPickle.load(file, fail_on_decode_error=False)
+        except (EmptyPickleError, PickleDecodeError):
+            return Severity.LIKELY_SAFE  # it says that this is no pickle
+        return max((check_safety(each).severity for each in pickles), key=lambda found: found.severity)
 
     def look(path):
         found = []

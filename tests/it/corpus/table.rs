@@ -11,8 +11,9 @@ const HEAD: &str = "# Corpus
 What `make corpus` measured: files that `tests/corpus` writes, scanned with the rules that come with the program,
 and by other scanners in the same run (`tests/corpus/peers.py` says how). The generator of malicious files was
 written before the inspectors were read, and its first score, before anything was mended, was 1,050 of 1,194 files
-high (88 %); some samples were found to be wrong then, and were mended or left out, too. Files that a loader would refuse, or that need something that does not come
-with them, are labelled suspicious and are counted apart. **High** is critical or high, **any** is any finding.
+high (88 %); samples that were found to be wrong then were mended, labelled anew or left out. Files that a loader
+would refuse, or that need something that does not come with them, are labelled suspicious and are counted apart.
+**High** is critical or high, **any** is any finding.
 ";
 
 /// Files, and how many of them each scanner found: high, any.
