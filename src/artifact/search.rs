@@ -30,6 +30,8 @@ pub enum HitKind {
     Program(&'static str),
     /// A pickle that imports.
     Pickle,
+    /// The first line of a script: in numbers it is one, in texts it may well be a word.
+    Script,
 }
 
 /// How a program or a pickle begins. Three bytes at least: shorter ones would be met at every turn.
@@ -61,6 +63,8 @@ const LITERALS: &[&[u8]] = &[
     b"c__builtin__\n",
     b"(ios\n",
     b"(iposix\n",
+    b"#!/bin/",
+    b"#!/usr/",
 ];
 
 static SEARCHER: LazyLock<Option<Searcher>> =
@@ -133,6 +137,7 @@ impl Search {
 fn kind(bytes: &[u8]) -> Option<HitKind> {
     match bytes {
         [0x7f | b'P' | 0xcf | 0xce, ..] => executable::embedded(bytes).map(HitKind::Program),
+        [b'#', ..] => Some(HitKind::Script),
         // The mark in front of an INST belongs to it.
         _ => pickle::imports_at(bytes).then_some(HitKind::Pickle),
     }

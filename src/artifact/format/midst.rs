@@ -28,7 +28,16 @@ pub fn look(inspection: &mut Inspection<'_>, data: Input<'_>) {
                     inspection.add("artifact.pickle.nested", 1);
                 }
             }
+            HitKind::Script => {}
         }
+    }
+}
+
+/// Looks at every find in numbers, where not even the beginning of a script has a place.
+pub fn numbers(inspection: &mut Inspection<'_>, data: Input<'_>) {
+    look(inspection, data);
+    for (offset, _) in data.hits().filter(|(_, kind)| *kind == HitKind::Script) {
+        program(inspection, "script", data.position().saturating_add(offset));
     }
 }
 
@@ -48,6 +57,7 @@ fn program(inspection: &mut Inspection<'_>, kind: &str, position: u64) {
 /// Bytes of one number of a type whose lowest bits nobody would miss.
 pub fn width(dtype: &str) -> Option<usize> {
     match dtype {
+        "U8" | "I8" => Some(1),
         "F16" | "BF16" => Some(2),
         "F32" => Some(4),
         "F64" => Some(8),
@@ -57,16 +67,22 @@ pub fn width(dtype: &str) -> Option<usize> {
 
 /// Reads the lowest bits of the first numbers of a tensor. `width` is the bytes of one element.
 pub fn low_bits(inspection: &mut Inspection<'_>, data: Input<'_>, width: Option<usize>) {
-    let widths = width.map_or(WIDTHS.to_vec(), |width| vec![width]);
+    // Every number, or every second one.
+    let widths = width.map_or(WIDTHS.to_vec(), |width| vec![width, width.saturating_mul(2)]);
     let widest = widths.iter().copied().max().unwrap_or(1);
     // Nothing as short as a header would hide in so few numbers.
     let bytes = data.read(0, PAYLOAD.saturating_mul(8).saturating_mul(widest));
-    for width in widths.into_iter().filter(|width| matches!(width, 2 | 4 | 8)) {
+    for width in widths.into_iter().filter(|width| matches!(width, 1 | 2 | 4 | 8 | 16)) {
         let lowest: Vec<u8> = bytes.chunks_exact(width).filter_map(|number| number.first().copied()).collect();
-        for bits in [1_usize, 2, 4, 8] {
+        // Codes of characters, labels and other small whole numbers spell texts by themselves.
+        let wholes = bytes.chunks_exact(width).filter(|number| matches!(number.last(), Some(0 | 255))).count();
+        let texts = width > 1 && wholes.saturating_mul(2) < lowest.len();
+        // All bits of a byte are the byte itself, and are looked at elsewhere.
+        let most = if width == 1 { 4 } else { 8 };
+        for bits in [1_usize, 2, 4, 8].into_iter().filter(|bits| *bits <= most) {
             for high_first in [true, false] {
                 let payload = gather(&lowest, bits, high_first);
-                if let Some(kind) = payload_kind(&payload) {
+                if let Some(kind) = payload_kind(&payload, texts) {
                     let item = format!("{kind} in the lowest {bits} of each {} bits", width.saturating_mul(8));
                     inspection.list("artifact.tensors.hidden_payloads", item);
                     return;
@@ -95,7 +111,7 @@ fn gather(lowest: &[u8], bits: usize, high_first: bool) -> Vec<u8> {
 }
 
 /// What a payload is, at its beginning or behind a length of four or eight bytes.
-fn payload_kind(payload: &[u8]) -> Option<&'static str> {
+fn payload_kind(payload: &[u8], texts: bool) -> Option<&'static str> {
     [0, 4, 8].into_iter().find_map(|start| {
         let bytes = payload.get(start..)?;
         let kind = match bytes {
@@ -110,7 +126,7 @@ fn payload_kind(payload: &[u8]) -> Option<&'static str> {
             [0x80, 2..=5, ..] | [b'c', ..] => pickle::imports_at(bytes).then_some("pickle"),
             _ => None,
         };
-        kind.or_else(|| is_text(bytes).then_some("text"))
+        kind.or_else(|| (texts && is_text(bytes)).then_some("text"))
     })
 }
 

@@ -51,9 +51,9 @@ fn raw(inspection: &mut Inspection<'_>, body: Input<'_>, descr: &str, header: &s
     if executable::kind(&head).is_some_and(|kind| kind != "script") {
         executable::look(inspection, &head, 0);
     }
-    midst::look(inspection, body);
+    midst::numbers(inspection, body);
     let size = item_size(descr);
-    let numbers = descr.trim_matches(['\'', '"', '<', '=']).starts_with(['f', 'i', 'u', 'c']);
+    let numbers = descr.trim_matches(['\'', '"', '<', '=']).starts_with(['f', 'i', 'u', 'c', '|']);
     if let Some(width) = size.filter(|_| numbers).and_then(|size| usize::try_from(size).ok()) {
         midst::low_bits(inspection, body, Some(width));
     }

