@@ -69,6 +69,7 @@ pub fn width(dtype: &str) -> Option<usize> {
 pub fn low_bits(inspection: &mut Inspection<'_>, data: Input<'_>, width: Option<usize>) {
     // Every number, or every second one.
     let widths = width.map_or(WIDTHS.to_vec(), |width| vec![width, width.saturating_mul(2)]);
+    let single = width == Some(1);
     let widest = widths.iter().copied().max().unwrap_or(1);
     // Nothing as short as a header would hide in so few numbers.
     let bytes = data.read(0, PAYLOAD.saturating_mul(8).saturating_mul(widest));
@@ -76,7 +77,7 @@ pub fn low_bits(inspection: &mut Inspection<'_>, data: Input<'_>, width: Option<
         let lowest: Vec<u8> = bytes.chunks_exact(width).filter_map(|number| number.first().copied()).collect();
         // Codes of characters, labels and other small whole numbers spell texts by themselves.
         let wholes = bytes.chunks_exact(width).filter(|number| matches!(number.last(), Some(0 | 255))).count();
-        let texts = width > 1 && wholes.saturating_mul(2) < lowest.len();
+        let texts = !single && wholes.saturating_mul(2) < lowest.len();
         // All bits of a byte are the byte itself, and are looked at elsewhere.
         let most = if width == 1 { 4 } else { 8 };
         for bits in [1_usize, 2, 4, 8].into_iter().filter(|bits| *bits <= most) {
