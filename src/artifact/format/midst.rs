@@ -4,6 +4,8 @@
 //! of numbers are read as well, since a payload spread over them changes no weight that anybody would
 //! notice.
 
+use std::collections::HashSet;
+
 use super::{executable, pickle};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
@@ -134,9 +136,8 @@ fn payload_kind(payload: &[u8], texts: bool) -> Option<&'static str> {
 /// Text of many different characters: a run of one value is no text, whatever it spells.
 fn is_text(bytes: &[u8]) -> bool {
     let text = bytes.get(..TEXT_MIN.min(bytes.len())).unwrap_or_default();
-    let mut seen = [false; 256];
-    text.iter().for_each(|byte| seen.get_mut(usize::from(*byte)).into_iter().for_each(|seen| *seen = true));
+    let different: HashSet<u8> = text.iter().copied().collect();
     text.len() == TEXT_MIN
         && text.iter().all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\n' | b'\t'))
-        && seen.iter().filter(|seen| **seen).count() >= 8
+        && different.len() >= 8
 }

@@ -127,7 +127,7 @@ fn json(inspection: &mut Inspection<'_>, input: Input<'_>, bytes: &[u8], file: &
                 }
                 Refused::Malformed => {}
                 Refused::TooLarge => {
-                    inspection.issue("budget_exceeded", "the JSON holds more than is kept of one file")
+                    inspection.issue("budget_exceeded", "the JSON holds more than is kept of one file");
                 }
             }
             return if why == Refused::TooLarge { "json" } else { "text" };

@@ -61,7 +61,8 @@ fn numpy(descr: &str, count: usize, data: &[u8]) -> Vec<u8> {
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({count},), }}");
     header.push_str(&" ".repeat(64 - (10 + header.len() + 1) % 64));
     header.push('\n');
-    [b"\x93NUMPY\x01\0".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
+    let length = u16::try_from(header.len()).expect("it is short").to_le_bytes();
+    [b"\x93NUMPY\x01\0".as_slice(), &length, header.as_bytes(), data].concat()
 }
 
 /// A torch archive whose only storage holds these bytes.

@@ -1,7 +1,7 @@
-//! The pickle machine against CPython's own unpickler: on random pickles, some of them damaged, what
-//! CPython would import and call is told, and on those that it loads nothing else is.
+//! The pickle machine against `CPython`'s own unpickler: on random pickles, some of them damaged, what
+//! `CPython` would import and call is told, and on those that it loads nothing else is.
 //!
-//! CPython is told to find a stand-in for every class, so nothing is imported
+//! `CPython` is told to find a stand-in for every class, so nothing is imported
 //! (`tests/peers/unpickle.py`). `LANNER_DIFFERENTIAL_CASES` sets the number of pickles.
 
 use std::io::{BufRead as _, BufReader};

@@ -1,6 +1,6 @@
 //! A source in pieces that can be parsed with bounded memory and depth.
 //!
-//! The parser grows with its input, and a tree is walked and dropped by recursion. CPython refuses
+//! The parser grows with its input, and a tree is walked and dropped by recursion. `CPython` refuses
 //! brackets nested deeper than 200; whatever nests deeper here is no code that anybody would run.
 
 use std::ops::Range;
