@@ -97,7 +97,7 @@ impl Examiner {
             Err(error) => tracing::warn!(%error, "the inventory could not be asked"),
         }
         let report =
-            guarded(|| artifact::inspect_with(bytes, name, &limits, &hashed.hits)).unwrap_or_else(|| self.bug(name));
+            guarded(|| artifact::inspect_with(bytes, name, &limits, &hashed.found)).unwrap_or_else(|| self.bug(name));
         if limits.stop.now() {
             return Err(ExamineError::Again("stopped".to_owned()));
         }

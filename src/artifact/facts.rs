@@ -1,8 +1,12 @@
 //! The fields that inspections and comparisons produce.
 
+mod formats;
+
 use std::sync::LazyLock;
 
 use crate::event::field::{Field, FieldType, field};
+
+pub use formats::FORMATS;
 
 /// Facts of one inspection. Each list fact `artifact.X` also has `artifact.diff.added.X` and
 /// `artifact.diff.removed.X` in an `artifact_diff` event.
@@ -323,7 +327,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.packaging.dangers",
         FieldType::TextList,
-        "Dangers in MLmodel, conda and requirements files: `git_url`, `direct_url`, `extra_index`, `index`, `interpolation`, `yaml_tag`, `loader_module`.",
+        "Dangers in MLmodel, conda and requirements files: `git_url`, `direct_url`, `extra_index`, `index`, `insecure_url`, `trusted_host`, `remote_requirements`, `interpolation`, `yaml_tag`, `loader_module`.",
     ),
     field("artifact.notebook.commands", FieldType::TextList, "Commands that a notebook hands to a shell."),
     field(
@@ -398,85 +402,6 @@ pub const DIFF_FIELDS: &[Field] = &[
         FieldType::Bool,
         "Both versions have tensors, and their names, types, shapes and bytes agree.",
     ),
-];
-
-/// Names that `artifact.format` can have.
-pub const FORMATS: &[&str] = &[
-    "pickle",
-    "joblib",
-    "pytorch",
-    "pytorch-legacy",
-    "pytorch-tar",
-    "nemo",
-    "torchscript",
-    "sentencepiece",
-    "torch-package",
-    "pt2",
-    "numpy",
-    "npz",
-    "mar",
-    "r-data",
-    "pmml",
-    "openvino",
-    "xml",
-    "skops",
-    "site-path",
-    "safetensors",
-    "gguf",
-    "keras",
-    "hdf5",
-    "onnx",
-    "savedmodel",
-    "tensorflow",
-    "tflite",
-    "executorch",
-    "coreml",
-    "paddle",
-    "arrow",
-    "feather",
-    "parquet",
-    "msgpack",
-    "ocdbt",
-    "torch7",
-    "xgboost",
-    "ubjson",
-    "lightgbm",
-    "catboost",
-    "tf-checkpoint",
-    "llamafile",
-    "mxnet",
-    "cntk",
-    "tensorrt",
-    "rknn",
-    "ncnn",
-    "csv",
-    "jsonl",
-    "zip",
-    "tar",
-    "gzip",
-    "zlib",
-    "bzip2",
-    "xz",
-    "lzma",
-    "lz4",
-    "zstd",
-    "7z",
-    "rar",
-    "cab",
-    "iso",
-    "elf",
-    "pe",
-    "mach-o",
-    "json",
-    "yaml",
-    "python",
-    "notebook",
-    "jinja",
-    "requirements",
-    "script",
-    "text",
-    "empty",
-    "unknown",
 ];
 
 /// All fields that this room produces: [`FIELDS`], [`DIFF_FIELDS`], and what derives from lists.

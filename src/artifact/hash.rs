@@ -40,8 +40,7 @@ pub fn hash(bytes: &dyn Bytes, segments: Vec<Segment>, stop: &dyn Fn() -> bool) 
     }
     let segments = parts.finish(position);
     let sha256 = Sha256::from_bytes(sha256.finalize().into());
-    let (hits, more_hits) = search.finish();
-    Ok(Some(Hashed { sha256, size: position, segments, hits, more_hits }))
+    Ok(Some(Hashed { sha256, size: position, segments, found: search.finish() }))
 }
 
 /// The segments with those of their hashers that are under way.

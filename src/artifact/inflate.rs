@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Bytes;
 use super::input::{Budget, Input, Stream};
-use super::search::{Hit, Search};
+use super::search::{Found, Search};
 
 /// Output at which the ratio is looked at: small files may well be mostly zeros.
 const RATIO_FROM: u64 = 32 << 20;
@@ -37,14 +37,14 @@ pub struct Unpacked<'a> {
     /// CRC-32 of all of it.
     pub crc: u32,
     /// Programs and pickles in its midst.
-    pub hits: Vec<Hit>,
+    pub found: Found,
     /// Why it is not complete.
     pub fault: Option<Fault>,
 }
 
 impl Unpacked<'_> {
     pub fn input<'b>(&'b self, budget: &'b Budget) -> Input<'b> {
-        Input::new(&*self.bytes, budget).with_hits(&self.hits)
+        Input::new(&*self.bytes, budget).with_hits(&self.found.hits)
     }
 }
 
@@ -71,7 +71,7 @@ pub fn unpack(input: Input<'_>, codec: Codec) -> Unpacked<'_> {
     let mut buffer = vec![0; CHUNK];
     let Ok(mut decoder) = open(Stream::new(input), codec) else {
         let bytes = Box::new(super::Memory(held));
-        return Unpacked { bytes, total, crc: 0, hits: Vec::new(), fault: Some(Fault::Corrupt) };
+        return Unpacked { bytes, total, crc: 0, found: Found::default(), fault: Some(Fault::Corrupt) };
     };
     loop {
         let chunk = match decoder.read(&mut buffer) {
@@ -109,7 +109,7 @@ pub fn unpack(input: Input<'_>, codec: Codec) -> Unpacked<'_> {
     } else {
         Box::new(Decoded { source: Stream::new(input), codec, len: total, state: Mutex::new(State::default()) })
     };
-    Unpacked { bytes, total, crc: crc.sum(), hits: search.finish().0, fault }
+    Unpacked { bytes, total, crc: crc.sum(), found: search.finish(), fault }
 }
 
 /// A short stream of zlib or gzip, whole; for what hides in texts.

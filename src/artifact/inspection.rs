@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::format;
 use super::input::{Budget, Input};
-use super::search::Hit;
+use super::search::Found;
 use super::{Bytes, Issue, Limits, Report, Segment};
 use crate::base::text::shorten;
 use crate::event::{Fields, Value};
@@ -21,16 +21,17 @@ const ITEM_CHARS_MAX: usize = 200;
 /// Memory is bounded by `limits`: at most `depth_max` items of `item_bytes_max`, the lists, and
 /// for a pickle its symbolic stack and memo, which have bounds of their own.
 pub fn inspect(bytes: &dyn Bytes, name: &str, limits: &Limits) -> Report {
-    inspect_with(bytes, name, limits, &[])
+    inspect_with(bytes, name, limits, &Found::default())
 }
 
 /// The same with what [`super::hash`] has found in the midst of the bytes: what lies in weights, far
 /// from where a format has anything to read, is seen only so.
-pub fn inspect_with(bytes: &dyn Bytes, name: &str, limits: &Limits, hits: &[Hit]) -> Report {
+pub fn inspect_with(bytes: &dyn Bytes, name: &str, limits: &Limits, found: &Found) -> Report {
     let budget = Budget::new(limits);
-    let input = Input::new(bytes, &budget).with_hits(hits);
+    let input = Input::new(bytes, &budget).with_hits(&found.hits);
     let mut inspection = Inspection::new(&budget);
     let format = format::inspect(&mut inspection, input, name);
+    format::crowded(&mut inspection, format, name, found.more);
     inspection.finish(format, bytes.len())
 }
 

@@ -25,7 +25,7 @@ pub use facts::fields;
 pub use hash::hash;
 pub use input::{FileBytes, Memory};
 pub use inspection::{inspect, inspect_with, segments};
-pub use search::{Hit, HitKind};
+pub use search::{Found, Hit, HitKind};
 pub use vetted::Vetted;
 
 /// Random access to bytes that lie somewhere: a file, a remote object, memory.
@@ -106,8 +106,6 @@ pub struct Hashed {
     pub sha256: Sha256,
     pub size: u64,
     pub segments: Vec<Segment>,
-    /// Programs and pickles that begin anywhere in it, in order; the first of them.
-    pub hits: Vec<Hit>,
-    /// How many more there are.
-    pub more_hits: u64,
+    /// Programs and pickles that begin anywhere in it.
+    pub found: Found,
 }

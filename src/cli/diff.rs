@@ -84,7 +84,7 @@ fn look(path: &Path) -> anyhow::Result<(Hashed, Report)> {
     let limits = Limits::default();
     let segments = artifact::segments(&bytes, &limits);
     let hashed = artifact::hash(&bytes, segments, &|| false).with_context(failed)?.with_context(failed)?;
-    let report = artifact::inspect_with(&bytes, &path.display().to_string(), &limits, &hashed.hits);
+    let report = artifact::inspect_with(&bytes, &path.display().to_string(), &limits, &hashed.found);
     Ok((hashed, report))
 }
 

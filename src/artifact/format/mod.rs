@@ -352,6 +352,19 @@ fn dispatch(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'
     format
 }
 
+/// Says that weights hold more beginnings of programs and pickles than are looked at.
+pub fn crowded(inspection: &mut Inspection<'_>, format: &str, name: &str, more: u64) {
+    let weights = MOSTLY_WEIGHTS.contains(&format) || PICKLED_WEIGHTS.contains(&format) || format == "numpy";
+    if more > 0 && (weights || (format == "unknown" && claim(name).is_some())) {
+        inspection
+            .list("artifact.tensors.hidden_payloads", "more beginnings of programs and pickles than are looked at");
+        inspection.issue(
+            "budget_exceeded",
+            "the bytes are full of beginnings of programs and pickles: not all were looked at",
+        );
+    }
+}
+
 /// Looks into what follows the end of a format, `position` bytes into it: a container, a program,
 /// or a pickle that acts.
 pub fn trailing(inspection: &mut Inspection<'_>, rest: Input<'_>, position: u64) {

@@ -356,7 +356,9 @@ fn inner(inspection: &mut Inspection<'_>, input: Input<'_>, expected: bool, dept
         run.is_none_or(|run| run.ending == Ending::Stop && run.end.saturating_add(8) >= input.len() && run.opcodes > 2);
     let telling = !findings.imports.is_empty() || !findings.nested.is_empty() || head.starts_with(&[0x80]);
     if (is_one && (telling || expected)) || findings.would_act() {
-        if !expected {
+        // Plain data in a pickle within a pickle is a cache.
+        let plain = findings.imports.iter().all(|import| import.tier == Tier::Allowed) && findings.anomalies.is_empty();
+        if !expected && !plain {
             inspection.add("artifact.pickle.nested", 1);
         }
         publish(inspection, findings, input, depth.saturating_add(1));

@@ -79,7 +79,11 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             "python"
         }
         (_, "jinja" | "jinja2" | "j2" | "template") => {
-            template::inspect(inspection, &text);
+            if file.contains("chat_template") || text.contains("messages") {
+                template::inspect(inspection, &text);
+            } else {
+                template::inspect_other(inspection, &text);
+            }
             "jinja"
         }
         ("mlmodel", _) => packaging::mlmodel(inspection, &text),

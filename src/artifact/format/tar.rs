@@ -12,6 +12,9 @@ use crate::artifact::inspection::Inspection;
 
 /// Names kept to tell what an archive is, and where its links lead.
 const NAMES_MAX: usize = 4096;
+/// Bytes of a block, and of the zeros that may fill the last record.
+const BLOCK: u64 = 512;
+const FILLING: usize = 64 << 10;
 /// Parts of one path that are followed.
 const PARTS_MAX: usize = 256;
 
@@ -28,6 +31,14 @@ fn has_checksum(head: &[u8]) -> bool {
     !digits.is_empty() && header.first() != Some(&0) && u32::from_str_radix(&digits, 8) == Ok(sum)
 }
 
+/// What follows the blocks of zeros that end the archive; a record may be filled with them.
+fn behind(inspection: &mut Inspection<'_>, input: Input<'_>, end: u64) {
+    let zeros = input.read(end, FILLING);
+    let Some(start) = zeros.iter().position(|byte| *byte != 0).filter(|start| *start >= 512) else { return };
+    let position = end.saturating_add(start as u64);
+    super::trailing(inspection, input.from(position), position);
+}
+
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let mut archive = Archive::new(Stream::new(input));
     let Ok(entries) = archive.entries() else {
@@ -36,6 +47,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     };
     let mut names = Vec::new();
     let mut links = HashSet::new();
+    let mut end = 0;
     for entry in entries {
         let Ok(mut entry) = entry else {
             inspection.issue("malformed", "the tar archive is broken or cut off");
@@ -45,6 +57,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             inspection.issue("budget_exceeded", "the archive has more members than `members_max`");
             break;
         }
+        end = entry.raw_file_position().saturating_add(entry.size()).next_multiple_of(BLOCK);
         let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let header = entry.header().clone();
         let target = entry.link_name_bytes().map(|target| String::from_utf8_lossy(&target).into_owned());
@@ -69,6 +82,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             super::zip::member_of(inspection, data, &member);
         });
     }
+    behind(inspection, input, end);
     let torch = ["storages", "tensors", "pickle"]
         .iter()
         .all(|part| names.iter().any(|name| name.rsplit('/').next() == Some(part)));

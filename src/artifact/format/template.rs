@@ -132,6 +132,15 @@ const TELLING: &[&str] = &[
 
 /// Notes the digest of a template and what in it could run code.
 pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
+    look(inspection, text, true);
+}
+
+/// A template of something else, pages or queries: those include others and call what they are given.
+pub fn inspect_other(inspection: &mut Inspection<'_>, text: &str) {
+    look(inspection, text, false);
+}
+
+fn look(inspection: &mut Inspection<'_>, text: &str, chat: bool) {
     super::hidden::inspect(inspection, text, true);
     inspection.set("artifact.chat_template.digest", Sha256::of(text.as_bytes()).to_string());
     if text.len() > TEXT_MAX {
@@ -142,11 +151,14 @@ pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
     let plain = without_generation(text);
     match parse(&plain, "chat_template", SyntaxConfig::default()) {
         Ok(tree) => {
-            let mut walk = Walk { inspection, macros: Vec::new(), names: BTreeMap::new(), orders: BTreeSet::new() };
+            let mut walk =
+                Walk { inspection, chat, macros: Vec::new(), names: BTreeMap::new(), orders: BTreeSet::new() };
             walk.declare(&tree);
             walk.statement(&tree);
             walk.tell_orders();
         }
+        // Engines of pages have tags of their own.
+        Err(_) if !chat => fallback(inspection, text),
         Err(error) => {
             inspection.set("artifact.chat_template.unparsed", true);
             inspection.issue("malformed", &format!("the chat template is no valid Jinja: {error}"));
@@ -181,6 +193,7 @@ fn fallback(inspection: &mut Inspection<'_>, text: &str) {
 
 struct Walk<'i, 'b> {
     inspection: &'i mut Inspection<'b>,
+    chat: bool,
     /// Macros that the template defines: calling them is fine.
     macros: Vec<String>,
     /// Texts that variables were last set to.
@@ -191,6 +204,10 @@ struct Walk<'i, 'b> {
 
 impl Walk<'_, '_> {
     fn note(&mut self, what: impl AsRef<str>) {
+        let ordinary = ["include", "import", "extends", "call:", "loop:"];
+        if !self.chat && ordinary.iter().any(|word| what.as_ref().starts_with(word)) {
+            return;
+        }
         self.inspection.list("artifact.chat_template.unsafe", what);
     }
 

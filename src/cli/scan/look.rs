@@ -281,7 +281,7 @@ fn read(file: File, name: &str, limits: &Limits, timeout: Duration) -> io::Resul
         )
     };
     let hashed = artifact::hash(&bytes, Vec::new(), &|| limits.stop.now())?.ok_or_else(late)?;
-    let mut report = artifact::inspect_with(&bytes, name, &limits, &hashed.hits);
+    let mut report = artifact::inspect_with(&bytes, name, &limits, &hashed.found);
     if is_pointer(&bytes) {
         report.issues.push(Issue {
             code: "not_inspected".to_owned(),

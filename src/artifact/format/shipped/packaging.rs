@@ -126,6 +126,21 @@ fn builds(tag: &str) -> bool {
         || matches!(kind, "name" | "module") && targets::verdict(name) != Tier::Allowed
 }
 
+/// An address that anybody on the way can answer, or that has no name.
+fn is_open(lower: &str) -> bool {
+    let hosts = lower.match_indices("://").filter_map(|(at, _)| {
+        let scheme = lower.get(..at)?.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '+').next()?;
+        let host = lower.get(at.saturating_add(3)..)?.split(['/', ':', '@', '#']).next()?;
+        Some((scheme.rsplit('+').next().unwrap_or(scheme), host))
+    });
+    let mut open = hosts.map(|(scheme, host)| {
+        let number = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let near = matches!(host, "localhost" | "127.0.0.1");
+        !near && (number || matches!(scheme, "http" | "ftp" | "git"))
+    });
+    open.any(|open| open)
+}
+
 /// The same without places, for what looks at JSON and YAML alike.
 fn json(node: &Node) -> Json {
     match &node.data {
@@ -186,15 +201,23 @@ pub fn requirements(inspection: &mut Inspection<'_>, text: &str) -> &'static str
 fn requirement(inspection: &mut Inspection<'_>, line: &str) {
     let lower = line.to_ascii_lowercase();
     let mut danger = |code: &str| inspection.list("artifact.packaging.dangers", code);
-    if lower.starts_with("--extra-index-url") {
+    // pip takes any beginning of a long option that is unambiguous, and a value right behind a short one.
+    let word = lower.split(['=', ' ', '\t']).next().unwrap_or_default();
+    let long = |option: &str, least: usize| word.len() >= least && option.starts_with(word);
+    let short = |option: &str| word.starts_with(option) && !word.starts_with("--");
+    if long("--extra-index-url", 5) {
         danger("extra_index");
-    } else if lower.starts_with("--index-url")
-        || lower.starts_with("-i ")
-        || lower.starts_with("--find-links")
-        || lower.starts_with("-f ")
-        || lower.starts_with("--trusted-host")
-    {
+    } else if long("--index-url", 5) || long("--pypi-url", 5) || long("--find-links", 4) || short("-i") || short("-f") {
         danger("index");
+    } else if long("--trusted-host", 5) {
+        danger("trusted_host");
+    } else if (long("--requirement", 5) || long("--constraint", 5) || short("-r") || short("-c"))
+        && lower.contains("://")
+    {
+        danger("remote_requirements");
+    }
+    if is_open(&lower) {
+        danger("insecure_url");
     }
     let option = lower.starts_with('-') && !lower.starts_with("-e");
     if ["git+", "hg+", "svn+", "bzr+"].iter().any(|scheme| lower.contains(scheme)) {

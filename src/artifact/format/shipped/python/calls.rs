@@ -86,9 +86,17 @@ impl<'a> Visitor<'a> for Calls {
     }
 }
 
-fn is_sink(name: &str) -> bool {
+/// A name that matters, or the module of one.
+pub fn matters(name: &str) -> bool {
+    const MODULES: &[&str] =
+        &["os", "posix", "subprocess", "socket", "ctypes", "pickle", "marshal", "builtins", "importlib", "runpy"];
+    MODULES.contains(&name) || BUILTINS.contains(&name) && name != "compile" || is_sink(name)
+}
+
+pub fn is_sink(name: &str) -> bool {
     SINKS.iter().any(|sink| {
-        let family = sink.ends_with('.') || matches!(*sink, "os.exec" | "os.spawn" | "os.environ");
+        let family = sink.ends_with('.')
+            || matches!(*sink, "os.exec" | "os.spawn" | "os.environ" | "asyncio.create_subprocess" | "pip._internal");
         name == *sink || family && name.starts_with(sink)
     })
 }

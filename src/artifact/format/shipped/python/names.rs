@@ -1,9 +1,10 @@
 //! What a source means by its names: imports, assignments, and names put together from texts, such as
 //! `getattr(__import__("o" + "s"), "system")`.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
-use ruff_python_ast::{Arguments, Expr, ExprCall, Number, Operator, Stmt, UnaryOp};
+use ruff_python_ast::{Arguments, Expr, ExprCall, InterpolatedStringElement, Number, Operator, Stmt, UnaryOp};
 
 /// Aliases of one source.
 const ALIASES_MAX: usize = 5000;
@@ -12,10 +13,19 @@ const TEXT_MAX: usize = 4096;
 /// Steps from a name to what it stands for.
 const DEPTH_MAX: u32 = 40;
 
+/// Steps of resolving in one source: names of names of names cost no more than that.
+const STEPS_MAX: u64 = 2_000_000;
+/// Modules whose names a source may take all at once, and that have something to run.
+const STARRED: &[&str] =
+    &["os", "posix", "subprocess", "ctypes", "pickle", "marshal", "builtins", "shutil", "socket", "runpy", "importlib"];
+
 #[derive(Default)]
 pub struct Names {
     aliases: HashMap<String, String>,
     texts: HashMap<String, String>,
+    /// Modules of `from … import *`.
+    starred: Vec<&'static str>,
+    steps: Cell<u64>,
 }
 
 impl Names {
@@ -32,21 +42,37 @@ impl Names {
             Stmt::ImportFrom(import) if import.level == 0 => {
                 let module = import.module.as_ref().map_or("", |module| module.as_str());
                 for alias in &import.names {
+                    if alias.name.as_str() == "*" {
+                        self.starred.extend(STARRED.iter().filter(|starred| **starred == module));
+                        self.starred.truncate(STARRED.len());
+                    }
                     let name = alias.asname.as_ref().unwrap_or(&alias.name);
                     self.alias(name.as_str(), format!("{module}.{}", alias.name.as_str()));
                 }
             }
             Stmt::Assign(assign) => {
                 for target in &assign.targets {
-                    if let Expr::Name(name) = target {
-                        self.assign(name.id.as_str(), &assign.value);
+                    match (target, &*assign.value) {
+                        (Expr::Name(name), value) => self.assign(name.id.as_str(), value),
+                        (Expr::Tuple(names), Expr::Tuple(values)) => {
+                            for (name, value) in names.elts.iter().zip(&values.elts) {
+                                if let Expr::Name(name) = name {
+                                    self.assign(name.id.as_str(), value);
+                                }
+                            }
+                        }
+                        _ => {}
                     }
                 }
             }
+            Stmt::AnnAssign(assign) => {
+                if let (Expr::Name(name), Some(value)) = (&*assign.target, &assign.value) {
+                    self.assign(name.id.as_str(), value);
+                }
+            }
             // A function of the source's own is not the builtin that it is called like.
-            Stmt::FunctionDef(function) => {
-                let name = function.name.as_str();
-                self.alias(name, format!("<own>.{name}"));
+            Stmt::FunctionDef(function) if function.name.as_str() == "compile" => {
+                self.alias("compile", "<own>.compile".to_owned());
             }
             _ => {}
         }
@@ -64,7 +90,13 @@ impl Names {
         }
     }
 
+    /// A name that means something dangerous keeps doing so: which of two meanings holds where is a
+    /// matter of scopes and of what runs.
     fn alias(&mut self, name: &str, full: String) {
+        let known = self.aliases.get(name).map_or(name, String::as_str);
+        if super::calls::matters(known) && !super::calls::matters(&full) {
+            return;
+        }
         if name != full && self.aliases.len() < ALIASES_MAX && full.len() < TEXT_MAX {
             self.aliases.insert(name.to_owned(), full);
         }
@@ -77,8 +109,19 @@ impl Names {
 
     fn resolve(&self, expression: &Expr, depth: u32) -> Option<String> {
         let depth = depth.checked_sub(1)?;
+        self.steps.set(self.steps.get().saturating_add(1));
+        if self.steps.get() > STEPS_MAX {
+            return None;
+        }
         let full = match expression {
-            Expr::Name(name) => self.aliases.get(name.id.as_str()).map_or(name.id.as_str(), String::as_str).to_owned(),
+            Expr::Name(name) => {
+                let name = name.id.as_str();
+                let starred = || {
+                    let full = self.starred.iter().map(|module| format!("{module}.{name}"));
+                    full.into_iter().find(|full| super::calls::is_sink(full))
+                };
+                self.aliases.get(name).cloned().or_else(starred).unwrap_or_else(|| name.to_owned())
+            }
             Expr::Attribute(attribute) => {
                 let value = self.resolve(&attribute.value, depth)?;
                 format!("{}.{}", value.strip_suffix(".__dict__").unwrap_or(&value), attribute.attr.as_str())
@@ -89,7 +132,14 @@ impl Names {
                 let value = self.resolve(&subscript.value, depth)?;
                 let key = self.text(&subscript.slice)?;
                 match value.as_str() {
-                    "globals()" | "locals()" | "vars()" | "__builtins__" | "builtins.__dict__" | "sys.modules" => key,
+                    "globals()"
+                    | "locals()"
+                    | "vars()"
+                    | "__builtins__"
+                    | "builtins.__dict__"
+                    | "__builtins__.__dict__"
+                    | "__dict__"
+                    | "sys.modules" => key,
                     _ => format!("{}.{key}", value.strip_suffix(".__dict__")?),
                 }
             }
@@ -102,17 +152,27 @@ impl Names {
     /// What a call gives back, where that is a module or a member of one.
     fn made(&self, call: &ExprCall, depth: u32) -> Option<String> {
         let first = call.arguments.args.first();
-        // `operator.attrgetter("system")(os)`
-        if let (Expr::Call(inner), Some(object)) = (&*call.func, first)
-            && self.resolve(&inner.func, depth)? == "operator.attrgetter"
-        {
-            let name = self.text(inner.arguments.args.first()?)?;
-            return Some(format!("{}.{name}", self.resolve(object, depth)?));
+        // `operator.attrgetter("system")(os)`; nobody calls what a call of a call gives back.
+        if let Expr::Call(inner) = &*call.func {
+            let maker = if matches!(&*inner.func, Expr::Call(_)) { None } else { self.resolve(&inner.func, depth) };
+            if let (Some("operator.attrgetter" | "operator.methodcaller"), Some(object)) = (maker.as_deref(), first) {
+                let name = self.text(inner.arguments.args.first()?)?;
+                return Some(format!("{}.{name}", self.resolve(object, depth)?));
+            }
         }
         match self.resolve(&call.func, depth)?.as_str() {
             "__import__" => self.text(first?).map(|name| name.split('.').next().unwrap_or_default().to_owned()),
             "importlib.import_module" | "importlib.__import__" | "pkgutil.resolve_name" => {
                 self.text(first?).map(|name| name.replace(':', "."))
+            }
+            // `sys.modules.get("os")`
+            "sys.modules.get" | "importlib.reload" if first.is_some() => {
+                let named = first.and_then(|first| self.text(first));
+                named.or_else(|| first.and_then(|first| self.resolve(first, depth)))
+            }
+            name if name.ends_with(".__getattribute__") => {
+                let object = name.strip_suffix(".__getattribute__")?;
+                Some(format!("{object}.{}", self.text(first?)?))
             }
             "getattr" => {
                 let name = self.text(call.arguments.args.get(1)?)?;
@@ -142,6 +202,18 @@ impl Names {
                 let mut text = self.constant(&sum.left, depth)?;
                 text.push_str(&self.constant(&sum.right, depth)?);
                 text
+            }
+            Expr::FString(text) => {
+                let mut out = String::new();
+                for part in text.value.elements() {
+                    match part {
+                        InterpolatedStringElement::Literal(literal) => out.push_str(&literal.value),
+                        InterpolatedStringElement::Interpolation(inner) => {
+                            out.push_str(&self.constant(&inner.expression, depth)?);
+                        }
+                    }
+                }
+                out
             }
             Expr::Call(call) => self.joined(call, depth)?,
             // `"metsys"[::-1]`
