@@ -11,6 +11,9 @@ use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 use crate::artifact::search::HitKind;
 
+/// Bytes of a pickle in the midst of weights that are followed, and how many that act are told.
+const PICKLE_BYTES: u64 = 256 << 10;
+const ACTING_MAX: usize = 8;
 /// Bytes of a payload that are put together from the lowest bits.
 const PAYLOAD: usize = 96;
 /// Widths of elements where their type is not known.
@@ -20,13 +23,19 @@ const TEXT_MIN: usize = 40;
 
 /// Looks at every find in a stretch of weights.
 pub fn look(inspection: &mut Inspection<'_>, data: Input<'_>) {
+    let mut acting = 0_usize;
     for (offset, kind) in data.hits() {
         match kind {
             HitKind::Program(kind) => program(inspection, kind, data.position().saturating_add(offset)),
+            // A few that act say all there is to say.
+            HitKind::Pickle if acting >= ACTING_MAX => {}
             HitKind::Pickle => {
                 let mut acts = false;
-                inspection.member("weights", |inspection| acts = pickle::astray(inspection, data.from(offset)));
+                inspection.member("weights", |inspection| {
+                    acts = pickle::astray(inspection, data.window(offset, PICKLE_BYTES))
+                });
                 if acts {
+                    acting = acting.saturating_add(1);
                     inspection.add("artifact.pickle.nested", 1);
                 }
             }

@@ -136,7 +136,10 @@ fn is_open(lower: &str) -> bool {
     let mut open = hosts.map(|(scheme, host)| {
         let number = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let near = matches!(host, "localhost" | "127.0.0.1");
-        !near && (number || matches!(scheme, "http" | "ftp" | "git"))
+        // pip takes a value right behind a short option: `-fhttp://…`.
+        let unsafe_scheme =
+            ["http", "ftp", "git"].iter().any(|open| scheme.ends_with(open) && !scheme.ends_with("sftp"));
+        !near && (number || unsafe_scheme)
     });
     open.any(|open| open)
 }
