@@ -1,6 +1,6 @@
 //! The corpus: malicious files of every class of attack, benign ones of real libraries, scored as users scan.
 //!
-//! `LANNER_CORPUS_PEERS=1` has other scanners look at the same files in the same run, and `LANNER_CORPUS_WRITE=1`
+//! `LANNER_CORPUS_PEERS=1` (or names of some) has other scanners look at the same files in the same run, and `LANNER_CORPUS_WRITE=1`
 //! writes what was measured to `docs/corpus.md`.
 
 mod score;
@@ -29,6 +29,12 @@ fn root() -> &'static Path {
 
 fn wanted(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| value == "1")
+}
+
+/// The other scanners that are asked for: `1` for all of them, else their names.
+fn chosen() -> Vec<&'static str> {
+    let asked = std::env::var("LANNER_CORPUS_PEERS").unwrap_or_default();
+    PEERS.into_iter().filter(|peer| asked == "1" || asked.split(',').any(|name| name == *peer)).collect()
 }
 
 /// Runs a generator; the folder that it wrote.
@@ -68,7 +74,7 @@ fn peers(folders: &[PathBuf], out: &Path) -> Vec<(String, Scores)> {
     let python = support::peers().join("scanners/bin/python");
     assert!(python.exists(), "{} is missing: run `tests/corpus/setup.sh`", python.display());
     let mut scored = Vec::new();
-    for peer in PEERS {
+    for peer in chosen() {
         let results = out.join(format!("{peer}.json"));
         let status = Command::new(&python)
             .arg(root().join("tests/corpus/peers.py"))
@@ -96,7 +102,7 @@ fn the_corpus_is_told_from_what_real_libraries_write() {
 
     let ours = score::of_lanner(&[(&bad, &malicious), (&good, &harmless)]);
     let mut scores = vec![("lanner".to_owned(), ours)];
-    if wanted("LANNER_CORPUS_PEERS") {
+    if !chosen().is_empty() {
         score::write_manifest(&good, &harmless);
         scores.extend(peers(&[bad.clone(), good.clone()], folder.path()));
     }
@@ -105,7 +111,8 @@ fn the_corpus_is_told_from_what_real_libraries_write() {
         .map(|sample| (bad.join(&sample.path), sample))
         .chain(harmless.iter().map(|sample| (good.join(&sample.path), sample)))
         .collect();
-    let written = table::write(&samples, &scores);
+    let left_out: Vec<&str> = PEERS.into_iter().filter(|peer| !chosen().contains(peer)).collect();
+    let written = table::write(&samples, &scores, &left_out);
     println!("{written}");
     let lanner = &scores.first().expect("ours was scored").1;
     for (path, sample) in &samples {

@@ -79,8 +79,11 @@ fn part<'s>(
 }
 
 /// All tables.
-pub fn write(samples: &[(PathBuf, &Sample)], scores: &[(String, Scores)]) -> String {
+pub fn write(samples: &[(PathBuf, &Sample)], scores: &[(String, Scores)], left_out: &[&str]) -> String {
     let mut out = HEAD.to_owned();
+    if !left_out.is_empty() {
+        writeln!(out, "\nNot asked in this run: {}.", left_out.join(", ")).expect("a string takes text");
+    }
     out.push_str("\n## All\n\nHigh, and in parentheses any.\n");
     head(&mut out, "files that are", scores);
     for label in ["malicious", "suspicious", "benign"] {
