@@ -32,7 +32,7 @@ pub fn look(inspection: &mut Inspection<'_>, data: Input<'_>) {
             HitKind::Pickle => {
                 let mut acts = false;
                 inspection.member("weights", |inspection| {
-                    acts = pickle::astray(inspection, data.window(offset, PICKLE_BYTES))
+                    acts = pickle::astray(inspection, data.window(offset, PICKLE_BYTES));
                 });
                 if acts {
                     acting = acting.saturating_add(1);
