@@ -7,6 +7,7 @@
 
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 
 use super::format::{executable, pickle};
@@ -15,8 +16,8 @@ use super::format::{executable, pickle};
 const LOOK: usize = 512;
 /// Finds that are kept.
 const HITS_MAX: usize = 1024;
-/// Places that are looked at closely: some, and one more for each so many bytes. Random weights have one in
-/// 800,000 bytes; whoever plants more of them hides something, and is told of.
+/// Places that are looked at closely for pickles: some, and one more for each so many bytes. Random weights
+/// have one in 800,000 bytes; whoever plants more of them in numbers hides something, and is told of.
 const TRIES: u64 = 4096;
 const BYTES_A_TRY: u64 = 64 << 10;
 
@@ -82,6 +83,17 @@ const LITERALS: &[&[u8]] = &[
 
 static SEARCHER: LazyLock<Option<Searcher>> =
     LazyLock::new(|| Config::new().match_kind(MatchKind::LeftmostFirst).builder().extend(LITERALS).build());
+/// For processors without the instructions that Teddy needs: ten times slower, and finds the same.
+static AUTOMATON: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(LITERALS).ok());
+
+/// Offsets at which a literal stands.
+fn places(bytes: &[u8]) -> Box<dyn Iterator<Item = usize> + '_> {
+    if let Some(searcher) = &*SEARCHER {
+        return Box::new(searcher.find_iter(bytes).map(|found| found.start()));
+    }
+    let automaton = AUTOMATON.iter();
+    Box::new(automaton.flat_map(move |automaton| automaton.find_iter(bytes)).map(|found| found.start()))
+}
 
 /// A search over bytes that come in pieces, in order.
 #[derive(Default)]
@@ -125,21 +137,27 @@ impl Search {
 
     /// Looks for what begins in the first `end` bytes of a piece, or of what is held.
     fn look(&mut self, piece: Option<&[u8]>, end: usize) {
-        let Some(searcher) = &*SEARCHER else { return };
         let bytes = piece.unwrap_or(&self.held);
+        let allowed = TRIES.saturating_add(self.position / BYTES_A_TRY);
         let mut found = Vec::new();
-        for one in searcher.find_iter(bytes) {
-            if one.start() >= end {
-                break;
-            }
-            self.tries = self.tries.saturating_add(1);
-            if self.tries > TRIES.saturating_add(self.position / BYTES_A_TRY) {
-                self.more = self.more.saturating_add(1);
-                break;
-            }
-            let rest = bytes.get(one.start()..bytes.len().min(one.start().saturating_add(LOOK))).unwrap_or_default();
-            if let Some(kind) = kind(rest) {
-                found.push(Hit { offset: self.position.saturating_add(one.start() as u64), kind });
+        for at in places(bytes).take_while(|at| *at < end) {
+            let rest = bytes.get(at..bytes.len().min(at.saturating_add(LOOK))).unwrap_or_default();
+            // Whether it is a program is told by a few bytes; only pickles cost a walk.
+            let kind = match rest {
+                [0x7f | b'P' | 0xcf | 0xce, ..] => executable::embedded(rest).map(HitKind::Program),
+                [b'#', ..] => Some(HitKind::Script),
+                _ if self.tries >= allowed => {
+                    self.more = self.more.saturating_add(1);
+                    None
+                }
+                // The mark in front of an INST belongs to it.
+                _ => {
+                    self.tries = self.tries.saturating_add(1);
+                    pickle::imports_at(rest).then_some(HitKind::Pickle)
+                }
+            };
+            if let Some(kind) = kind {
+                found.push(Hit { offset: self.position.saturating_add(at as u64), kind });
             }
         }
         for hit in found {
@@ -149,14 +167,5 @@ impl Search {
                 self.more = self.more.saturating_add(1);
             }
         }
-    }
-}
-
-fn kind(bytes: &[u8]) -> Option<HitKind> {
-    match bytes {
-        [0x7f | b'P' | 0xcf | 0xce, ..] => executable::embedded(bytes).map(HitKind::Program),
-        [b'#', ..] => Some(HitKind::Script),
-        // The mark in front of an INST belongs to it.
-        _ => pickle::imports_at(bytes).then_some(HitKind::Pickle),
     }
 }

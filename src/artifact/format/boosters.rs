@@ -123,8 +123,7 @@ fn catboost(inspection: &mut Inspection<'_>, input: Input<'_>) -> Result<(), ()>
     }
     let parts = root.vector(3, 4)?.map_or(0, |parts| parts.count);
     if parts == 0 && end < input.len() {
-        inspection.list("artifact.tensors.anomalies", "trailing_data");
-        super::trailing(inspection, input.from(end), end);
+        super::trailing_data(inspection, input, end);
     }
     Ok(())
 }

@@ -42,7 +42,8 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     inspection.member("content", |inspection| {
         // The name of a compressed joblib file is that of the pickle in it.
         let name = if super::claims_pickle(name) { name } else { &stem };
-        super::inspect_member(inspection, inner, name);
+        let found = super::inspect_member(inspection, inner, name);
+        super::crowded(inspection, found, name, unpacked.found.more);
     });
     format
 }

@@ -174,8 +174,7 @@ fn rknn(inspection: &mut Inspection<'_>, input: Input<'_>, encrypted: bool) {
     if end < input.len() {
         let rest = input.read(end, 4096);
         if rest.iter().any(|byte| *byte != 0) {
-            inspection.list("artifact.tensors.anomalies", "trailing_data");
-            super::trailing(inspection, input.from(end), end);
+            super::trailing_data(inspection, input, end);
         }
     }
 }

@@ -128,8 +128,7 @@ fn tensors(inspection: &mut Inspection<'_>, input: Input<'_>, header: &Header) {
     }
     let aligned = end.saturating_add(header.alignment);
     if end > 0 && input.len() > aligned {
-        inspection.list("artifact.tensors.anomalies", "trailing_data");
-        super::trailing(inspection, input.from(end), end);
+        super::trailing_data(inspection, input, end);
     } else if end == 0 && super::zip::has_members(input) {
         inspection.list("artifact.tensors.anomalies", "trailing_data");
         super::trailing(inspection, input, 0);

@@ -298,6 +298,10 @@ const MOSTLY_WEIGHTS: &[&str] = &[
 const PICKLED_WEIGHTS: &[&str] =
     &["pickle", "joblib", "pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "keras", "npz", "nemo"];
 
+/// Formats that are numbers but for a header and names.
+const NUMBERS: &[&str] =
+    &["safetensors", "gguf", "numpy", "npz", "pytorch", "torchscript", "keras", "onnx", "tflite", "coreml", "paddle"];
+
 /// Inspects a whole artifact.
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let format = dispatch(inspection, input, name);
@@ -352,17 +356,24 @@ fn dispatch(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'
     format
 }
 
-/// Says that weights hold more beginnings of programs and pickles than are looked at.
+/// Says that there are more beginnings of programs and pickles than are looked at. Among numbers that is a
+/// finding: there is no other reason for them. Tables and lists may well hold pickles of their own.
 pub fn crowded(inspection: &mut Inspection<'_>, format: &str, name: &str, more: u64) {
-    let weights = MOSTLY_WEIGHTS.contains(&format) || PICKLED_WEIGHTS.contains(&format) || format == "numpy";
-    if more > 0 && (weights || (format == "unknown" && claim(name).is_some())) {
-        inspection
-            .list("artifact.tensors.hidden_payloads", "more beginnings of programs and pickles than are looked at");
-        inspection.issue(
-            "budget_exceeded",
-            "the bytes are full of beginnings of programs and pickles: not all were looked at",
-        );
+    let numbers = NUMBERS.contains(&format) || (format == "unknown" && claim(name).is_some());
+    if more == 0 || !(numbers || MOSTLY_WEIGHTS.contains(&format)) {
+        return;
     }
+    let what = "more beginnings of programs and pickles than are looked at";
+    if numbers {
+        inspection.list("artifact.tensors.hidden_payloads", what);
+    }
+    inspection.issue("budget_exceeded", &format!("there are {what}"));
+}
+
+/// What follows the end of the tensors, where nothing should.
+pub fn trailing_data(inspection: &mut Inspection<'_>, input: Input<'_>, end: u64) {
+    inspection.list("artifact.tensors.anomalies", "trailing_data");
+    trailing(inspection, input.from(end), end);
 }
 
 /// Looks into what follows the end of a format, `position` bytes into it: a container, a program,

@@ -53,8 +53,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
     let end = reader.cursor.position;
     match result {
         Ok(()) if end < input.len() => {
-            inspection.list("artifact.tensors.anomalies", "trailing_data");
-            super::trailing(inspection, input.from(end), end);
+            super::trailing_data(inspection, input, end);
         }
         Ok(()) => {}
         Err(Fault::Cut) => {

@@ -22,8 +22,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
     match arrays(inspection, &mut cursor) {
         Ok(()) if cursor.left() > 0 => {
             let end = cursor.position;
-            inspection.list("artifact.tensors.anomalies", "trailing_data");
-            super::trailing(inspection, input.from(end), end);
+            super::trailing_data(inspection, input, end);
         }
         Ok(()) => {}
         Err(Cut) => {

@@ -43,7 +43,11 @@ pub fn search(inspection: &mut Inspection<'_>, input: Input<'_>) {
         }
     }
     let begins = |at: &usize| matches!(bytes.get(*at..), Some([0x80, 2..=5, 0x95 | b'c' | b'}' | b'(' | b']', ..]));
-    for at in memchr::memchr_iter(0x80, &bytes).filter(begins).take(TRIES_MAX) {
+    for (number, at) in memchr::memchr_iter(0x80, &bytes).filter(begins).enumerate() {
+        if number >= TRIES_MAX {
+            inspection.issue("budget_exceeded", "more places look like pickles than are tried");
+            break;
+        }
         pickles(inspection, input.window(at as u64, 1 << 20));
     }
 }

@@ -64,8 +64,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
         Ok(()) if end < input.len() => {
             let rest = input.read(end, 64);
             if !rest.iter().all(u8::is_ascii_whitespace) {
-                inspection.list("artifact.tensors.anomalies", "trailing_data");
-                super::trailing(inspection, input.from(end), end);
+                super::trailing_data(inspection, input, end);
             }
         }
         Ok(()) => {}

@@ -185,6 +185,7 @@ fn inflated(inspection: &mut Inspection<'_>, packed: Input<'_>, codec: Codec, en
         }
     }
     model::member(inspection, unpacked.input(packed.budget), &entry.name, format);
+    super::crowded(inspection, format, &entry.name, unpacked.found.more);
 }
 
 /// A link whose target lies outside of the directory into which it is unpacked.

@@ -1,23 +1,15 @@
 //! What the real libraries write raises nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use lanner::artifact::{FileBytes, Limits, inspect};
 
 use super::{ALARMING, declared};
+use crate::support::python;
 
 /// Fewest files for the test to mean anything.
 const FILES_MIN: usize = 300;
-
-/// The Python of the test peers.
-pub fn python() -> PathBuf {
-    let peers = std::env::var_os("LANNER_PEERS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers"), PathBuf::from);
-    let python = peers.join("venv/bin/python");
-    assert!(python.exists(), "{} is missing: run `make peers`", python.display());
-    python
-}
 
 /// Has the real libraries write their files into a folder.
 pub fn write(folder: &Path) {

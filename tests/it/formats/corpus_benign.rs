@@ -8,8 +8,8 @@ use std::process::Command;
 
 use lanner::artifact::{FileBytes, Limits, inspect};
 
-use super::benign::python;
 use super::{ALARMING, declared, list};
+use crate::support::python;
 
 const DERIVED: &str = include_str!("../../../src/artifact/format/pickle/vetted.txt");
 /// Fewest files of each tier for the test to mean anything.

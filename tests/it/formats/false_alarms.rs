@@ -130,7 +130,7 @@ fn what_cloudpickle_itself_writes_of_a_function_and_an_object_is_code_by_value()
     let script = "import sys, cloudpickle as c\nclass K:\n    a = 2\n    def f(self, x): return x * self.a\n\
                   k = 3\ng = lambda x: [y + k for y in x]\n\
                   sys.stdout.buffer.write(c.dumps([lambda x: x + 1, g, K()]))\n";
-    let made = std::process::Command::new(super::benign::python()).args(["-c", script]).output();
+    let made = std::process::Command::new(crate::support::python()).args(["-c", script]).output();
     let made = made.expect("the peers' Python starts");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let report = report(&made.stdout, "a.pkl");

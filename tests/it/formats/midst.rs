@@ -138,6 +138,17 @@ fn decoys_hide_nothing() {
 }
 
 #[test]
+fn records_in_a_row_are_no_decoys() {
+    // One pickle after another, as a log of records is written, and a program behind them.
+    let record = pickle::whole(4, &[b"\x95\x04\0\0\0\0\0\0\0K\x07\x94"]);
+    let records = record.repeat(6000);
+    let report = scanned(records.clone(), "records.pkl");
+    assert!(!report.facts.contains_key(HIDDEN), "{:?}", report.facts.get(HIDDEN));
+    let report = scanned([noise(16), records, elf(), noise(600)].concat(), "w.bin");
+    assert!(list(&report, PROGRAMS).iter().any(|found| found.starts_with("elf")), "{:?}", report.facts);
+}
+
+#[test]
 fn noise_holds_nothing() {
     let data = noise(24 << 20);
     for (file, name) in [

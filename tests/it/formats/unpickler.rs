@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::benign::python;
 use super::{list, report};
+use crate::support::python;
 
 const CASES: usize = 20_000;
 
