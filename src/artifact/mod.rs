@@ -50,6 +50,8 @@ pub struct Limits {
     pub inflate_bytes_max: u64,
     /// Bytes of one header, one pickle or one member held in memory.
     pub item_bytes_max: u64,
+    /// Larger files are not read through for what only a look at every byte can find.
+    pub sweep_bytes_max: u64,
     /// Containers in containers.
     pub depth_max: u32,
     /// Members of all containers together.
@@ -90,6 +92,7 @@ impl Default for Limits {
             read_bytes_max: 1 << 30,
             inflate_bytes_max: 256 << 20,
             item_bytes_max: 16 << 20,
+            sweep_bytes_max: 64 << 20,
             depth_max: 6,
             members_max: 20_000,
             opcodes_max: 20_000_000,

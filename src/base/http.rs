@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Certificate, Client, Identity, Response, StatusCode, redirect};
 
 /// How a client connects.
@@ -18,6 +19,8 @@ pub struct Options {
     pub authorities: Option<Vec<u8>>,
     /// Certificate and key of the client, PEM.
     pub identity: Option<Vec<u8>>,
+    /// Redirections followed: none, unless bytes lie on another host than the one that is asked.
+    pub redirects_max: usize,
 }
 
 impl Default for Options {
@@ -29,6 +32,7 @@ impl Default for Options {
             insecure_tls: false,
             authorities: None,
             identity: None,
+            redirects_max: 0,
         }
     }
 }
@@ -48,6 +52,9 @@ pub enum Failure {
     /// Try again later.
     #[error("the server failed: HTTP {status}")]
     Server { status: u16 },
+    /// Too many requests; the server may say how many seconds to wait.
+    #[error("the server takes no more requests for now: HTTP 429")]
+    Throttled { after: Option<u64> },
     #[error("no connection to the server")]
     Unreachable(#[source] reqwest::Error),
     #[error("the server took too long")]
@@ -60,15 +67,27 @@ pub enum Failure {
     Garbage(String),
 }
 
-/// Makes a client that follows no redirection: a login page is no answer, and a token stays home.
-pub fn client(options: &Options) -> Result<Client, String> {
+/// Chooses how TLS is done, for clients that are made elsewhere too.
+pub fn provider() {
     // Another part of the process may have chosen already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// Makes a client that follows no redirection unless asked: a login page is no answer. Credentials go
+/// to no other host than the first, and from HTTPS nothing leads to plain HTTP.
+pub fn client(options: &Options) -> Result<Client, String> {
+    provider();
+    let redirects_max = options.redirects_max;
+    let follow = redirect::Policy::custom(move |attempt| {
+        let downgrade =
+            attempt.previous().last().is_some_and(|from| from.scheme() == "https") && attempt.url().scheme() != "https";
+        if downgrade || attempt.previous().len() > redirects_max { attempt.stop() } else { attempt.follow() }
+    });
     let mut builder = Client::builder()
         .user_agent(concat!("lanner/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout)
         .read_timeout(options.read_timeout)
-        .redirect(redirect::Policy::none())
+        .redirect(if redirects_max == 0 { redirect::Policy::none() } else { follow })
         .tls_danger_accept_invalid_certs(options.insecure_tls);
     if let Some(timeout) = options.timeout {
         builder = builder.timeout(timeout);
@@ -90,12 +109,14 @@ pub fn success(response: Response) -> Result<Response, Failure> {
         return Ok(response);
     }
     let code = status.as_u16();
+    let after = || response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok();
     Err(match status {
         StatusCode::NOT_FOUND | StatusCode::GONE => Failure::Gone,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
             Failure::Denied { status: code }
         }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Failure::Server { status: code },
+        StatusCode::REQUEST_TIMEOUT => Failure::Server { status: code },
+        StatusCode::TOO_MANY_REQUESTS => Failure::Throttled { after: after() },
         _ if status.is_redirection() => Failure::Denied { status: code },
         _ if status.is_client_error() => Failure::Rejected { status: code },
         _ => Failure::Server { status: code },
@@ -115,6 +136,19 @@ pub async fn body(mut response: Response, bytes_max: u64) -> Result<Vec<u8>, Fai
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// The failure with what is behind it, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    let mut told: Vec<String> = Vec::new();
+    for cause in causes {
+        // Many libraries repeat the cause in their own text.
+        if !told.iter().any(|before| before.contains(&cause)) {
+            told.push(cause);
+        }
+    }
+    told.join(": ")
 }
 
 impl From<reqwest::Error> for Failure {

@@ -8,4 +8,5 @@ pub mod log;
 pub mod metrics;
 pub mod secret;
 pub mod text;
+pub mod uri;
 pub mod yaml;

@@ -8,6 +8,7 @@ mod globs;
 mod junit;
 mod list;
 mod look;
+mod remote;
 mod sarif;
 mod text;
 mod uri;
@@ -48,7 +49,8 @@ const CODES: &str = "Exit codes:
 #[derive(clap::Args)]
 #[command(after_help = CODES)]
 pub struct Args {
-    /// Files, directories, globs in quotes ('models/**/*.pkl'), and - for standard input.
+    /// Files, directories, globs in quotes ('models/**/*.pkl'), - for standard input, and addresses:
+    /// hf://org/model, s3://bucket/prefix, gs://, az://, oci://registry/image:tag, models:/name/version.
     #[arg(required_unless_present = "files_from", value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Read more paths from a file (- for standard input), separated by line ends or NUL.
@@ -96,6 +98,10 @@ pub struct Args {
     /// Most bytes that are taken from standard input.
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 30)]
     stdin_max: u64,
+    /// Larger files at addresses are not fetched whole: only what their format asks for is read, and
+    /// nothing is searched for in weights.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
+    whole_max: u64,
     /// What standard input is called where a name is a hint.
     #[arg(long, value_name = "NAME", default_value = "-")]
     stdin_name: String,
@@ -120,7 +126,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let asked = raw::Rules { shipped: args.rules.is_empty(), paths: args.rules.clone(), ..raw::Rules::default() };
     let set = rules::load(&asked).map_err(|error| Invalid(error.explain()))?;
     let mut accept = accept::Accept::new(&args.allow, args.baseline.as_deref(), args.write_baseline.is_some(), &set)?;
-    let List { entries, missing } = list(args)?;
+    let mut fetcher = remote::Fetcher::new(args.whole_max);
+    let List { entries, remote, missing } = list(args, &mut fetcher)?;
+    fetcher.files = remote;
     if entries.is_empty() {
         anstream::eprintln!("there is no file under the paths: nothing was looked at");
     }
@@ -137,6 +145,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         stdin_name: &args.stdin_name,
         limits: &limits,
         timeout: Duration::from_secs(args.timeout),
+        remote: &fetcher,
     };
     let look = |entry: &list::Entry| looker.look(entry);
     each::each(&entries, jobs, look, |mut inspected| {
@@ -193,7 +202,7 @@ fn vetted(files: &[PathBuf]) -> anyhow::Result<Vetted> {
 }
 
 /// Everything that the command line asks for.
-fn list(args: &Args) -> anyhow::Result<List> {
+fn list(args: &Args, fetcher: &mut remote::Fetcher) -> anyhow::Result<List> {
     let from = args.files_from.as_deref();
     let twice =
         from.is_some_and(|path| path.as_os_str() == "-") && args.paths.iter().any(|path| path.as_os_str() == "-");
@@ -201,7 +210,7 @@ fn list(args: &Args) -> anyhow::Result<List> {
     let exact = from.map(given::names).transpose()?.unwrap_or_default();
     let choice =
         Choice { include: Globs::new(&args.include)?, exclude: Globs::new(&args.exclude)?, follow: args.follow_links };
-    list::list(&args.paths, &exact, &choice)
+    list::list(&args.paths, &exact, &choice, &mut |address| fetcher.list(address))
 }
 
 fn cores() -> usize {

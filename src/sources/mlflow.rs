@@ -14,6 +14,7 @@ mod holdings;
 mod location;
 mod records;
 mod registry;
+mod remote;
 mod source_uri;
 mod store;
 
@@ -27,6 +28,7 @@ use super::{BoxFuture, Built, Change, Context, RecordKind, Settings, Source, Sou
 use crate::event::Fields;
 use api::Api;
 use changes::Deletions;
+pub use remote::open;
 
 /// A source that watches an `MLflow` registry. What is left out is taken from the variables that
 /// `MLflow`'s own client reads: `MLFLOW_TRACKING_URI`, `MLFLOW_TRACKING_TOKEN` and so on.

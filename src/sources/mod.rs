@@ -5,8 +5,12 @@
 
 pub mod fields;
 pub mod filesystem;
+pub mod huggingface;
 pub mod logs;
 pub mod mlflow;
+pub mod objects;
+pub mod oci;
+pub mod remote;
 
 mod emit;
 mod open;
@@ -22,6 +26,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Bytes;
+use crate::base::http::Failure;
 use crate::event::{ArtifactRef, Fields, Place, Subject};
 
 pub use crate::event::record::{Checkpoint, RecordKind};
@@ -220,6 +225,22 @@ pub enum StoreError {
     /// It is not the kind of thing to read, or larger than allowed.
     #[error("it is refused: {0}")]
     Refused(String),
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Gone => Self::Gone,
+            Failure::Denied { .. } => Self::Denied(Box::new(failure)),
+            Failure::Rejected { .. } => Self::Refused(failure.to_string()),
+            Failure::Server { .. }
+            | Failure::Throttled { .. }
+            | Failure::Unreachable(_)
+            | Failure::Timeout
+            | Failure::TooLarge { .. }
+            | Failure::Garbage(_) => Self::Transient(Box::new(failure)),
+        }
+    }
 }
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

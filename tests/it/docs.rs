@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::peers::hub;
 use crate::support::program::{Agent, LANNER};
 use crate::support::wait_for;
 
@@ -56,6 +57,7 @@ fn stage() -> tempfile::TempDir {
 #[test]
 fn every_command_in_the_documents_works() {
     let stage = stage();
+    let hub = hub::start(&[("org/model", &[("config.json", b"{}"), ("weights.bin", b"\x80\x02}q\x00.")])]);
     let folder = Path::new(LANNER).parent().expect("the program lies in a folder");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
     let mut count = 0;
@@ -71,6 +73,7 @@ fn every_command_in_the_documents_works() {
                 .args(["-euo", "pipefail", "-c", &script])
                 .current_dir(if makes { Path::new(ROOT) } else { stage.path() })
                 .env("PATH", &path)
+                .env("HF_ENDPOINT", &hub.url)
                 .env_remove("MLFLOW_TRACKING_URI")
                 .output()
                 .expect("bash can be run");

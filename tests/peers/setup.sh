@@ -9,6 +9,8 @@ packages=(
   prometheus              # the real scraper, for metrics and the shipped alerting rule; with promtool
   prometheus-alertmanager # the real receiver of alerts
   buildah                 # builds the image without a daemon
+  docker-registry         # the real registry of images
+  skopeo                  # the real client of registries
 )
 missing=()
 for package in "${packages[@]}"; do
@@ -26,11 +28,16 @@ if [ "${#missing[@]}" -gt 0 ]; then
 fi
 
 mkdir -p "$peers"
-wanted=$(cat tests/peers/setup.sh tests/peers/requirements.txt | sha256sum | cut -d' ' -f1)
+wanted=$(cat tests/peers/setup.sh tests/peers/requirements.txt tests/peers/package.json | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$peers/installed" 2>/dev/null)" != "$wanted" ]; then
   echo "installing MLflow and ML libraries into $peers/venv: the registry under test, and the makers of benign files (about 2.2 GB)"
   python3 -m venv "$peers/venv"
   "$peers/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/peers/requirements.txt
+  command -v npm >/dev/null || { echo "the tests need npm for Azurite, the stand-in of Azure that Azure makes: install Node.js, then run again" >&2; exit 1; }
+  echo "installing Azurite into $peers/npm (about 380 MB)"
+  mkdir -p "$peers/npm"
+  cp tests/peers/package.json "$peers/npm/package.json"
+  npm install --prefix "$peers/npm" --no-audit --no-fund --silent
   echo "$wanted" > "$peers/installed"
 fi
 echo "test peers are ready in $peers"

@@ -8,6 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::globs::{Globs, Pattern};
+use super::remote::Remoted;
+use crate::sources::remote::{self, RemoteError};
 
 /// One line of the list.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Entry {
 pub enum What {
     /// Opened at this path, at which no link is followed any more.
     File(PathBuf),
+    /// The file of this number in [`List::remote`].
+    Remote(usize),
     Stdin,
     Skipped(Skip),
     Unreadable(String),
@@ -47,15 +51,28 @@ pub struct Choice {
 /// Everything to be told, sorted by path.
 pub struct List {
     pub entries: Vec<Entry>,
+    /// Files at addresses.
+    pub remote: Vec<Remoted>,
     /// Paths that do not exist and globs that fit nothing.
     pub missing: Vec<String>,
 }
 
-/// Lists arguments, in which globs are expanded, and paths that are meant as they are.
-pub fn list(arguments: &[PathBuf], exact: &[PathBuf], choice: &Choice) -> anyhow::Result<List> {
+/// Lists arguments, in which globs are expanded, and paths that are meant as they are. Addresses are
+/// listed by `fetch`.
+pub fn list(
+    arguments: &[PathBuf],
+    exact: &[PathBuf],
+    choice: &Choice,
+    fetch: &mut dyn FnMut(&str) -> Result<Vec<Remoted>, RemoteError>,
+) -> anyhow::Result<List> {
     let mut walk = Walk::new(choice);
     let mut asked = Vec::new();
-    for argument in arguments {
+    for argument in arguments.iter().chain(exact) {
+        if let Some(address) = address(argument) {
+            walk.address(address, fetch(address));
+        }
+    }
+    for argument in arguments.iter().filter(|argument| address(argument).is_none()) {
         let pattern = match argument.to_str() {
             Some("-") => None,
             Some(text) if argument.symlink_metadata().is_err() => Pattern::new(text)?,
@@ -63,7 +80,7 @@ pub fn list(arguments: &[PathBuf], exact: &[PathBuf], choice: &Choice) -> anyhow
         };
         asked.push((argument, pattern, argument.as_os_str() == "-"));
     }
-    asked.extend(exact.iter().map(|path| (path, None, false)));
+    asked.extend(exact.iter().filter(|path| address(path).is_none()).map(|path| (path, None, false)));
     // All roots first: a link may lead from one into another.
     for (path, pattern, stdin) in &asked {
         if !stdin {
@@ -80,7 +97,12 @@ pub fn list(arguments: &[PathBuf], exact: &[PathBuf], choice: &Choice) -> anyhow
     let mut entries = walk.entries;
     entries.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
     entries.dedup_by(|a, b| a.path == b.path && a.what == b.what);
-    Ok(List { entries, missing: walk.missing })
+    Ok(List { entries, remote: walk.remote, missing: walk.missing })
+}
+
+/// An argument that is an address: what lies here under that name comes first.
+fn address(argument: &Path) -> Option<&str> {
+    argument.to_str().filter(|text| remote::is_address(text) && argument.symlink_metadata().is_err())
 }
 
 struct Walk<'c> {
@@ -92,6 +114,7 @@ struct Walk<'c> {
     /// Device and inode of every root, and of every folder that was entered through a link.
     entered: HashSet<(u64, u64)>,
     entries: Vec<Entry>,
+    remote: Vec<Remoted>,
     missing: Vec<String>,
 }
 
@@ -103,12 +126,34 @@ impl<'c> Walk<'c> {
             beside: Vec::new(),
             entered: HashSet::new(),
             entries: Vec::new(),
+            remote: Vec::new(),
             missing: Vec::new(),
         }
     }
 
     fn push(&mut self, path: &Path, what: What) {
         self.entries.push(Entry { path: plain(path), what });
+    }
+
+    /// The files at an address; globs are compared with their own addresses.
+    fn address(&mut self, address: &str, listed: Result<Vec<Remoted>, RemoteError>) {
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(error) => {
+                if matches!(error, RemoteError::Missing | RemoteError::Address(_)) {
+                    self.missing.push(address.to_owned());
+                }
+                self.entries.push(Entry { path: address.into(), what: What::Unreadable(error.to_string()) });
+                return;
+            }
+        };
+        for remoted in listed {
+            let path = PathBuf::from(&remoted.entry.address);
+            let what = remoted.entry.unreadable.clone().map_or(What::Remote(self.remote.len()), What::Unreadable);
+            let what = self.left_out(&path).map_or(what, What::Skipped);
+            self.entries.push(Entry { path, what });
+            self.remote.push(remoted);
+        }
     }
 
     fn skip(&mut self, path: &Path, reason: String, wanted: bool) {

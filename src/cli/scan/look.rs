@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use super::list::{Entry, Skip, What};
+use super::remote::{Fetched, Fetcher};
 use super::uri;
 use crate::artifact::{self, Bytes as _, FileBytes, Issue, Limits, Report, Stop};
 use crate::base::{clock, files};
 use crate::detect::RuleSet;
 use crate::event::subject::SubjectKind;
-use crate::event::{ArtifactRef, Event, EventKind, Place, Severity, Sha256, Subject};
+use crate::event::{self, ArtifactRef, Event, EventKind, Fields, Place, Severity, Sha256, Subject};
 
 /// How pointers of Git LFS begin, and how large they may be, as their specification says.
 const LFS: [u8; 42] = *b"version https://git-lfs.github.com/spec/v1";
@@ -27,8 +28,10 @@ pub struct Inspected {
     /// The same as text.
     pub path: String,
     pub format: String,
-    /// None when it could not be read.
+    /// None when it could not be read, or only in parts.
     pub sha256: Option<Sha256>,
+    /// What is known of a file at an address.
+    pub remote: Option<Told>,
     /// Bytes.
     pub size: u64,
     pub findings: Vec<Finding>,
@@ -36,6 +39,17 @@ pub struct Inspected {
     pub suppressed: Vec<(Finding, Suppression)>,
     pub issues: Vec<Issue>,
     pub skipped: Option<Skip>,
+}
+
+/// What a store says of a file, and how much of it was fetched.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// A commit, a digest, a generation or an entity tag.
+    pub version: Option<String>,
+    /// The digest that the store promises.
+    pub claimed: Option<Sha256>,
+    /// Bytes fetched, when not all were.
+    pub parts: Option<u64>,
 }
 
 /// Why a finding does not count.
@@ -120,15 +134,20 @@ impl Inspected {
         match self.findings.iter().map(|finding| finding.severity).max() {
             Some(Severity::High | Severity::Critical) => Verdict::Malicious,
             Some(Severity::Low | Severity::Medium) => Verdict::Suspicious,
-            Some(Severity::Informational) | None if self.sha256.is_none() => Verdict::Error,
+            Some(Severity::Informational) | None if self.unreadable() => Verdict::Error,
             Some(Severity::Informational) | None => Verdict::Clean,
         }
+    }
+
+    /// Whether nothing of it could be read.
+    pub fn unreadable(&self) -> bool {
+        self.sha256.is_none() && self.remote.as_ref().is_none_or(|told| told.parts.is_none())
     }
 
     pub fn status(&self) -> Status {
         if self.skipped.is_some() {
             Status::Skipped
-        } else if self.sha256.is_none() {
+        } else if self.unreadable() {
             Status::Unreadable
         } else if !self.findings.is_empty() {
             Status::Findings
@@ -180,6 +199,11 @@ impl Inspected {
             "suppressed": suppressed,
             "issues": self.issues,
         });
+        if let (Some(told), Some(object)) = (&self.remote, object.as_object_mut()) {
+            let remote =
+                json!({ "version": told.version, "claimed_sha256": told.claimed, "fetched_bytes": told.parts });
+            object.insert("remote".to_owned(), remote);
+        }
         // Two names that are no text may look the same as one.
         if let (None, Some(object)) = (self.file.to_str(), object.as_object_mut()) {
             object.insert("path_encoded".to_owned(), uri::encoded(&self.file).into());
@@ -223,6 +247,16 @@ pub struct Looker<'s> {
     pub limits: &'s Limits,
     /// How long one file may take.
     pub timeout: Duration,
+    /// Files at addresses, and how they are fetched.
+    pub remote: &'s Fetcher,
+}
+
+/// What reading and inspecting one file gave.
+struct Looked {
+    sha256: Option<Sha256>,
+    size: u64,
+    report: Report,
+    remote: Option<Told>,
 }
 
 impl Looker<'_> {
@@ -233,6 +267,7 @@ impl Looker<'_> {
             file: entry.path.clone(),
             format: "unknown".to_owned(),
             sha256: None,
+            remote: None,
             size: 0,
             findings: Vec::new(),
             suppressed: Vec::new(),
@@ -241,20 +276,24 @@ impl Looker<'_> {
         };
         let unreadable =
             |reason: String| vec![Issue { code: "unreadable".to_owned(), detail: reason, member: String::new() }];
-        let (opened, name) = match &entry.what {
-            What::Skipped(skip) => return Inspected { skipped: Some(skip.clone()), ..blank },
-            What::Unreadable(reason) => return Inspected { issues: unreadable(reason.clone()), ..blank },
-            What::File(path) => (files::open_itself(path).map(|(file, _)| file), blank.path.as_str()),
-            What::Stdin => (super::given::spool(self.stdin_max), self.stdin_name),
-        };
+        let name = if entry.what == What::Stdin { self.stdin_name } else { blank.path.as_str() };
         // A bug of ours costs one file, not the others.
         let looked = catch_unwind(AssertUnwindSafe(|| {
-            let (sha256, size, report) = read(opened?, name, self.limits, self.timeout)?;
-            let findings = judge(name, sha256, &report, self.set);
-            Ok::<_, io::Error>((sha256, size, report, findings))
+            let looked = match &entry.what {
+                What::Skipped(_) => return Err(io::Error::other("skipped")),
+                What::Unreadable(reason) => return Err(io::Error::other(reason.clone())),
+                What::File(path) => self.file(files::open_itself(path)?.0, name)?,
+                What::Remote(number) => self.at_address(*number, name)?,
+                What::Stdin => self.file(super::given::spool(self.stdin_max)?, name)?,
+            };
+            let findings = judge(name, &looked, self.set);
+            Ok((looked, findings))
         }));
+        if let What::Skipped(skip) = &entry.what {
+            return Inspected { skipped: Some(skip.clone()), ..blank };
+        }
         let bug = || io::Error::other("looking into it failed by a bug of ours; please report it");
-        let (sha256, size, report, findings) = match looked.unwrap_or_else(|_| Err(bug())) {
+        let (Looked { sha256, size, report, remote }, findings) = match looked.unwrap_or_else(|_| Err(bug())) {
             Ok(looked) => looked,
             Err(error) => return Inspected { issues: unreadable(error.to_string()), ..blank },
         };
@@ -266,30 +305,83 @@ impl Looker<'_> {
                 member: String::new(),
             });
         }
-        Inspected { format: report.format.clone(), sha256: Some(sha256), size, findings, issues, ..blank }
+        Inspected { format: report.format.clone(), sha256, remote, size, findings, issues, ..blank }
+    }
+
+    fn file(&self, file: File, name: &str) -> io::Result<Looked> {
+        let limits = self.limits();
+        let bytes = FileBytes::of(file)?;
+        let hashed = artifact::hash(&bytes, Vec::new(), &|| limits.stop.now())?.ok_or_else(|| self.late())?;
+        let mut report = artifact::inspect_with(&bytes, name, &limits, &hashed.found);
+        if is_pointer(&bytes) {
+            report.issues.push(Issue {
+                code: "not_inspected".to_owned(),
+                detail: "a pointer of Git LFS: the content itself is not here; `git lfs pull` brings it".to_owned(),
+                member: String::new(),
+            });
+        }
+        Ok(Looked { sha256: Some(hashed.sha256), size: hashed.size, report, remote: None })
+    }
+
+    /// A file at an address: fetched whole, or in the parts that its format asks for.
+    fn at_address(&self, number: usize, name: &str) -> io::Result<Looked> {
+        let limits = self.limits();
+        let (entry, fetched) = self.remote.fetch(number, &|| limits.stop.now())?;
+        let told = Told { version: entry.version.clone(), claimed: entry.claimed, parts: None };
+        match fetched {
+            Fetched::Late => Err(self.late()),
+            Fetched::Whole(file) => {
+                let mut looked = self.file(file, name)?;
+                if let Some(claimed) =
+                    entry.claimed.filter(|claimed| looked.sha256.is_some_and(|found| found != *claimed))
+                {
+                    note(&mut looked.report.facts, "artifact.digest.mismatches", &format!("store:sha256:{claimed}"));
+                }
+                Ok(Looked { remote: Some(told), ..looked })
+            }
+            Fetched::Parts(bytes) => {
+                let limits = Limits { sweep_bytes_max: 0, ..limits };
+                let mut report = artifact::inspect(&bytes, name, &limits);
+                let fetched = bytes.fetched();
+                report.issues.push(Issue {
+                    code: "not_fetched".to_owned(),
+                    detail: format!(
+                        "{fetched} of {} bytes were fetched: nothing was searched for in the others, and the digest was not \
+                         measured; `--whole-max` fetches larger files whole",
+                        entry.size
+                    ),
+                    member: String::new(),
+                });
+                Ok(Looked {
+                    sha256: None,
+                    size: entry.size,
+                    report,
+                    remote: Some(Told { parts: Some(fetched), ..told }),
+                })
+            }
+        }
+    }
+
+    /// The limits of one file, whose time begins now.
+    fn limits(&self) -> Limits {
+        let (began, timeout) = (Instant::now(), self.timeout);
+        Limits { stop: Stop::when(move || began.elapsed() > timeout), ..self.limits.clone() }
+    }
+
+    fn late(&self) -> io::Error {
+        let detail = format!("reading it takes longer than {:?}; `--timeout` allows more", self.timeout);
+        io::Error::new(io::ErrorKind::TimedOut, detail)
     }
 }
 
-fn read(file: File, name: &str, limits: &Limits, timeout: Duration) -> io::Result<(Sha256, u64, Report)> {
-    let bytes = FileBytes::of(file)?;
-    let began = Instant::now();
-    let limits = Limits { stop: Stop::when(move || began.elapsed() > timeout), ..limits.clone() };
-    let late = || {
-        io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("reading it takes longer than {timeout:?}; `--timeout` allows more"),
-        )
+/// Adds to a fact that is a list.
+fn note(facts: &mut Fields, name: &str, item: &str) {
+    let before = match facts.remove(name) {
+        Some(event::Value::List(items)) => items,
+        Some(_) | None => Vec::new(),
     };
-    let hashed = artifact::hash(&bytes, Vec::new(), &|| limits.stop.now())?.ok_or_else(late)?;
-    let mut report = artifact::inspect_with(&bytes, name, &limits, &hashed.found);
-    if is_pointer(&bytes) {
-        report.issues.push(Issue {
-            code: "not_inspected".to_owned(),
-            detail: "a pointer of Git LFS: the content itself is not here; `git lfs pull` brings it".to_owned(),
-            member: String::new(),
-        });
-    }
-    Ok((hashed.sha256, hashed.size, report))
+    let items = before.into_iter().chain([item.into()]).collect();
+    facts.insert(name.to_owned(), event::Value::List(items));
 }
 
 /// Whether the file only says where another one is: a checkout without its models must not look as
@@ -299,8 +391,8 @@ fn is_pointer(bytes: &FileBytes) -> bool {
     bytes.len() <= LFS_BYTES_MAX && bytes.read_at(0, &mut head).is_ok_and(|count| count == LFS.len()) && head == LFS
 }
 
-fn judge(name: &str, sha256: Sha256, report: &Report, set: &RuleSet) -> Vec<Finding> {
-    let mut fields = report.facts.clone();
+fn judge(name: &str, looked: &Looked, set: &RuleSet) -> Vec<Finding> {
+    let mut fields = looked.report.facts.clone();
     let file = Path::new(name);
     let text =
         |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
@@ -322,7 +414,7 @@ fn judge(name: &str, sha256: Sha256, report: &Report, set: &RuleSet) -> Vec<Find
             version: None,
             lineage: name.to_owned(),
         }),
-        digest: Some(sha256),
+        digest: looked.sha256,
         place: Place::default(),
         fields,
     }

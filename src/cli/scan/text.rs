@@ -81,7 +81,7 @@ impl Summary {
         self.failing += usize::from(inspected.findings.iter().any(|finding| finding.severity >= fail_on));
         match &inspected.skipped {
             Some(skip) => self.incomplete += usize::from(!skip.wanted),
-            None if inspected.sha256.is_none() => self.unreadable += 1,
+            None if inspected.unreadable() => self.unreadable += 1,
             None => self.incomplete += usize::from(!inspected.issues.is_empty()),
         }
     }

@@ -1,8 +1,8 @@
 //! The calls of the REST interface that are needed, with bounds.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderMap, LAST_MODIFIED, RANGE};
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde::Deserialize;
@@ -10,6 +10,9 @@ use serde::de::DeserializeOwned;
 
 use crate::base::http::{self, Failure};
 use crate::base::secret::Secret;
+use crate::base::uri::{encode, encode_path};
+use crate::sources::StoreError;
+use crate::sources::remote::{Body, answer, patiently};
 
 /// Largest pages that the server gives.
 const MODELS_PAGE: &str = "1000";
@@ -120,6 +123,21 @@ struct Entries {
 }
 
 #[derive(Deserialize)]
+struct LoggedModel {
+    model: Logged,
+}
+
+#[derive(Deserialize)]
+struct Logged {
+    info: LoggedInfo,
+}
+
+#[derive(Deserialize)]
+struct LoggedInfo {
+    artifact_uri: String,
+}
+
+#[derive(Deserialize)]
 struct OneRun {
     run: Run,
 }
@@ -207,6 +225,35 @@ impl Api {
         Ok(self.get::<DownloadUri>("model-versions/get-download-uri", &query).await?.artifact_uri)
     }
 
+    /// The version that an alias points to.
+    pub async fn alias(&self, name: &str, alias: &str) -> Result<Version, Failure> {
+        let query = [("name", name), ("alias", alias)];
+        match self.get::<OneVersion>("registered-models/alias", &query).await {
+            Ok(found) => Ok(found.model_version),
+            // So it says that there is no such alias.
+            Err(Failure::Rejected { status: 400 }) => Err(Failure::Gone),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The newest version at a stage; at any for `latest`.
+    pub async fn at_stage(&self, name: &str, stage: &str) -> Result<Version, Failure> {
+        let quote = if name.contains('\'') { '"' } else { '\'' };
+        let query = [("filter", &*format!("name={quote}{name}{quote}")), ("max_results", VERSIONS_PAGE)];
+        let versions = self.get::<VersionsPage>("model-versions/search", &query).await?.model_versions;
+        let fits = |version: &Version| {
+            stage.eq_ignore_ascii_case("latest")
+                || version.current_stage.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(stage))
+        };
+        let newest = |version: &Version| version.version.parse::<u64>().unwrap_or(0);
+        versions.into_iter().filter(fits).max_by_key(newest).ok_or(Failure::Gone)
+    }
+
+    /// Where the bytes of a logged model lie.
+    pub async fn logged_model(&self, id: &str) -> Result<String, Failure> {
+        Ok(self.get::<LoggedModel>(&format!("logged-models/{}", encode(id)), &[]).await?.model.info.artifact_uri)
+    }
+
     /// `active` or `deleted`.
     pub async fn run_state(&self, id: &str) -> Result<String, Failure> {
         let url = address(&self.tracking, "mlflow/runs/get", &[("run_id", id)])?;
@@ -243,6 +290,17 @@ impl Api {
             request = request.header(RANGE, format!("bytes={offset}-"));
         }
         http::success(request.send().await?)
+    }
+
+    /// A range of an artifact's bytes.
+    pub async fn read(&self, path: &str, range: Range<u64>, size: u64) -> Result<Body, StoreError> {
+        let url = self.artifact(path)?;
+        let response = patiently(|| async {
+            let request = self.request(&self.downloads, Method::GET, url.clone());
+            http::success(answer::ask(request, &range, size).send().await?)
+        })
+        .await?;
+        answer::body(response, &range, size)
     }
 
     fn artifact(&self, path: &str) -> Result<Url, Failure> {
@@ -296,17 +354,4 @@ fn head(headers: &HeaderMap) -> Head {
         modified: text(LAST_MODIFIED),
         size: text(CONTENT_LENGTH).and_then(|size| size.parse().ok()),
     }
-}
-
-const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// One part of a path or key.
-pub fn encode(text: &str) -> String {
-    utf8_percent_encode(text, &UNRESERVED).to_string()
-}
-
-/// A path whose slashes stay.
-pub fn encode_path(path: &str) -> String {
-    const WITH_SLASH: AsciiSet = UNRESERVED.remove(b'/');
-    utf8_percent_encode(path, &WITH_SLASH).to_string()
 }

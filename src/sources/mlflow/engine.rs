@@ -208,7 +208,12 @@ impl<'a> Engine<'a> {
                 Ok(state) => state,
                 Err(Failure::Gone) => "missing".to_owned(),
                 // Runs are a small matter: without permission the field is absent.
-                Err(Failure::Denied { .. } | Failure::Rejected { .. } | Failure::Server { .. }) => continue,
+                Err(
+                    Failure::Denied { .. }
+                    | Failure::Rejected { .. }
+                    | Failure::Server { .. }
+                    | Failure::Throttled { .. },
+                ) => continue,
                 Err(failure) => return Err(failure.into()),
             };
             self.registry.runs.insert(run, (state, self.sweeps));

@@ -26,7 +26,9 @@ pub fn explain(failure: &Failure, server: &str) -> (&'static str, String) {
                 "`{server}` does not know the call ({failure}); is it an MLflow 3 server, and its prefix in the address?"
             ),
         ),
-        Failure::Server { .. } => ("server_error", format!("`{server}`: {failure}; look into its log")),
+        Failure::Server { .. } | Failure::Throttled { .. } => {
+            ("server_error", format!("`{server}`: {failure}; look into its log"))
+        }
         Failure::Unreachable(cause) => {
             let why = std::iter::successors(std::error::Error::source(cause), |error| error.source()).last();
             let why = why.map_or_else(|| cause.to_string(), ToString::to_string);

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::api::{Model, Tag, Version, encode, encode_path};
+use super::api::{Model, Tag, Version};
 use super::registry::Held;
 use super::{Config, source_uri};
 use crate::base::text::shorten;
+use crate::base::uri::{encode, encode_path};
 use crate::event::subject::SubjectKind;
 use crate::event::value::to_json;
 use crate::event::{ArtifactRef, Fields, Place, Subject, Value, digest};

@@ -10,7 +10,6 @@ use tokio::io::AsyncWriteExt;
 use super::Shared;
 use super::api::Head;
 use super::location::{Location, resolve};
-use crate::base::http::Failure;
 use crate::event::ArtifactRef;
 use crate::sources::open::OpenFile;
 use crate::sources::{BoxFuture, Opened, Store, StoreError};
@@ -29,7 +28,7 @@ impl Artifacts {
 
     async fn fetch(&self, path: &str) -> Result<OpenFile, StoreError> {
         let _permit = self.shared.downloads.acquire().await.map_err(|error| StoreError::Transient(Box::new(error)))?;
-        let before = self.shared.api.head(path).await.map_err(refusal)?;
+        let before = self.shared.api.head(path).await.map_err(StoreError::from)?;
         let limit = self.shared.config.artifact_bytes_max;
         if let Some(size) = before.size.filter(|size| *size > limit) {
             return Err(StoreError::Refused(format!("it has {size} bytes; `artifact_bytes_max` is {limit}")));
@@ -37,7 +36,7 @@ impl Artifacts {
         let file = self.download(path, before.size, limit).await?;
         // The server tells the entity tag of a HEAD and that of a GET differently: compare like
         // with like.
-        let after = self.shared.api.head(path).await.map_err(refusal)?;
+        let after = self.shared.api.head(path).await.map_err(StoreError::from)?;
         if tag(&before) != tag(&after) {
             return Err(StoreError::Transient("it was replaced while it was read".into()));
         }
@@ -54,7 +53,7 @@ impl Artifacts {
             let response = self.shared.api.fetch(path, written).await;
             let mut response = match response {
                 Ok(response) => response,
-                Err(failure) if attempt == CONTINUE_MAX || written == 0 => return Err(refusal(failure)),
+                Err(failure) if attempt == CONTINUE_MAX || written == 0 => return Err(failure.into()),
                 Err(_) => continue,
             };
             if written > 0 && response.status() != StatusCode::PARTIAL_CONTENT {
@@ -112,17 +111,4 @@ fn tag(head: &Head) -> (&Option<String>, &Option<String>, &Option<u64>) {
 
 fn disk(error: io::Error) -> StoreError {
     StoreError::Transient(Box::new(error))
-}
-
-fn refusal(failure: Failure) -> StoreError {
-    match failure {
-        Failure::Gone => StoreError::Gone,
-        Failure::Denied { .. } => StoreError::Denied(Box::new(failure)),
-        Failure::Rejected { .. } => StoreError::Refused(failure.to_string()),
-        Failure::Server { .. }
-        | Failure::Unreachable(_)
-        | Failure::Timeout
-        | Failure::TooLarge { .. }
-        | Failure::Garbage(_) => StoreError::Transient(Box::new(failure)),
-    }
 }

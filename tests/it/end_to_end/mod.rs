@@ -1,6 +1,7 @@
 //! The program as a whole: real servers, real files, real signals.
 
 mod accepting;
+mod addresses;
 mod bounds;
 mod choosing;
 mod faults;

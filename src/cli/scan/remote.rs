@@ -1,0 +1,64 @@
+//! Files at addresses: listed before anything is looked at, fetched when their turn comes.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::sources::remote::{self, Entry, Ranged, Remote, RemoteError};
+
+/// A file at an address.
+pub struct Remoted {
+    remote: Arc<dyn Remote>,
+    pub entry: Entry,
+}
+
+/// Fetches what was listed.
+pub struct Fetcher {
+    /// Only there when something was asked for.
+    runtime: Option<Runtime>,
+    /// Larger files are read in parts. Bytes.
+    whole_max: u64,
+    pub files: Vec<Remoted>,
+}
+
+/// How a file came.
+pub enum Fetched {
+    Whole(File),
+    Parts(Ranged),
+    /// The time was over.
+    Late,
+}
+
+impl Fetcher {
+    pub const fn new(whole_max: u64) -> Self {
+        Self { runtime: None, whole_max, files: Vec::new() }
+    }
+
+    /// Everything at an address. Nobody is asked for anything before this is called.
+    pub fn list(&mut self, address: &str) -> Result<Vec<Remoted>, RemoteError> {
+        let remote = remote::open(address)?;
+        if self.runtime.is_none() {
+            let built = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            self.runtime = Some(built.map_err(|error| RemoteError::Failed(error.to_string()))?);
+        }
+        let Some(runtime) = &self.runtime else { return Ok(Vec::new()) };
+        let entries = runtime.block_on(remote.list())?;
+        Ok(entries.into_iter().map(|entry| Remoted { remote: Arc::clone(&remote), entry }).collect())
+    }
+
+    /// Fetches the file of this number, until `stop` says so.
+    pub fn fetch(&self, number: usize, stop: &dyn Fn() -> bool) -> io::Result<(&Entry, Fetched)> {
+        let (Some(Remoted { remote, entry }), Some(runtime)) = (self.files.get(number), &self.runtime) else {
+            return Err(io::Error::other("it was not listed"));
+        };
+        // What one request fetches anyway is taken whole.
+        let fetched = if entry.size > self.whole_max.max(remote::BLOCK) {
+            Fetched::Parts(Ranged::new(Arc::clone(remote), entry.clone(), runtime.handle().clone()))
+        } else {
+            remote::spool(&**remote, entry, runtime.handle(), stop)?.map_or(Fetched::Late, Fetched::Whole)
+        };
+        Ok((entry, fetched))
+    }
+}

@@ -1,0 +1,173 @@
+//! The calls of the hub that are needed, with bounds.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use reqwest::{Client, RequestBuilder, Url};
+use serde::Deserialize;
+
+use super::address::{Address, Kind};
+use super::token::{self, Environment};
+use crate::base::http::{self, Failure};
+use crate::base::secret::Secret;
+use crate::base::uri;
+use crate::event::Sha256;
+use crate::sources::StoreError;
+use crate::sources::remote::{ANSWER_BYTES_MAX, Body, FILES_MAX, PAGES_MAX, answer, patiently};
+
+const ENDPOINT: &str = "https://huggingface.co";
+/// The hub sends files on to a store, and that sometimes to another.
+const REDIRECTS_MAX: usize = 5;
+
+pub struct Api {
+    client: Client,
+    downloads: Client,
+    endpoint: Url,
+    token: Option<Secret>,
+}
+
+/// One file of a repository.
+#[derive(Debug, Deserialize)]
+pub struct File {
+    #[serde(rename = "type")]
+    kind: String,
+    pub path: String,
+    #[serde(default)]
+    size: u64,
+    lfs: Option<Lfs>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Lfs {
+    oid: String,
+    size: u64,
+}
+
+#[derive(Deserialize)]
+struct Revision {
+    sha: String,
+}
+
+impl File {
+    pub fn size(&self) -> u64 {
+        self.lfs.as_ref().map_or(self.size, |lfs| lfs.size)
+    }
+
+    /// The hub knows the digest of large files only.
+    pub fn sha256(&self) -> Option<Sha256> {
+        let oid = &self.lfs.as_ref()?.oid;
+        oid.strip_prefix("sha256:").unwrap_or(oid).parse().ok()
+    }
+}
+
+impl Api {
+    pub fn connect(environment: Environment<'_>) -> Result<Self, String> {
+        let endpoint = environment("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
+        let endpoint = Url::parse(&endpoint)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or("HF_ENDPOINT is not the address of a hub; write https://host")?;
+        // A file may take its time, as long as bytes keep coming.
+        let patient = http::Options { timeout: None, redirects_max: REDIRECTS_MAX, ..http::Options::default() };
+        // A renamed repository is found under its new name.
+        let quick = http::Options { redirects_max: REDIRECTS_MAX, ..http::Options::default() };
+        Ok(Self {
+            client: http::client(&quick)?,
+            downloads: http::client(&patient)?,
+            endpoint,
+            token: token::find(environment),
+        })
+    }
+
+    /// The commit at which a revision stands.
+    pub async fn commit(&self, address: &Address) -> Result<String, Failure> {
+        let url = self.url(&["api", collection(address.kind), &address.id, "revision"], &[&address.revision])?;
+        let (revision, _): (Revision, _) = self.json(&url).await?;
+        if revision.sha.is_empty() || !revision.sha.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Failure::Garbage("the hub names no commit".to_owned()));
+        }
+        Ok(revision.sha)
+    }
+
+    /// All files at a commit.
+    pub async fn tree(&self, address: &Address, commit: &str) -> Result<Vec<File>, Failure> {
+        let mut url = self.url(&["api", collection(address.kind), &address.id, "tree"], &[commit])?;
+        url.query_pairs_mut().append_pair("recursive", "true").append_pair("expand", "false");
+        let mut files = Vec::new();
+        let mut seen = BTreeSet::new();
+        loop {
+            let (page, next): (Vec<File>, _) = self.json(&url).await?;
+            files.extend(page.into_iter().filter(|file| file.kind == "file"));
+            if files.len() > FILES_MAX {
+                return Err(Failure::Garbage(format!("it holds more than {FILES_MAX} files; name a folder in it")));
+            }
+            let Some(next) = next else { return Ok(files) };
+            // The token goes to the hub and to nobody else.
+            let same = next.origin() == self.endpoint.origin();
+            if !same || seen.len() >= PAGES_MAX || !seen.insert(next.to_string()) {
+                return Err(Failure::Garbage("a listing without end".to_owned()));
+            }
+            url = next;
+        }
+    }
+
+    /// Bytes of a file, redirected to wherever the hub keeps them.
+    pub async fn read(
+        &self,
+        address: &Address,
+        commit: &str,
+        path: &str,
+        range: Range<u64>,
+        size: u64,
+    ) -> Result<Body, StoreError> {
+        let prefix = match address.kind {
+            Kind::Model => "",
+            Kind::Dataset => "datasets",
+            Kind::Space => "spaces",
+        };
+        let url = self.url(&[prefix, &address.id, "resolve"], &[commit])?;
+        let url = Url::parse(&format!("{url}/{}", uri::encode_path(path)))
+            .map_err(|error| StoreError::Refused(error.to_string()))?;
+        let response = patiently(|| async {
+            let request = self.signed(self.downloads.get(url.clone()));
+            http::success(answer::ask(request, &range, size).send().await?)
+        })
+        .await?;
+        answer::body(response, &range, size)
+    }
+
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        }
+    }
+
+    /// Fixed parts, in which slashes stay, and one part in which they do not.
+    fn url(&self, fixed: &[&str], part: &[&str]) -> Result<Url, Failure> {
+        let fixed = fixed.iter().filter(|part| !part.is_empty()).map(|part| uri::encode_path(part));
+        let parts: Vec<String> = fixed.chain(part.iter().map(|part| uri::encode(part))).collect();
+        let text = format!("{}/{}", self.endpoint.as_str().trim_end_matches('/'), parts.join("/"));
+        Url::parse(&text).map_err(|error| Failure::Garbage(error.to_string()))
+    }
+
+    async fn json<T: serde::de::DeserializeOwned>(&self, url: &Url) -> Result<(T, Option<Url>), Failure> {
+        patiently(|| async {
+            let response = http::success(self.signed(self.client.get(url.clone())).send().await?)?;
+            let next = answer::next_page(response.headers(), url);
+            let body = http::body(response, ANSWER_BYTES_MAX).await?;
+            let value = serde_json::from_slice(&body)
+                .map_err(|error| Failure::Garbage(format!("not the JSON expected, at byte {}", error.column())))?;
+            Ok((value, next))
+        })
+        .await
+    }
+}
+
+const fn collection(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Model => "models",
+        Kind::Dataset => "datasets",
+        Kind::Space => "spaces",
+    }
+}

@@ -1,0 +1,130 @@
+//! The calls of a registry that are needed, with bounds.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use oci_spec::distribution::Reference;
+use reqwest::header::ACCEPT;
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+
+use super::credentials::{self, Basic, Environment};
+use super::manifest;
+use super::token::{self, Pass};
+use crate::base::http::{self, Failure};
+use crate::event::Sha256;
+use crate::sources::StoreError;
+use crate::sources::remote::{Body, answer, patiently};
+
+/// The specification asks registries to take manifests of at least this size; most take no larger ones.
+const MANIFEST_BYTES_MAX: u64 = 4 << 20;
+/// Registries send blobs on to a store.
+const REDIRECTS_MAX: usize = 5;
+const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+                        application/vnd.docker.distribution.manifest.v2+json, \
+                        application/vnd.docker.distribution.manifest.list.v2+json, \
+                        application/vnd.oci.artifact.manifest.v1+json, application/json;q=0.1";
+
+pub struct Api {
+    client: Client,
+    downloads: Client,
+    /// `https://registry/v2/repository`.
+    address: String,
+    repository: String,
+    /// The registry is on this machine, without TLS.
+    plain: bool,
+    known: Option<Basic>,
+    pass: Mutex<Option<Pass>>,
+}
+
+/// A manifest as it was given, and the digest of what was given.
+pub struct Fetched {
+    pub bytes: Vec<u8>,
+    pub digest: String,
+}
+
+impl Api {
+    pub fn connect(reference: &Reference, environment: Environment<'_>) -> Result<Self, String> {
+        let registry = reference.registry();
+        let host = match registry {
+            "docker.io" | "index.docker.io" => "registry-1.docker.io",
+            other => other,
+        };
+        let plain = is_loopback(host);
+        let scheme = if plain { "http" } else { "https" };
+        let patient = http::Options { timeout: None, redirects_max: REDIRECTS_MAX, ..http::Options::default() };
+        Ok(Self {
+            client: http::client(&http::Options::default())?,
+            downloads: http::client(&patient)?,
+            address: format!("{scheme}://{host}/v2/{}", reference.repository()),
+            repository: reference.repository().to_owned(),
+            plain,
+            known: credentials::find(registry, reference.repository(), environment),
+            pass: Mutex::default(),
+        })
+    }
+
+    /// A manifest by tag or digest; one that is not what its digest says is refused.
+    pub async fn manifest(&self, asked: &str) -> Result<Fetched, Failure> {
+        let url = self.url(&format!("manifests/{asked}"))?;
+        let bytes = patiently(|| async {
+            let response = self.send(|| self.client.get(url.clone()).header(ACCEPT, ACCEPTED)).await?;
+            http::body(http::success(response)?, MANIFEST_BYTES_MAX).await
+        })
+        .await?;
+        let digest = format!("sha256:{}", Sha256::of(&bytes));
+        if manifest::sha256(asked).is_some() && asked != digest {
+            return Err(Failure::Garbage(format!("the registry gives {digest} for {asked}")));
+        }
+        Ok(Fetched { bytes, digest })
+    }
+
+    /// Bytes of a blob, or of a manifest by its digest.
+    pub async fn read(&self, key: &str, range: Range<u64>, size: u64) -> Result<Body, StoreError> {
+        let url = self.url(key)?;
+        let manifest = key.starts_with("manifests/");
+        let response = patiently(|| async {
+            let request = || {
+                let request = answer::ask(self.downloads.get(url.clone()), &range, size);
+                if manifest { request.header(ACCEPT, ACCEPTED) } else { request }
+            };
+            http::success(self.send(request).await?)
+        })
+        .await?;
+        answer::body(response, &range, size)
+    }
+
+    /// Asks, and once more with what the registry wants to see first.
+    async fn send(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, Failure> {
+        let pass = self.pass.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let response = with(request(), pass.as_ref()).send().await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let Some(challenge) = token::challenge(response.headers()) else { return Ok(response) };
+        let pass = token::answer(&self.client, challenge, &self.repository, self.plain, self.known.as_ref()).await?;
+        let response = with(request(), Some(&pass)).send().await?;
+        *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass);
+        Ok(response)
+    }
+
+    fn url(&self, rest: &str) -> Result<Url, Failure> {
+        Url::parse(&format!("{}/{rest}", self.address)).map_err(|error| Failure::Garbage(error.to_string()))
+    }
+}
+
+fn with(request: RequestBuilder, pass: Option<&Pass>) -> RequestBuilder {
+    match pass {
+        Some(Pass::Basic(Basic { user, password })) => request.basic_auth(user, Some(password.expose())),
+        Some(Pass::Bearer(token)) => request.bearer_auth(token.expose()),
+        None => request,
+    }
+}
+
+/// Whether a registry is on this machine: those are asked without TLS, as other tools do.
+fn is_loopback(host: &str) -> bool {
+    let name = host
+        .rsplit_once(':')
+        .map_or(host, |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host });
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}

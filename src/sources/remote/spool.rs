@@ -1,0 +1,67 @@
+//! A file at an address fetched whole, into a file without a name: what is hashed and what is looked into
+//! are the same bytes.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+
+use futures_util::StreamExt as _;
+use tokio::runtime::Handle;
+
+use super::{Entry, Remote};
+use crate::base::http;
+use crate::sources::StoreError;
+
+/// A download that breaks off is continued so often.
+const CONTINUE_MAX: u32 = 3;
+
+/// Fetches all bytes, unless `stop` says so in between. The file is gone with the process, however that
+/// ends.
+pub fn spool(
+    remote: &dyn Remote,
+    entry: &Entry,
+    runtime: &Handle,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<Option<File>> {
+    let mut file = tempfile::tempfile()?;
+    let mut written = 0;
+    let mut tries = 0;
+    while written < entry.size {
+        let before = written;
+        match runtime.block_on(fetch(remote, entry, &mut file, &mut written, stop)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(StoreError::Transient(_)) if written > before => {}
+            Err(StoreError::Transient(_)) if tries < CONTINUE_MAX => {}
+            Err(error) => return Err(io::Error::other(http::chain(&error))),
+        }
+        tries += 1;
+        if tries > CONTINUE_MAX && written < entry.size {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the download broke off again and again"));
+        }
+    }
+    file.flush()?;
+    Ok(Some(file))
+}
+
+/// Fetches what is left; false when it was stopped.
+async fn fetch(
+    remote: &dyn Remote,
+    entry: &Entry,
+    file: &mut File,
+    written: &mut u64,
+    stop: &dyn Fn() -> bool,
+) -> Result<bool, StoreError> {
+    let mut body = remote.read(entry, *written..entry.size).await?;
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
+        if chunk.len() as u64 > entry.size.saturating_sub(*written) {
+            return Err(StoreError::Refused(format!("the store gives more than the {} bytes it tells of", entry.size)));
+        }
+        file.write_all(&chunk).map_err(|error| StoreError::Refused(format!("no place to keep it: {error}")))?;
+        *written = written.saturating_add(chunk.len() as u64);
+        if stop() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

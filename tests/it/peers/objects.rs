@@ -1,0 +1,170 @@
+//! Object stores: SeaweedFS for S3, fake-gcs-server for Google Cloud Storage, Azurite for Azure.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use tempfile::TempDir;
+
+use super::process::Process;
+use super::registry::done;
+use crate::support::{client, free_port, peers, runtime};
+
+const ACCESS_KEY: &str = "AKIALANNERTEST";
+const SECRET_KEY: &str = "not-much-of-a-secret";
+const ACCOUNT: &str = "devstoreaccount1";
+
+/// A store with what a client must know of it.
+pub struct Store {
+    _process: Process,
+    /// Variables for the program.
+    pub variables: Vec<(String, String)>,
+    url: String,
+    /// Where SeaweedFS takes files without a signature.
+    filer: String,
+}
+
+impl Store {
+    /// S3: signatures are checked.
+    pub fn seaweed() -> Self {
+        let folder = TempDir::new().unwrap();
+        let identities = format!(
+            r#"{{"identities":[{{"name":"admin","credentials":[{{"accessKey":"{ACCESS_KEY}","secretKey":"{SECRET_KEY}"}}],"actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
+        );
+        std::fs::write(folder.path().join("s3.json"), identities).unwrap();
+        let (s3, filer) = (free_port(), free_port());
+        let mut command = Command::new(peers().join("venv/bin/weed"));
+        command.args([
+            "server",
+            "-dir=.",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-filer",
+            "-s3",
+            "-s3.config=s3.json",
+        ]);
+        command.args(["-volume.max=100", "-master.volumeSizeLimitMB=64"]);
+        // Every door that it would open by itself is given a free number, or closed; it reports to nobody.
+        command.arg("-master.telemetry=false").args([
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            &format!("-s3.port={s3}"),
+            &format!("-filer.port={filer}"),
+        ]);
+        for door in
+            ["master.port", "volume.port", "master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3.port.grpc"]
+        {
+            command.arg(format!("-{door}={}", free_port()));
+        }
+        let url = format!("http://127.0.0.1:{s3}");
+        let process = Process::start(folder, &mut command, &url);
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL", &url),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Self { _process: process, variables, url, filer: format!("http://127.0.0.1:{filer}") }
+    }
+
+    /// Google Cloud Storage, with these objects: `bucket/key`.
+    pub fn google(objects: &[(&str, &[u8])]) -> Self {
+        let folder = TempDir::new().unwrap();
+        for (key, bytes) in objects {
+            let path = folder.path().join("objects").join(key);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        let port = free_port();
+        let package = peers().join("venv/lib");
+        let program = walkdir::WalkDir::new(package)
+            .into_iter()
+            .flatten()
+            .find(|entry| entry.file_name() == "fake-gcs-server-linux-amd64")
+            .expect("fake-gcs-server is installed; run `make peers`");
+        let url = format!("http://127.0.0.1:{port}");
+        let mut command = Command::new(program.path());
+        command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &port.to_string(), "-backend", "memory"]);
+        command.args(["-data", "objects", "-public-host", &format!("127.0.0.1:{port}")]);
+        let process = Process::start(folder, &mut command, &format!("{url}/storage/v1/b"));
+        let variables =
+            vec![("GOOGLE_BASE_URL".to_owned(), url.clone()), ("GOOGLE_SKIP_SIGNATURE".to_owned(), "true".to_owned())];
+        Self { _process: process, variables, url, filer: String::new() }
+    }
+
+    /// Azure Blob Storage, with these objects in a container.
+    pub fn azure(container: &str, objects: &[(&str, &[u8])]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let modules = peers().join("npm/node_modules");
+        let port = free_port();
+        let mut command = Command::new(modules.join(".bin/azurite-blob"));
+        command.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--location", "data"]);
+        command.args(["--skipApiVersionCheck", "--disableTelemetry", "--silent"]);
+        let url = format!("http://127.0.0.1:{port}");
+        let process = Process::start(folder, &mut command, &url);
+        // Only Azure's own client makes containers.
+        for (number, (key, bytes)) in objects.iter().enumerate() {
+            let file = process.folder().join(format!("object-{number}"));
+            std::fs::write(&file, bytes).unwrap();
+            let script = format!(
+                "const {{BlobServiceClient}} = require('@azure/storage-blob');
+                 const service = BlobServiceClient.fromConnectionString(process.env.CONNECTION);
+                 (async () => {{
+                   const container = service.getContainerClient('{container}');
+                   await container.createIfNotExists();
+                   await container.getBlockBlobClient({key:?}).uploadFile({file:?});
+                 }})().catch(error => {{ console.error(error); process.exit(1); }});"
+            );
+            let connection = format!(
+                "DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={AZURITE_KEY};BlobEndpoint={url}/{ACCOUNT};"
+            );
+            done(Command::new("node").args(["-e", &script]).env("NODE_PATH", &modules).env("CONNECTION", connection));
+        }
+        let variables = vec![
+            ("AZURE_STORAGE_USE_EMULATOR".to_owned(), "true".to_owned()),
+            ("AZURITE_BLOB_STORAGE_URL".to_owned(), url.clone()),
+        ];
+        Self { _process: process, variables, url, filer: String::new() }
+    }
+
+    /// A client of S3 for one bucket, which is made with the first object.
+    pub fn s3(&self, bucket: &str) -> Arc<dyn ObjectStore> {
+        lanner::base::http::provider();
+        let store = AmazonS3Builder::new()
+            .with_endpoint(&self.url)
+            .with_allow_http(true)
+            .with_region("us-east-1")
+            .with_bucket_name(bucket)
+            .with_access_key_id(ACCESS_KEY)
+            .with_secret_access_key(SECRET_KEY)
+            .build()
+            .unwrap();
+        Arc::new(store)
+    }
+
+    /// Makes a bucket, as nobody but an administrator may.
+    pub fn make_bucket(&self, bucket: &str) {
+        let made = runtime().block_on(async {
+            client().post(format!("{}/buckets/{bucket}/", self.filer)).send().await.unwrap().status()
+        });
+        assert!(made.is_success(), "{made}");
+    }
+
+    /// Puts an object into S3.
+    pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        let store = self.s3(bucket);
+        runtime().block_on(async {
+            store.put(&Path::parse(key).unwrap(), bytes.to_vec().into()).await.unwrap();
+        });
+    }
+
+    pub fn variables(&self) -> Vec<(&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+}
+
+/// The key that every Azurite has.
+const AZURITE_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";

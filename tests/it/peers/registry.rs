@@ -1,0 +1,122 @@
+//! The registry of the Docker project, with and without a password.
+
+use std::process::{Command, Output};
+
+use lanner::event::Sha256;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::process::Process;
+use crate::support::{client, free_port, peer, runtime};
+
+/// User and password of a registry that asks for them, with the line of `htpasswd -B` for them.
+pub const USER: &str = "scanner";
+pub const PASSWORD: &str = "let-me-read";
+const HTPASSWD: &str = "scanner:$2b$05$CCCCCCCCCCCCCCCCCCCCC.SEVTZm6kVUP4sum5n2q8aLlW80PVmaO\n";
+
+pub struct Registry {
+    process: Process,
+    /// `127.0.0.1:port`.
+    pub host: String,
+    password: bool,
+}
+
+impl Registry {
+    pub fn start() -> Self {
+        Self::with(false)
+    }
+
+    pub fn with_password() -> Self {
+        Self::with(true)
+    }
+
+    fn with(password: bool) -> Self {
+        let folder = TempDir::new().unwrap();
+        let host = format!("127.0.0.1:{}", free_port());
+        let auth = if password {
+            std::fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
+            "auth: {htpasswd: {realm: models, path: htpasswd}}\n"
+        } else {
+            ""
+        };
+        let config = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: data}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"{host}\"}}\n{auth}"
+        );
+        std::fs::write(folder.path().join("config.yml"), config).unwrap();
+        let mut command = Command::new(peer("docker-registry"));
+        command.args(["serve", "config.yml"]);
+        let process = Process::start(folder, &mut command, &format!("http://{host}/v2/"));
+        Self { process, host, password }
+    }
+
+    /// Puts a blob; its digest.
+    pub fn blob(&self, repository: &str, bytes: &[u8]) -> String {
+        let digest = format!("sha256:{}", Sha256::of(bytes));
+        let begin = format!("http://{}/v2/{repository}/blobs/uploads/", self.host);
+        runtime().block_on(async {
+            let begun = self.signed(client().post(begin)).send().await.unwrap();
+            let location = begun.headers()["location"].to_str().unwrap().to_owned();
+            let url = format!("{location}&digest={digest}");
+            let put = self.signed(client().put(url)).body(bytes.to_vec()).send().await.unwrap();
+            assert_eq!(put.status(), 201, "{}", put.text().await.unwrap());
+        });
+        digest
+    }
+
+    /// Puts a manifest under a tag; its digest.
+    pub fn manifest(&self, repository: &str, tag: &str, manifest: &Value) -> String {
+        let bytes = serde_json::to_vec(manifest).unwrap();
+        let kind = manifest["mediaType"].as_str().unwrap().to_owned();
+        runtime().block_on(async {
+            let url = format!("http://{}/v2/{repository}/manifests/{tag}", self.host);
+            let request = self.signed(client().put(url)).header("content-type", kind).body(bytes.clone());
+            let put = request.send().await.unwrap();
+            assert_eq!(put.status(), 201, "{}", put.text().await.unwrap());
+        });
+        format!("sha256:{}", Sha256::of(&bytes))
+    }
+
+    /// An artifact of named files, as ORAS packs them; its digest.
+    pub fn artifact(&self, repository: &str, tag: &str, files: &[(&str, &[u8])]) -> String {
+        let config = self.blob(repository, b"{}");
+        let layers: Vec<Value> = files
+            .iter()
+            .map(|(name, bytes)| {
+                json!({
+                    "mediaType": "application/octet-stream",
+                    "digest": self.blob(repository, bytes),
+                    "size": bytes.len(),
+                    "annotations": { "org.opencontainers.image.title": name },
+                })
+            })
+            .collect();
+        self.manifest(
+            repository,
+            tag,
+            &json!({
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": { "mediaType": "application/vnd.oci.empty.v1+json", "digest": config, "size": 2 },
+                "layers": layers,
+            }),
+        )
+    }
+
+    /// Where the registry keeps a blob, for those who write there behind its back.
+    pub fn blob_file(&self, digest: &str) -> std::path::PathBuf {
+        let hex = digest.strip_prefix("sha256:").unwrap();
+        self.process.folder().join(format!("data/docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]))
+    }
+
+    fn signed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        if self.password { request.basic_auth(USER, Some(PASSWORD)) } else { request }
+    }
+}
+
+/// Runs a program of the peers to its end.
+#[track_caller]
+pub fn done(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
