@@ -49,8 +49,8 @@ const CODES: &str = "Exit codes:
 #[derive(clap::Args)]
 #[command(after_help = CODES)]
 pub struct Args {
-    /// Files, directories, globs in quotes ('models/**/*.pkl'), - for standard input, and addresses:
-    /// hf://org/model, s3://bucket/prefix, gs://, az://, oci://registry/image:tag, models:/name/version.
+    /// Files, directories, globs in quotes ('models/**/*.pkl'), - for standard input, and addresses, which
+    /// begin with `hf://`, `oci://`, `models:/`, `s3://`, `gs://`, `az://` or `abfs://`.
     #[arg(required_unless_present = "files_from", value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Read more paths from a file (- for standard input), separated by line ends or NUL.

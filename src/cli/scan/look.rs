@@ -341,7 +341,7 @@ impl Looker<'_> {
             }
             Fetched::Parts(bytes) => {
                 let limits = Limits { sweep_bytes_max: 0, ..limits };
-                let mut report = artifact::inspect(&bytes, name, &limits);
+                let mut report = artifact::inspect(&*bytes, name, &limits);
                 let fetched = bytes.fetched();
                 report.issues.push(Issue {
                     code: "not_fetched".to_owned(),

@@ -26,7 +26,7 @@ pub struct Fetcher {
 /// How a file came.
 pub enum Fetched {
     Whole(File),
-    Parts(Ranged),
+    Parts(Box<Ranged>),
     /// The time was over.
     Late,
 }
@@ -55,7 +55,7 @@ impl Fetcher {
         };
         // What one request fetches anyway is taken whole.
         let fetched = if entry.size > self.whole_max.max(remote::BLOCK) {
-            Fetched::Parts(Ranged::new(Arc::clone(remote), entry.clone(), runtime.handle().clone()))
+            Fetched::Parts(Box::new(Ranged::new(Arc::clone(remote), entry.clone(), runtime.handle().clone())))
         } else {
             remote::spool(&**remote, entry, runtime.handle(), stop)?.map_or(Fetched::Late, Fetched::Whole)
         };

@@ -36,16 +36,13 @@ impl Address {
             .into_iter()
             .find_map(|(prefix, kind)| Some((kind, rest.strip_prefix(prefix)?)))
             .unwrap_or((Kind::Model, rest));
-        let (id, revision, path) = match rest.split_once('@') {
-            Some((id, rest)) => {
-                let (revision, path) = revision(rest);
-                (id.to_owned(), revision, path)
-            }
-            None => {
-                let mut parts = rest.splitn(3, '/');
-                let name: Vec<&str> = parts.by_ref().take(2).collect();
-                (name.join("/"), "main".to_owned(), parts.next().unwrap_or_default().to_owned())
-            }
+        let (id, revision, path) = if let Some((id, rest)) = rest.split_once('@') {
+            let (revision, path) = revision(rest);
+            (id.to_owned(), revision, path)
+        } else {
+            let mut parts = rest.splitn(3, '/');
+            let name: Vec<&str> = parts.by_ref().take(2).collect();
+            (name.join("/"), "main".to_owned(), parts.next().unwrap_or_default().to_owned())
         };
         let named = |part: &str| {
             !matches!(part, "" | "." | "..")

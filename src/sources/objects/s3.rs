@@ -119,9 +119,10 @@ impl Bucket {
         loop {
             let page = self.page(token.as_deref()).await.map_err(|failure| RemoteError::of(&failure, ACCESS))?;
             for object in page.objects {
-                let key = match page.encoded {
-                    true => percent_decode_str(&object.key.replace('+', " ")).decode_utf8_lossy().into_owned(),
-                    false => object.key.clone(),
+                let key = if page.encoded {
+                    percent_decode_str(&object.key.replace('+', " ")).decode_utf8_lossy().into_owned()
+                } else {
+                    object.key.clone()
                 };
                 // What consoles make of a folder: a key with a slash at its end and nothing in it.
                 if self.place.covers(&key) && !(object.size == 0 && key.ends_with('/')) {

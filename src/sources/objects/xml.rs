@@ -57,7 +57,7 @@ pub fn page(text: &[u8]) -> Result<Page, String> {
                 match *names {
                     ["Contents", "Key"] => object.key.clone_from(&value),
                     ["Contents", "Size"] => {
-                        object.size = value.trim().parse().map_err(|_| "an object without a size")?
+                        object.size = value.trim().parse().map_err(|_| "an object without a size")?;
                     }
                     ["Contents", "ETag"] => object.etag = Some(value.trim().to_owned()).filter(|etag| !etag.is_empty()),
                     ["Contents"] => page.objects.push(std::mem::take(&mut object)),

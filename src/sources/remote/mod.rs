@@ -121,13 +121,11 @@ pub fn is_address(text: &str) -> bool {
 
 /// Makes sense of an address; nothing is asked of anybody yet.
 pub fn open(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
-    match SCHEMES.iter().find(|scheme| address.starts_with(scheme.prefix)) {
-        Some(scheme) => (scheme.open)(address),
-        None => {
-            let known: Vec<&str> = SCHEMES.iter().map(|scheme| scheme.example).collect();
-            Err(RemoteError::Address(format!("no address that is known here; known are {}", known.join(", "))))
-        }
+    if let Some(scheme) = SCHEMES.iter().find(|scheme| address.starts_with(scheme.prefix)) {
+        return (scheme.open)(address);
     }
+    let known: Vec<&str> = SCHEMES.iter().map(|scheme| scheme.example).collect();
+    Err(RemoteError::Address(format!("no address that is known here; known are {}", known.join(", "))))
 }
 
 /// A part of a path that a listing names, if it can be part of an address and of a request: neither

@@ -2,7 +2,7 @@
 //! are the same bytes.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, Write as _};
 
 use futures_util::StreamExt as _;
 use tokio::runtime::Handle;
@@ -32,6 +32,12 @@ pub fn spool(
             Ok(false) => return Ok(None),
             Err(StoreError::Transient(_)) if written > before => {}
             Err(StoreError::Transient(_)) if tries < CONTINUE_MAX => {}
+            // It cannot go on in the middle: it begins anew.
+            Err(StoreError::Refused(_)) if before > 0 && written == before => {
+                file.set_len(0)?;
+                file.rewind()?;
+                written = 0;
+            }
             Err(error) => return Err(io::Error::other(http::chain(&error))),
         }
         tries += 1;

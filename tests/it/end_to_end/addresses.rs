@@ -1,4 +1,5 @@
 //! `lanner scan` of addresses: real registries and stores, and a hub that the hub's own client knows.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 
 use std::process::{Command, Output};
 
@@ -13,7 +14,7 @@ use crate::support::program::{LANNER, stderr, stdout};
 use crate::support::{peer, python, runtime};
 
 /// A scan with nothing of this machine's credentials, only with these variables.
-fn scan(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub fn scan(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let home = TempDir::new().unwrap();
     Command::new(LANNER)
         .args(["scan", "--format", "json"])
@@ -26,7 +27,7 @@ fn scan(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         .unwrap()
 }
 
-fn lines(output: &Output) -> Vec<Value> {
+pub fn lines(output: &Output) -> Vec<Value> {
     stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -42,7 +43,7 @@ fn told(output: &Output) -> Vec<(String, String, Vec<String>)> {
         .collect()
 }
 
-fn verdicts(output: &Output) -> Vec<(String, String)> {
+pub fn verdicts(output: &Output) -> Vec<(String, String)> {
     told(output).into_iter().map(|(path, verdict, _)| (path, verdict)).collect()
 }
 
@@ -278,13 +279,13 @@ fn a_token_opens_what_is_private_and_goes_nowhere_else() {
 
 #[test]
 fn large_files_are_read_in_parts_and_that_is_said() {
-    // A zip of PyTorch's kind, with a pickle that calls and 3 MiB of weights behind it.
+    // A zip of PyTorch's kind, with a pickle that calls and 8 MiB of weights before it.
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("model.pt");
     let script = "
 import sys, zipfile
 with zipfile.ZipFile(sys.argv[1], 'w') as archive:
-    archive.writestr('model/data/0', bytes(3 << 20))
+    archive.writestr('model/data/0', bytes(8 << 20))
     archive.writestr('model/data.pkl', b\"cos\\nsystem\\n(S'echo parts'\\ntR.\")
     archive.writestr('model/version', b'3')
 ";
@@ -298,8 +299,7 @@ with zipfile.ZipFile(sys.argv[1], 'w') as archive:
     assert!(line["sha256"].is_null());
     assert_eq!(line["remote"]["claimed_sha256"], lanner::event::Sha256::of(&bytes).to_string());
     let fetched = line["remote"]["fetched_bytes"].as_u64().unwrap();
-    let asked = hub.hub.lock().unwrap().asked.clone();
-    assert!(fetched < 1 << 20, "{fetched} of {}: {asked:?}", bytes.len());
+    assert!(fetched < 2 << 20, "{fetched} of {}", bytes.len());
     assert!(line["issues"].to_string().contains("not_fetched"), "{line}");
     // Clean in parts is not the same as clean.
     let benign = scan(
@@ -328,7 +328,8 @@ fn bytes_that_are_not_those_the_hub_promises_are_found() {
 
 #[test]
 fn a_hub_in_trouble_is_asked_again_and_a_download_goes_on() {
-    let files: [(&str, &[u8]); 1] = [("model.bin", &[7; 100_000])];
+    let bytes = vec![7; 100_000];
+    let files: [(&str, &[u8]); 1] = [("model.bin", &bytes)];
     let hub = hub::start(&[("team/model", &files)]);
     let environment = [("HF_ENDPOINT", hub.url.as_str())];
     {
@@ -337,12 +338,7 @@ fn a_hub_in_trouble_is_asked_again_and_a_download_goes_on() {
         hub.breaks_after = Some(40_000);
     }
     let output = scan(&["hf://team/model"], &environment);
-    assert_eq!(
-        lines(&output)[0]["sha256"],
-        lanner::event::Sha256::of(&[7; 100_000]).to_string(),
-        "{}",
-        stdout(&output)
-    );
+    assert_eq!(lines(&output)[0]["sha256"], lanner::event::Sha256::of(&bytes).to_string(), "{}", stdout(&output));
     // A download that never ends well is an error of that file.
     hub.hub.lock().unwrap().breaks_after = Some(1000);
     let output = scan(&["hf://team/model"], &environment);

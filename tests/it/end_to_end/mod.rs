@@ -5,6 +5,7 @@ mod addresses;
 mod bounds;
 mod choosing;
 mod faults;
+mod hostile_addresses;
 mod hostile_trees;
 mod kill;
 mod logs;

@@ -46,6 +46,9 @@ pub struct Hub {
     port: u16,
 }
 
+/// Paths and bytes.
+pub type Files<'f> = &'f [(&'f str, &'f [u8])];
+
 /// A running hub; it ends when it is dropped.
 pub struct Running {
     pub hub: Arc<Mutex<Hub>>,
@@ -54,7 +57,7 @@ pub struct Running {
 }
 
 /// Starts a hub with these repositories, each with files.
-pub fn start(repositories: &[(&str, &[(&str, &[u8])])]) -> Running {
+pub fn start(repositories: &[(&str, Files<'_>)]) -> Running {
     let repositories = repositories.iter().map(|(id, files)| {
         let files = files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.to_vec())).collect();
         let commit = Sha256::of(id.as_bytes()).to_string()[..40].to_owned();

@@ -6,3 +6,4 @@ pub mod mlflow;
 pub mod objects;
 pub mod process;
 pub mod registry;
+pub mod stub;

@@ -1,4 +1,4 @@
-//! Object stores: SeaweedFS for S3, fake-gcs-server for Google Cloud Storage, Azurite for Azure.
+//! Object stores: `SeaweedFS` for S3, fake-gcs-server for Google Cloud Storage, Azurite for Azure.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Store {
     /// Variables for the program.
     pub variables: Vec<(String, String)>,
     url: String,
-    /// Where SeaweedFS takes files without a signature.
+    /// Where `SeaweedFS` takes files without a signature.
     filer: String,
 }
 
@@ -115,8 +115,9 @@ impl Store {
                  (async () => {{
                    const container = service.getContainerClient('{container}');
                    await container.createIfNotExists();
-                   await container.getBlockBlobClient({key:?}).uploadFile({file:?});
-                 }})().catch(error => {{ console.error(error); process.exit(1); }});"
+                   await container.getBlockBlobClient({key:?}).uploadFile('{}');
+                 }})().catch(error => {{ console.error(error); process.exit(1); }});",
+                file.display()
             );
             let connection = format!(
                 "DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={AZURITE_KEY};BlobEndpoint={url}/{ACCOUNT};"

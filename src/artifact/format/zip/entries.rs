@@ -9,6 +9,8 @@ use crate::artifact::inspection::Inspection;
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
 const DIRECTORY: &[u8; 4] = b"PK\x01\x02";
 const END: &[u8; 4] = b"PK\x05\x06";
+/// Bytes between members that are searched for others, which the directory does not name.
+const GAPS_MAX: u64 = 64 << 20;
 const CHUNK: usize = 1 << 20;
 
 /// Who names an entry.
@@ -100,7 +102,8 @@ pub fn read(inspection: &mut Inspection<'_>, input: Input<'_>) -> Archive {
 /// that are small enough, from everywhere.
 fn ends(input: Input<'_>) -> Vec<u64> {
     let mut found = Vec::new();
-    let mut position = if input.len() > input.budget.limits.sweep_bytes_max { input.len().saturating_sub(CHUNK as u64) } else { 0 };
+    let mut position =
+        if input.len() > input.budget.limits.sweep_bytes_max { input.len().saturating_sub(CHUNK as u64) } else { 0 };
     while position < input.len() && found.len() < 16 {
         let chunk = input.read(position, CHUNK);
         if chunk.len() < 22 {
@@ -229,7 +232,7 @@ fn sweep(inspection: &mut Inspection<'_>, input: Input<'_>, archive: &mut Archiv
             return;
         }
         swept = swept.saturating_add(chunk.len() as u64);
-        if swept > SWEEP_MAX {
+        if swept > GAPS_MAX {
             inspection.issue(
                 "budget_exceeded",
                 "the archive was not searched to its end for members that its directory hides",
