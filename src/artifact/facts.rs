@@ -308,6 +308,11 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Cells of a table that start a program or fetch something in a spreadsheet, with their line.",
     ),
+    field(
+        "artifact.dataset.links",
+        FieldType::TextList,
+        "Cells of a table that make an address of other cells, with their line.",
+    ),
     // Files shipped with a model
     field(
         "artifact.code_files",
@@ -325,6 +330,16 @@ pub const FIELDS: &[Field] = &[
         "Calls in shipped code that execute, reach the network or read the environment.",
     ),
     field(
+        "artifact.code.loaded_sinks",
+        FieldType::TextList,
+        "Those of them in code that loading a model, serving it or starting Python runs: in an archive, in a file that loaders look for by its name or classes, in a path file.",
+    ),
+    field(
+        "artifact.code.dangers",
+        FieldType::TextList,
+        "What no script needs to do: `fetched:exec`, `decoded:…` and `computed:…` when that is run, `hidden:os.system`, `text:…` in a text that is run, `shell:…`, `bytecode:…`, `terminal:…`, `file:…` for data that is run, `gives_away:…`, `encoding:…` of the source itself, `native_code`.",
+    ),
+    field(
         "artifact.packaging.dangers",
         FieldType::TextList,
         "Dangers in MLmodel, conda and requirements files: `git_url`, `direct_url`, `extra_index`, `index`, `insecure_url`, `trusted_host`, `remote_requirements`, `interpolation`, `yaml_tag`, `loader_module`.",
@@ -333,7 +348,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.notebook.dangers",
         FieldType::TextList,
-        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `output_drives_kernel`, `output_gives_away`, `handler` in a text cell.",
+        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `installer` when that is the script of a known maker, `output_drives_kernel`, `output_gives_away`, `handler` in a text cell.",
     ),
     field(
         "artifact.hidden_unicode",

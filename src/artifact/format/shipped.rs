@@ -1,5 +1,6 @@
 //! Text files that are shipped with a model: configuration, code, requirements, templates.
 
+mod commands;
 mod config;
 mod hub;
 mod notebook;
@@ -16,6 +17,8 @@ use crate::artifact::inspection::Inspection;
 
 /// Deepest JSON looked at.
 const DEPTH_MAX: u32 = 128;
+/// Bytes of a script that somebody wrote.
+const SCRIPT_MAX: usize = 1 << 20;
 /// Files of tokenizers, by a part of their names.
 const VOCABULARIES: &[&str] = &["vocab", "tokenizer", "merges", "tokens", "special_token", "tekken", "unigram", "bpe"];
 
@@ -75,7 +78,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         }
         (_, "py" | "pyi") => {
             inspection.list("artifact.code_files", name);
-            python::inspect(inspection, &text);
+            python::inspect(inspection, &text, name);
             "python"
         }
         (_, "jinja" | "jinja2" | "j2" | "template") => {
@@ -103,18 +106,52 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             "text"
         }
         _ if text.starts_with("#!") => {
-            super::executable::look(inspection, &bytes, 0);
-            if text.lines().next().is_some_and(|line| line.contains("python")) {
-                python::inspect(inspection, &text);
+            if !is_plain_script(&bytes, name) {
+                super::executable::look(inspection, &bytes, 0);
             }
-            "script"
+            script(inspection, &text, name)
         }
+        (_, extension) if is_shell(extension) => script(inspection, &text, name),
         _ if python::looks_like(&text) => {
-            python::inspect(inspection, &text);
+            python::inspect(inspection, &text, name);
             "python"
         }
         _ => "text",
     }
+}
+
+/// Commands of a script, or the calls of one in Python.
+fn script(inspection: &mut Inspection<'_>, text: &str, name: &str) -> &'static str {
+    if text.lines().next().is_some_and(|line| line.starts_with("#!") && line.contains("python")) {
+        python::inspect(inspection, text, name);
+    } else if let Some((commands::Deed::Endangers, line)) = commands::judge(text) {
+        inspection.list("artifact.code.dangers", format!("shell:{line}"));
+    }
+    "script"
+}
+
+fn is_shell(extension: &str) -> bool {
+    matches!(
+        extension,
+        "sh" | "bash" | "zsh" | "ksh" | "csh" | "fish" | "command" | "sbatch" | "slurm" | "pbs" | "qsub"
+    )
+}
+
+/// True for a script that is called and sized like one, and holds nothing else: it hides in no data.
+fn is_plain_script(bytes: &[u8], name: &str) -> bool {
+    is_called_script(name)
+        && bytes.len() <= SCRIPT_MAX
+        && std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0'))
+}
+
+/// True for a name that a script may have, and no weights.
+pub fn is_called_script(name: &str) -> bool {
+    let extension = super::extension(name);
+    is_shell(&extension)
+        || matches!(
+            extension.as_str(),
+            "" | "py" | "pl" | "rb" | "lua" | "awk" | "js" | "mjs" | "ts" | "r" | "jl" | "php" | "tcl" | "in"
+        )
 }
 
 fn json(inspection: &mut Inspection<'_>, input: Input<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {

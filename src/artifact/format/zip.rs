@@ -259,6 +259,6 @@ pub fn escapes(inspection: &mut Inspection<'_>, name: &str) {
 }
 
 /// Looks at a member of an archive that is no ZIP the way a plain ZIP's would be.
-pub fn member_of(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) {
-    model::member(inspection, input, name, "zip");
+pub fn member_of(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, format: &'static str) {
+    model::member(inspection, input, name, format);
 }

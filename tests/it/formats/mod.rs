@@ -27,6 +27,7 @@ mod midst;
 mod places;
 mod r;
 mod repositories;
+mod scripts;
 mod sevenz;
 mod skops;
 mod tables;
@@ -129,6 +130,8 @@ pub const ALARMING: &[&str] = &[
     "artifact.secrets",
     "artifact.extension_mismatch",
     "artifact.code.sinks",
+    "artifact.code.dangers",
+    "artifact.code.loaded_sinks",
     "artifact.keras.lambdas",
     "artifact.keras.code",
     "artifact.keras.gadgets",
