@@ -322,7 +322,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.remote_code",
         FieldType::TextList,
-        "References to code that a loader would import: `auto_map:…`, `loader_module:…`, `code_paths:…`, `handler:…`, `op_library:…`, `triton_backend:…`, `execution_env:…`.",
+        "References to code that a loader would import: `auto_map:…`, `py/object:…`, `lc:…`, `loader_module:…`, `code_paths:…`, `handler:…`, `op_library:…`, `triton_backend:…`, `execution_env:…`.",
     ),
     field(
         "artifact.code.sinks",
@@ -390,6 +390,11 @@ pub const FIELDS: &[Field] = &[
         "artifact.config.foreign_paths",
         FieldType::TextList,
         "Those of them that are addresses or shares of another machine.",
+    ),
+    field(
+        "artifact.config.environment_secrets",
+        FieldType::TextList,
+        "Variables of the environment that a loader of LangChain puts where no secret belongs, with the key: `content:AWS_SECRET_ACCESS_KEY`.",
     ),
     field(
         "artifact.site_file.lines",

@@ -7,6 +7,7 @@ mod notebook;
 mod packaging;
 mod python;
 mod secrets;
+mod serialized;
 mod serving;
 mod targets;
 
@@ -17,6 +18,8 @@ use crate::artifact::inspection::Inspection;
 
 /// Deepest JSON looked at.
 const DEPTH_MAX: u32 = 128;
+/// Texts that may be pickles, of one file.
+const TRIES_MAX: usize = 256;
 /// Bytes of a script that somebody wrote.
 const SCRIPT_MAX: usize = 1 << 20;
 /// Files of tokenizers, by a part of their names.
@@ -60,6 +63,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     let text = wide::decode(&bytes);
     let file = file_name(name);
     secrets::inspect(inspection, &text);
+    pickles(inspection, &text, input);
     let extension = super::extension(&file);
     let trimmed = text.trim_start();
     // A vocabulary holds every character that there is, and JSON is looked at when it is parsed.
@@ -117,6 +121,18 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             "python"
         }
         _ => "text",
+    }
+}
+
+/// Pickles as text, compressed or not. Configurations of honest libraries hold some: each is judged by what it
+/// does, and its being there is no finding.
+fn pickles(inspection: &mut Inspection<'_>, text: &str, input: Input<'_>) {
+    for (number, found) in super::probe::pickles_in_text(text).enumerate() {
+        if number >= TRIES_MAX {
+            inspection.issue("budget_exceeded", "more parts of the text look like pickles than are tried");
+            return;
+        }
+        super::probe::encoded(inspection, found.as_str(), input);
     }
 }
 
@@ -186,10 +202,15 @@ fn json(inspection: &mut Inspection<'_>, input: Input<'_>, bytes: &[u8], file: &
         serving::manifest(inspection, &json);
     }
     config::inspect(inspection, &json, file);
+    serialized::inspect(inspection, &json);
     hub::inspect(inspection, &json, file);
     super::zarr::describe(inspection, &json, file, input);
     if !VOCABULARIES.iter().any(|word| file.contains(word)) {
         texts(inspection, &json, 0);
+        // What is written as an escape is not seen in the text.
+        if memchr::memmem::find(bytes, b"\\u00").is_some() || memchr::memmem::find(bytes, b"\\/").is_some() {
+            escaped(inspection, &json, input, 0);
+        }
     }
     if super::boosters::json(inspection, &json, input) {
         "xgboost"
@@ -210,6 +231,17 @@ fn texts(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
     }
     json.members().iter().for_each(|(_, value)| texts(inspection, value, depth.saturating_add(1)));
     json.items().iter().for_each(|item| texts(inspection, item, depth.saturating_add(1)));
+}
+
+fn escaped(inspection: &mut Inspection<'_>, json: &Json, input: Input<'_>, depth: u32) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    if let Some(text) = json.as_text() {
+        pickles(inspection, text, input);
+    }
+    json.members().iter().for_each(|(_, value)| escaped(inspection, value, input, depth.saturating_add(1)));
+    json.items().iter().for_each(|item| escaped(inspection, item, input, depth.saturating_add(1)));
 }
 
 fn file_name(name: &str) -> String {

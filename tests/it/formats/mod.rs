@@ -28,6 +28,7 @@ mod places;
 mod r;
 mod repositories;
 mod scripts;
+mod serialized;
 mod sevenz;
 mod skops;
 mod tables;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use saphyr_parser::{Event, Parser};
 
-use super::targets;
+use super::{serialized, targets};
 use crate::artifact::format::json::Json;
 use crate::artifact::format::pickle::{Tier, judge};
 use crate::artifact::format::{places, template, zip};
@@ -105,7 +105,9 @@ fn parse(inspection: &mut Inspection<'_>, text: &str) -> Option<Vec<Node>> {
     match yaml::parse_any(text) {
         Ok(documents) => {
             for document in &documents {
-                targets::inspect(inspection, &json(document));
+                let json = json(document);
+                targets::inspect(inspection, &json);
+                serialized::inspect(inspection, &json);
             }
             Some(documents)
         }
