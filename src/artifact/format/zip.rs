@@ -3,6 +3,7 @@
 
 mod entries;
 mod model;
+mod notes;
 mod shards;
 mod torch;
 
@@ -56,6 +57,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
 fn archive(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let archive = entries::read(inspection, input);
     compare(inspection, &archive);
+    notes::look(inspection, input, &archive);
     let format = model::format(&archive.entries);
     members(inspection, input, &archive, format);
     model::finish(inspection, &archive.entries, format, name);

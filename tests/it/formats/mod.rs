@@ -4,6 +4,7 @@
 pub mod build;
 
 pub mod benign;
+mod beside;
 mod boosters;
 pub mod bypasses;
 mod checkpoints;
