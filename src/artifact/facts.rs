@@ -308,6 +308,11 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Cells of a table that start a program or fetch something in a spreadsheet, with their line.",
     ),
+    field(
+        "artifact.dataset.links",
+        FieldType::TextList,
+        "Cells of a table that make an address of other cells, with their line.",
+    ),
     // Files shipped with a model
     field(
         "artifact.code_files",
@@ -317,12 +322,22 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.remote_code",
         FieldType::TextList,
-        "References to code that a loader would import: `auto_map:…`, `loader_module:…`, `code_paths:…`, `handler:…`, `op_library:…`, `triton_backend:…`, `execution_env:…`.",
+        "References to code that a loader would import: `auto_map:…`, `py/object:…`, `lc:…`, `loader_module:…`, `code_paths:…`, `handler:…`, `op_library:…`, `triton_backend:…`, `execution_env:…`.",
     ),
     field(
         "artifact.code.sinks",
         FieldType::TextList,
         "Calls in shipped code that execute, reach the network or read the environment.",
+    ),
+    field(
+        "artifact.code.loaded_sinks",
+        FieldType::TextList,
+        "Those of them in code that loading a model, serving it or starting Python runs: in an archive, in a file that loaders look for by its name or classes, in a path file.",
+    ),
+    field(
+        "artifact.code.dangers",
+        FieldType::TextList,
+        "What no script needs to do: `fetched:exec`, `decoded:…` and `computed:…` when that is run, `hidden:os.system`, `text:…` in a text that is run, `shell:…`, `bytecode:…`, `terminal:…`, `file:…` for data that is run, `gives_away:…`, `encoding:…` of the source itself, `native_code`.",
     ),
     field(
         "artifact.packaging.dangers",
@@ -333,7 +348,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.notebook.dangers",
         FieldType::TextList,
-        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `output_drives_kernel`, `output_gives_away`, `handler` in a text cell.",
+        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `installer` when that is the script of a known maker, `output_drives_kernel`, `output_gives_away`, `handler` in a text cell.",
     ),
     field(
         "artifact.hidden_unicode",
@@ -375,6 +390,11 @@ pub const FIELDS: &[Field] = &[
         "artifact.config.foreign_paths",
         FieldType::TextList,
         "Those of them that are addresses or shares of another machine.",
+    ),
+    field(
+        "artifact.config.environment_secrets",
+        FieldType::TextList,
+        "Variables of the environment that a loader of LangChain puts where no secret belongs, with the key: `content:AWS_SECRET_ACCESS_KEY`.",
     ),
     field(
         "artifact.site_file.lines",

@@ -106,6 +106,11 @@ impl<'b> Inspection<'b> {
         });
     }
 
+    /// True while a member of a container is looked at.
+    pub const fn is_member(&self) -> bool {
+        !self.path.is_empty()
+    }
+
     /// Looks at a member of a container, unless the containers are nested too deeply.
     pub fn member(&mut self, name: &str, look: impl FnOnce(&mut Self)) {
         if self.path.len() >= self.budget.limits.depth_max as usize {

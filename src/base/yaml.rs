@@ -118,10 +118,18 @@ pub fn is_bounded(text: &str) -> bool {
 
 /// All documents of a text.
 pub fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
+    read(text, Builder::default())
+}
+
+/// The same of what is no configuration of ours: `!!binary` is the text that it is written as.
+pub fn parse_any(text: &str) -> Result<Vec<Node>, YamlError> {
+    read(text, Builder { binary: true, ..Builder::default() })
+}
+
+fn read(text: &str, mut builder: Builder) -> Result<Vec<Node>, YamlError> {
     if !is_bounded(text) {
         return Err(YamlError { line: 1, column: 1, message: format!("more than {FLOW_MAX} commas and brackets") });
     }
-    let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
     while let Some(step) = parser.next_event() {
         let (event, span) = step.map_err(|error| YamlError {
@@ -140,6 +148,8 @@ struct Builder {
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    /// `!!binary` is taken as a text.
+    binary: bool,
 }
 
 /// A collection that is not complete yet.
@@ -164,11 +174,14 @@ impl Builder {
         let at = |data| Node { line, column, data };
         let fail = |message: &str| Err(YamlError { line, column, message: message.to_owned() });
         match event {
-            Event::Scalar(_, _, _, Some(tag)) if tag.is_yaml_core_schema() && tag.suffix == "binary" => {
+            Event::Scalar(_, _, _, Some(tag))
+                if !self.binary && tag.is_yaml_core_schema() && tag.suffix == "binary" =>
+            {
                 fail("`!!binary` is not understood: write the text itself")
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let forced = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
+                let forced =
+                    tag.is_some_and(|tag| tag.is_yaml_core_schema() && (tag.suffix == "str" || tag.suffix == "binary"));
                 let data =
                     if style == ScalarStyle::Plain && !forced { plain(&text) } else { Data::Text(text.into_owned()) };
                 self.place(at(data), anchor)

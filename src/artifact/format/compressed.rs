@@ -1,9 +1,12 @@
 //! Compressed streams, and archives that are recognised only.
 
-use super::Head;
+use super::{Head, executable, probe};
 use crate::artifact::inflate::{Codec, Fault, Unpacked, unpack};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
+
+/// Bytes of a header of gzip that are looked at.
+const NOTES_MAX: usize = 256 << 10;
 
 /// The compression that begins here.
 fn codec(head: &[u8]) -> Option<(Codec, &'static str)> {
@@ -31,6 +34,9 @@ pub fn identify(head: &Head<'_>) -> bool {
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let head = input.read(0, 16);
     let Some((codec, format)) = codec(&head) else { return "unknown" };
+    if format == "gzip" {
+        notes(inspection, input);
+    }
     let unpacked = unpack(input, codec);
     tell(inspection, &unpacked, input.len());
     if unpacked.total == 0 {
@@ -46,6 +52,38 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         super::crowded(inspection, found, name, unpacked.found.more);
     });
     format
+}
+
+/// Names, comments and extra fields in the header of gzip (RFC 1952), which nobody reads.
+fn notes(inspection: &mut Inspection<'_>, input: Input<'_>) {
+    let head = input.read(0, NOTES_MAX);
+    let flags = head.get(3).copied().unwrap_or_default();
+    let mut rest = head.get(10..).unwrap_or_default();
+    let mut look = |key: &str, bytes: &[u8]| {
+        if executable::kind(bytes).is_some() {
+            executable::look(inspection, bytes, 0);
+        }
+        probe::value(inspection, key, bytes, input);
+        if key == "gzip_name" {
+            super::zip::escapes(inspection, &String::from_utf8_lossy(bytes));
+        }
+    };
+    if flags & 4 != 0
+        && let Some(([low, high], tail)) = rest.split_first_chunk::<2>()
+    {
+        let (extra, tail) =
+            tail.split_at_checked(usize::from(u16::from_le_bytes([*low, *high]))).unwrap_or((tail, &[]));
+        // Each field has two letters and its length in front.
+        look("gzip_extra", extra.get(4..).unwrap_or_default());
+        rest = tail;
+    }
+    for (flag, key) in [(8, "gzip_name"), (16, "gzip_comment")] {
+        if flags & flag != 0 {
+            let end = memchr::memchr(0, rest).unwrap_or(rest.len());
+            look(key, rest.get(..end).unwrap_or_default());
+            rest = rest.get(end.saturating_add(1)..).unwrap_or_default();
+        }
+    }
 }
 
 /// Says what was wrong with a compressed stream.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::json::Json;
-use super::{Head, hidden, lines, shipped};
+use super::{Head, executable, hidden, lines, shipped};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
@@ -19,12 +19,20 @@ const DEPTH_MAX: u32 = 64;
 /// A cell that starts a program or fetches something when a spreadsheet opens it.
 static FORMULA: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
-        r#"(?im)(?:^|[,;\t|])["'\s]*[=+\-@](?:"#,
+        r#"(?im)(?:^|[,;\t|])["'\s]*(?:[=+\-@＝＋－＠](?:"#,
         r#"[^,;\t\r\n]{0,40}?\b(?:cmd|msexcel|powershell|mshta|rundll32|regsvr32|certutil|wscript|cscript|bash|sh)(?:\.exe)?\s*\|[^\r\n]{0,300}?!"#,
         r#"|[^,\n\t]{0,200}?\b\w+\s*\|\s*'[^'\n]{1,400}'\s*!"#,
-        r#"|\s*(?:hyperlink|image)\s*\(\s*"{1,2}\s*(?:https?|ftp|file):[^\n]{0,400}?&"#,
         r#"|[\s+\-@="]*(?:dde(?:auto)?|webservice|importxml|importdata|importhtml|importfeed|register\.id)\s*\(\s*["']"#,
-        r#")"#
+        r#")|[=＝][\s+\-@="]*(?:exec|call|register)\s*\(\s*["'])"#
+    ))
+    .ok()
+});
+
+/// A cell that makes an address of other cells, which is told to whoever follows it.
+static LINK: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"(?im)(?:^|[,;\t|])["'\s]*[=+\-@＝＋－＠]"#,
+        r#"\s*(?:hyperlink|image)\s*\(\s*"{1,2}\s*(?:https?|ftp|file):[^\n]{0,400}?&"#
     ))
     .ok()
 });
@@ -36,16 +44,22 @@ pub fn identify(head: &Head<'_>) -> bool {
 
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     lines::inspect(inspection, input, "data", true);
+    // Tables of genomes begin with `#!`, and a word.
+    let head = input.read(0, 3);
+    if head == b"#!/" {
+        executable::look(inspection, &head, 0);
+    }
     if matches!(super::extension(name).as_str(), "csv" | "tsv") {
-        formulas(inspection, input);
+        formulas(inspection, input, FORMULA.as_ref(), "artifact.dataset.formulas");
+        formulas(inspection, input, LINK.as_ref(), "artifact.dataset.links");
         return "csv";
     }
     escapes(inspection, input);
     "jsonl"
 }
 
-fn formulas(inspection: &mut Inspection<'_>, input: Input<'_>) {
-    let Some(pattern) = FORMULA.as_ref() else { return };
+fn formulas(inspection: &mut Inspection<'_>, input: Input<'_>, pattern: Option<&Regex>, fact: &'static str) {
+    let Some(pattern) = pattern else { return };
     let mut told = 0_usize;
     lines::pieces(input, &mut |text, first| {
         for found in pattern.find_iter(text).take(FORMULAS_MAX.saturating_sub(told)) {
@@ -54,7 +68,7 @@ fn formulas(inspection: &mut Inspection<'_>, input: Input<'_>) {
             let newlines = memchr::memchr_iter(b'\n', before.as_bytes()).count();
             let line = first.saturating_add(u32::try_from(newlines).unwrap_or(0));
             let formula = found.as_str().trim_matches([',', ';', '\t', '\n', '\r', '"', '\'', ' ']);
-            inspection.list("artifact.dataset.formulas", format!("{formula}@line {line}"));
+            inspection.list(fact, format!("{formula}@line {line}"));
         }
     });
 }

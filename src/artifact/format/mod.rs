@@ -13,6 +13,7 @@ mod dataset;
 mod devices;
 pub mod executable;
 mod flatbuffer;
+mod fold;
 mod gguf;
 mod hdf5;
 mod hidden;

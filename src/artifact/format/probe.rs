@@ -19,9 +19,10 @@ const TRIES_MAX: usize = 16;
 /// The machine of ELF that is no processor but a device: its code is what some models are made of.
 const DEVICE: [u8; 2] = [0xbe, 0];
 
-/// What protocols 2 to 5 look like in base64 and in hexadecimal, and old protocols that import.
+/// What protocols 2 to 5 look like in base64 and in hexadecimal, old protocols that import, and what begins
+/// as gzip and zlib do; base64 may be broken into lines.
 static PICKLED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[^A-Za-z0-9+/])((?:gA[I-X]|Y2J1aWx0|Y19fYnVp|Y29zC|Y3Bvc2l4|Y3N1YnBy)[A-Za-z0-9+/]{17,}={0,2}|80(?:02|03|04|05)[0-9a-fA-F]{32,})")
+    Regex::new(r"(?:^|[^A-Za-z0-9+/])((?:gA[I-X]|Y2J1aWx0|Y19fYnVp|Y29zC|Y3Bvc2l4|Y3N1YnBy|H4sI|eJ[w-z]|eN[o-r]|eAE|eF4)[A-Za-z0-9+/_-]{17,}(?:\r?\n[ \t]*[A-Za-z0-9+/_-]{20,})*(?:\r?\n[ \t]*[A-Za-z0-9+/_-]{2,19})?={0,2}|(?:80(?:02|03|04|05)|1f8b08|78(?:01|5e|9c|da))[0-9a-fA-F]{32,})")
         .ok()
 });
 

@@ -119,12 +119,12 @@ fn member(
     let bytes = Memory(bytes);
     let data = Input::new(&bytes, budget);
     if whole {
-        inspection.member(&entry.name, |inspection| zip::member_of(inspection, data, &entry.name));
+        inspection.member(&entry.name, |inspection| zip::member_of(inspection, data, &entry.name, "zip"));
     } else if !bytes.0.is_empty() {
         inspection
             .issue("budget_exceeded", "a member is larger than one item may be; only its beginning was looked at");
         let mut part = Inspection::new(budget);
-        part.member(&entry.name, |part| zip::member_of(part, data, &entry.name));
+        part.member(&entry.name, |part| zip::member_of(part, data, &entry.name, "zip"));
         inspection.adopt(part, OF_A_PART);
     }
     going

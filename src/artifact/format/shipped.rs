@@ -1,11 +1,13 @@
 //! Text files that are shipped with a model: configuration, code, requirements, templates.
 
+mod commands;
 mod config;
 mod hub;
 mod notebook;
 mod packaging;
 mod python;
 mod secrets;
+mod serialized;
 mod serving;
 mod targets;
 
@@ -16,6 +18,10 @@ use crate::artifact::inspection::Inspection;
 
 /// Deepest JSON looked at.
 const DEPTH_MAX: u32 = 128;
+/// Texts that may be pickles, of one file.
+const TRIES_MAX: usize = 256;
+/// Bytes of a script that somebody wrote.
+const SCRIPT_MAX: usize = 1 << 20;
 /// Files of tokenizers, by a part of their names.
 const VOCABULARIES: &[&str] = &["vocab", "tokenizer", "merges", "tokens", "special_token", "tekken", "unigram", "bpe"];
 
@@ -57,6 +63,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     let text = wide::decode(&bytes);
     let file = file_name(name);
     secrets::inspect(inspection, &text);
+    pickles(inspection, &text, input);
     let extension = super::extension(&file);
     let trimmed = text.trim_start();
     // A vocabulary holds every character that there is, and JSON is looked at when it is parsed.
@@ -75,7 +82,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         }
         (_, "py" | "pyi") => {
             inspection.list("artifact.code_files", name);
-            python::inspect(inspection, &text);
+            python::inspect(inspection, &text, name);
             "python"
         }
         (_, "jinja" | "jinja2" | "j2" | "template") => {
@@ -103,18 +110,64 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             "text"
         }
         _ if text.starts_with("#!") => {
-            super::executable::look(inspection, &bytes, 0);
-            if text.lines().next().is_some_and(|line| line.contains("python")) {
-                python::inspect(inspection, &text);
+            if !is_plain_script(&bytes, name) {
+                super::executable::look(inspection, &bytes, 0);
             }
-            "script"
+            script(inspection, &text, name)
         }
+        (_, extension) if is_shell(extension) => script(inspection, &text, name),
         _ if python::looks_like(&text) => {
-            python::inspect(inspection, &text);
+            python::inspect(inspection, &text, name);
             "python"
         }
         _ => "text",
     }
+}
+
+/// Pickles as text, compressed or not. Configurations of honest libraries hold some: each is judged by what it
+/// does, and its being there is no finding.
+fn pickles(inspection: &mut Inspection<'_>, text: &str, input: Input<'_>) {
+    for (number, found) in super::probe::pickles_in_text(text).enumerate() {
+        if number >= TRIES_MAX {
+            inspection.issue("budget_exceeded", "more parts of the text look like pickles than are tried");
+            return;
+        }
+        super::probe::encoded(inspection, found.as_str(), input);
+    }
+}
+
+/// Commands of a script, or the calls of one in Python.
+fn script(inspection: &mut Inspection<'_>, text: &str, name: &str) -> &'static str {
+    if text.lines().next().is_some_and(|line| line.starts_with("#!") && line.contains("python")) {
+        python::inspect(inspection, text, name);
+    } else if let Some((commands::Deed::Endangers, line)) = commands::judge(text) {
+        inspection.list("artifact.code.dangers", format!("shell:{line}"));
+    }
+    "script"
+}
+
+fn is_shell(extension: &str) -> bool {
+    matches!(
+        extension,
+        "sh" | "bash" | "zsh" | "ksh" | "csh" | "fish" | "command" | "sbatch" | "slurm" | "pbs" | "qsub"
+    )
+}
+
+/// True for a script that is called and sized like one, and holds nothing else: it hides in no data.
+fn is_plain_script(bytes: &[u8], name: &str) -> bool {
+    is_called_script(name)
+        && bytes.len() <= SCRIPT_MAX
+        && std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0'))
+}
+
+/// True for a name that a script may have, and no weights.
+pub fn is_called_script(name: &str) -> bool {
+    let extension = super::extension(name);
+    is_shell(&extension)
+        || matches!(
+            extension.as_str(),
+            "" | "py" | "pl" | "rb" | "lua" | "awk" | "js" | "mjs" | "ts" | "r" | "jl" | "php" | "tcl" | "in"
+        )
 }
 
 fn json(inspection: &mut Inspection<'_>, input: Input<'_>, bytes: &[u8], file: &str, name: &str) -> &'static str {
@@ -149,10 +202,15 @@ fn json(inspection: &mut Inspection<'_>, input: Input<'_>, bytes: &[u8], file: &
         serving::manifest(inspection, &json);
     }
     config::inspect(inspection, &json, file);
+    serialized::inspect(inspection, &json);
     hub::inspect(inspection, &json, file);
     super::zarr::describe(inspection, &json, file, input);
     if !VOCABULARIES.iter().any(|word| file.contains(word)) {
         texts(inspection, &json, 0);
+        // What is written as an escape is not seen in the text.
+        if memchr::memmem::find(bytes, b"\\u00").is_some() || memchr::memmem::find(bytes, b"\\/").is_some() {
+            escaped(inspection, &json, input, 0);
+        }
     }
     if super::boosters::json(inspection, &json, input) {
         "xgboost"
@@ -173,6 +231,17 @@ fn texts(inspection: &mut Inspection<'_>, json: &Json, depth: u32) {
     }
     json.members().iter().for_each(|(_, value)| texts(inspection, value, depth.saturating_add(1)));
     json.items().iter().for_each(|item| texts(inspection, item, depth.saturating_add(1)));
+}
+
+fn escaped(inspection: &mut Inspection<'_>, json: &Json, input: Input<'_>, depth: u32) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    if let Some(text) = json.as_text() {
+        pickles(inspection, text, input);
+    }
+    json.members().iter().for_each(|(_, value)| escaped(inspection, value, input, depth.saturating_add(1)));
+    json.items().iter().for_each(|item| escaped(inspection, item, input, depth.saturating_add(1)));
 }
 
 fn file_name(name: &str) -> String {

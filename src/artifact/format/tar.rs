@@ -45,6 +45,12 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         inspection.issue("malformed", "the tar archive cannot be read");
         return "tar";
     };
+    // What it is called is what there is to tell a model by before its members were seen.
+    let kind = match super::extension(name).as_str() {
+        "nemo" => "nemo",
+        "pt" | "pth" | "bin" | "ckpt" => "pytorch-tar",
+        _ => "zip",
+    };
     let mut names = Vec::new();
     let mut links = HashSet::new();
     let mut end = 0;
@@ -79,7 +85,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         }
         let data = input.window(entry.raw_file_position(), size);
         inspection.member(&member, |inspection| {
-            super::zip::member_of(inspection, data, &member);
+            super::zip::member_of(inspection, data, &member, kind);
         });
     }
     behind(inspection, input, end);

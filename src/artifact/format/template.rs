@@ -2,8 +2,9 @@
 //! loaders render them.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+mod folding;
 mod orders;
 
 use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
@@ -17,9 +18,6 @@ use crate::event::Sha256;
 const RANGE_MAX: f64 = 1_000_000.0;
 /// Longest template that is parsed.
 const TEXT_MAX: usize = 1 << 20;
-
-/// Variables whose texts are followed.
-const NAMES_MAX: usize = 1024;
 
 /// Functions that have no items: asking one for an item is asking for an attribute.
 const OPAQUE: &[&str] = &["lipsum", "cycler", "joiner", "namespace", "raise_exception", "strftime_now"];
@@ -151,10 +149,18 @@ fn look(inspection: &mut Inspection<'_>, text: &str, chat: bool) {
     let plain = without_generation(text);
     match parse(&plain, "chat_template", SyntaxConfig::default()) {
         Ok(tree) => {
-            let mut walk =
-                Walk { inspection, chat, macros: Vec::new(), names: BTreeMap::new(), orders: BTreeSet::new() };
+            let mut walk = Walk {
+                inspection,
+                chat,
+                macros: Vec::new(),
+                folding: folding::Folding::default(),
+                orders: BTreeSet::new(),
+            };
             walk.declare(&tree);
             walk.statement(&tree);
+            if walk.folding.is_exhausted() {
+                walk.note("call:computed");
+            }
             walk.tell_orders();
         }
         // Engines of pages have tags of their own.
@@ -196,8 +202,7 @@ struct Walk<'i, 'b> {
     chat: bool,
     /// Macros that the template defines: calling them is fine.
     macros: Vec<String>,
-    /// Texts that variables were last set to.
-    names: BTreeMap<String, String>,
+    folding: folding::Folding,
     /// Marks of orders to the model that its user is not to know of.
     orders: BTreeSet<&'static str>,
 }
@@ -248,18 +253,18 @@ impl Walk<'_, '_> {
                 self.statements(&node.false_body);
             }
             Stmt::WithBlock(node) => {
-                node.assignments.iter().for_each(|(_, value)| self.expression(value));
+                for (target, value) in &node.assignments {
+                    self.folding.set(target, value);
+                    self.expression(value);
+                }
                 self.statements(&node.body);
             }
             Stmt::Set(node) => {
-                if let (Expr::Var(name), Some(text)) = (&node.target, self.concatenated(&node.expr))
-                    && self.names.len() < NAMES_MAX
-                {
-                    self.names.insert(name.id.to_owned(), text);
-                }
+                self.folding.set(&node.target, &node.expr);
                 self.expression(&node.expr);
             }
             Stmt::SetBlock(node) => {
+                self.folding.set_block(node);
                 node.filter.iter().for_each(|filter| self.expression(filter));
                 self.statements(&node.body);
             }
@@ -288,6 +293,13 @@ impl Walk<'_, '_> {
     }
 
     fn expression(&mut self, expression: &Expr<'_>) {
+        let made = matches!(
+            expression,
+            Expr::BinOp(_) | Expr::Filter(_) | Expr::Call(_) | Expr::Slice(_) | Expr::GetItem(_) | Expr::GetAttr(_)
+        );
+        if made && let Some(text) = self.folding.text(expression) {
+            self.text(&text);
+        }
         match expression {
             Expr::Var(node) => self.name(node.id),
             Expr::Const(node) => {
@@ -301,9 +313,6 @@ impl Walk<'_, '_> {
             }
             Expr::UnaryOp(node) => self.expression(&node.expr),
             Expr::BinOp(node) => {
-                if let Some(text) = self.concatenated(expression) {
-                    self.text(&text);
-                }
                 let text = |side: &Expr<'_>| matches!(side, Expr::Const(node) if node.value.as_str().is_some());
                 let long = |side: &Expr<'_>| size(side, 0).is_some_and(|size| size > RANGE_MAX);
                 let repeats = text(&node.left) && long(&node.right) || text(&node.right) && long(&node.left);
@@ -399,10 +408,8 @@ impl Walk<'_, '_> {
 
     /// A subscript may be an attribute by another name; one put together from parts hides it.
     fn subscript(&mut self, subscript: &Expr<'_>) {
-        if let Expr::Const(node) = subscript
-            && let Some(text) = node.value.as_str()
-        {
-            self.name(text);
+        if let Some(text) = self.folding.text(subscript) {
+            self.name(&text);
         }
         self.expression(subscript);
     }
@@ -418,19 +425,6 @@ impl Walk<'_, '_> {
 }
 
 impl Walk<'_, '_> {
-    /// The text that constants, and variables that were set to some, make with `+` or `~`.
-    fn concatenated(&self, expression: &Expr<'_>) -> Option<String> {
-        match expression {
-            Expr::Const(node) => node.value.as_str().map(str::to_owned),
-            Expr::Var(node) => self.names.get(node.id).cloned(),
-            Expr::BinOp(node) if matches!(node.op, BinOpKind::Add | BinOpKind::Concat) => {
-                let (left, right) = (self.concatenated(&node.left)?, self.concatenated(&node.right)?);
-                (left.len().saturating_add(right.len()) < 4096).then(|| left + &right)
-            }
-            _ => None,
-        }
-    }
-
     fn tell_orders(&mut self) {
         if orders::is_alarming(&self.orders) {
             for order in &self.orders {
@@ -479,7 +473,7 @@ fn size(expression: &Expr<'_>, depth: u32) -> Option<f64> {
 fn is_dunder(name: &str) -> bool {
     let inner = name.strip_prefix("__").and_then(|rest| rest.strip_suffix("__"));
     inner.is_some_and(|inner| {
-        !inner.is_empty()
+        inner.bytes().any(|byte| byte.is_ascii_lowercase())
             && inner.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit())
     })
 }

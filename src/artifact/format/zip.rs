@@ -3,6 +3,7 @@
 
 mod entries;
 mod model;
+mod notes;
 mod shards;
 mod torch;
 
@@ -56,6 +57,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
 fn archive(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let archive = entries::read(inspection, input);
     compare(inspection, &archive);
+    notes::look(inspection, input, &archive);
     let format = model::format(&archive.entries);
     members(inspection, input, &archive, format);
     model::finish(inspection, &archive.entries, format, name);
@@ -259,6 +261,6 @@ pub fn escapes(inspection: &mut Inspection<'_>, name: &str) {
 }
 
 /// Looks at a member of an archive that is no ZIP the way a plain ZIP's would be.
-pub fn member_of(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) {
-    model::member(inspection, input, name, "zip");
+pub fn member_of(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, format: &'static str) {
+    model::member(inspection, input, name, format);
 }

@@ -72,7 +72,7 @@ impl Suite {
                 .map(|(finding, why)| format!("suppressed by {} ({}): {}", why.by, why.reason, line(finding))),
         );
         if !matches!(inspected.status(), Status::Unreadable | Status::NotUnderstood) {
-            notes.extend(inspected.issues.iter().map(|issue| format!("not understood: {}", told(issue))));
+            notes.extend(inspected.issues.iter().map(|issue| format!("{}: {}", inspected.word(issue), told(issue))));
         }
         // Writing to memory does not fail.
         drop(case(&mut Writer::new(&mut self.cases), inspected, &outcomes, &notes.join("\n")));

@@ -165,6 +165,17 @@ impl Inspected {
         }
     }
 
+    /// What an issue says of the file, in the words of its status.
+    pub fn word(&self, issue: &Issue) -> &'static str {
+        if self.sha256.is_none() || issue.code == "unreadable" {
+            "unreadable"
+        } else if self.status() == Status::NotUnderstood || issue.code == "not_inspected" && issue.member.is_empty() {
+            "not understood"
+        } else {
+            "incomplete"
+        }
+    }
+
     /// Why it was not looked at, or not all of it.
     pub fn reason(&self) -> Option<String> {
         if let Some(skipped) = &self.skipped {

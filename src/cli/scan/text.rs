@@ -41,7 +41,7 @@ pub fn print(inspected: &Inspected, verbose: bool) -> anyhow::Result<()> {
     }
     for issue in &inspected.issues {
         let member = if issue.member.is_empty() { String::new() } else { format!(" in {}", clean(&issue.member)) };
-        say(&format!("  not understood{member}: {} ({})", clean(&issue.detail), issue.code))?;
+        say(&format!("  {}{member}: {} ({})", inspected.word(issue), clean(&issue.detail), issue.code))?;
     }
     Ok(())
 }

@@ -46,6 +46,21 @@ fn every_file_has_a_status_and_a_reason() {
 }
 
 #[test]
+fn the_text_says_each_issue_in_the_word_of_its_status() {
+    let directory = tree();
+    let output = lanner_in(directory.path(), &["scan", "."]);
+    let text = stdout(&output);
+    let under = |path: &str| {
+        let lines = text.lines().skip_while(|line| !line.contains(path)).skip(1);
+        lines.take_while(|line| line.starts_with("  ")).collect::<Vec<_>>().join("\n")
+    };
+    for (path, word) in [("cut.pkl", "incomplete: "), ("dangling", "unreadable: "), ("noise.bin", "not understood: ")] {
+        let told = under(path);
+        assert!(told.trim_start().starts_with(word), "{path}: {told}\n{text}");
+    }
+}
+
+#[test]
 fn a_checkout_without_its_models_is_not_clean() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let root = directory.path();

@@ -44,6 +44,16 @@ fn what_real_libraries_write_has_no_finding_above_low() {
     assert!(loud.is_empty(), "above low: {loud:#?}");
 }
 
+/// Sources, scripts, notebooks and configurations as a team keeps them beside its models.
+#[test]
+fn a_folder_of_ordinary_code_is_silent() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ordinary");
+    let told = scan(&folder);
+    assert!(told.len() >= 20, "only {} files", told.len());
+    let loud: Vec<&Value> = told.iter().filter(|file| file["status"] != "clean").collect();
+    assert!(loud.is_empty(), "not clean: {loud:#?}");
+}
+
 /// Memory that a scan may hold, whatever it reads: two workers, each with a symbolic stack and memo
 /// of at most 100 MB, a few items of 16 MiB, and the program itself.
 const RSS_MIB_MAX: u64 = 320;

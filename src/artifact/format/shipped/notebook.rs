@@ -1,10 +1,7 @@
 //! Jupyter notebooks: the sources of their cells, the commands that they hand to a shell, and
 //! outputs that drive the kernel.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
+use super::commands::{self, Deed};
 use super::python;
 use crate::artifact::format::hidden;
 use crate::artifact::format::json::Json;
@@ -17,25 +14,24 @@ const SHELLS: &[&str] = &["%%bash", "%%sh", "%%script", "%%system", "%%sx", "%%c
 /// Beginnings of lines that are.
 const ESCAPES: &[&str] = &["!", "%system ", "%sx ", "%sc "];
 
-static DANGER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?:curl|wget|base64\s+(?:-d|--decode)|echo)\b[^|\n]*\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b|/dev/tcp/|\bnc(?:at)?\s+(?:-\w+\s+)*\S+\s+\d+\s+-e|\bmkfifo\b.*\|\s*nc|bash\s+-i\b|(?:ba)?sh\s+<\(\s*(?:curl|wget)|powershell\s+-e|crontab\s|authorized_keys|(?:curl|wget)\b[^\n]*\shttp://[^\n]*(?:&&|;)\s*(?:sudo\s+)?(?:chmod\s|(?:ba)?sh\s|\./|python)").ok()
-});
-
 pub fn inspect(inspection: &mut Inspection<'_>, json: &Json) {
-    for cell in json.get("cells").map(Json::items).unwrap_or_default() {
-        let source = joined(cell.get("source"));
+    // Before the fourth version cells lay in sheets, and called their source `input`.
+    let sheets = json.get("worksheets").map(Json::items).unwrap_or_default();
+    let cells = std::iter::once(json).chain(sheets).filter_map(|place| place.get("cells"));
+    for cell in cells.flat_map(Json::items) {
+        let source = joined(cell.get("source").or_else(|| cell.get("input")));
         hidden::inspect(inspection, &source, true);
         match cell.get("cell_type").and_then(Json::as_text) {
             Some("markdown" | "raw") => {
-                let lower = source.to_ascii_lowercase();
-                if lower.contains("onerror=") || lower.contains("onload=") {
+                if has_handler(&source) {
                     inspection.list("artifact.notebook.dangers", "handler");
                 }
             }
             _ => code(inspection, &source),
         }
         for output in cell.get("outputs").map(Json::items).unwrap_or_default() {
-            for (_, data) in output.get("data").map(Json::members).unwrap_or_default() {
+            let old = output.members().iter().filter(|(key, _)| matches!(key.as_str(), "html" | "javascript" | "svg"));
+            for (_, data) in output.get("data").map(Json::members).unwrap_or_default().iter().chain(old) {
                 // Pictures of plotting libraries are scripts as well, but run nothing in the kernel.
                 let shown = joined(Some(data));
                 if shown.contains("kernel.execute(") {
@@ -74,10 +70,25 @@ fn code(inspection: &mut Inspection<'_>, source: &str) {
     if ["get_ipython(", "run_line_magic(", "run_cell_magic("].iter().any(|call| python.contains(call)) {
         commands.push_str(&python);
     }
-    if DANGER.as_ref().is_some_and(|pattern| pattern.is_match(&commands)) {
-        inspection.list("artifact.notebook.dangers", "shell");
+    if let Some((deed, _)) = commands::judge(&commands) {
+        let danger = if deed == Deed::Installs { "installer" } else { "shell" };
+        inspection.list("artifact.notebook.dangers", danger);
     }
-    python::inspect(inspection, &python);
+    python::inspect_cells(inspection, &python);
+}
+
+/// An element of HTML that runs a script as soon as it is shown; code that is quoted is none.
+fn has_handler(source: &str) -> bool {
+    let lower = source.to_ascii_lowercase();
+    let mut quoted = false;
+    lower.lines().any(|line| {
+        if line.trim_start().starts_with("```") {
+            quoted = !quoted;
+        }
+        let bare: String = line.split('`').step_by(2).collect();
+        let mut tags = bare.split('<').skip(1).map(|tag| tag.split('>').next().unwrap_or(tag));
+        !quoted && tags.any(|tag| [" onerror=", " onload=", "/onerror=", "/onload="].iter().any(|on| tag.contains(on)))
+    })
 }
 
 /// A text, or the lines of one.

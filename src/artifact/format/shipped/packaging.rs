@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use saphyr_parser::{Event, Parser};
 
-use super::targets;
+use super::{serialized, targets};
 use crate::artifact::format::json::Json;
 use crate::artifact::format::pickle::{Tier, judge};
 use crate::artifact::format::{places, template, zip};
@@ -18,6 +18,37 @@ const DEPTH_MAX: u32 = 16;
 const TARGETS_MAX: usize = 256;
 /// Tags by which readers of other languages build objects or functions.
 const FOREIGN_TAGS: &[&str] = &["ruby/object", "ruby/hash", "js/function", "php/object", "perl/", "javax.", "com.sun."];
+
+/// Functions that MkDocs' own configurations name: icons, fences, slugs.
+const DOCUMENTATION: &[&str] = &[
+    "material.extensions.emoji.twemoji",
+    "material.extensions.emoji.to_svg",
+    "materialx.emoji.twemoji",
+    "materialx.emoji.to_svg",
+    "pymdownx.emoji.twemoji",
+    "pymdownx.emoji.gemoji",
+    "pymdownx.emoji.emojione",
+    "pymdownx.emoji.to_svg",
+    "pymdownx.emoji.to_png",
+    "pymdownx.emoji.to_alt",
+    "pymdownx.superfences.fence_code_format",
+    "pymdownx.superfences.fence_div_format",
+    "pymdownx.superfences.fence_code_formatter",
+    "pymdownx.arithmatex.fence_mathjax_format",
+    "pymdownx.arithmatex.fence_generic_format",
+    "pymdownx.arithmatex.inline_mathjax_format",
+    "pymdownx.arithmatex.inline_generic_format",
+    "pymdownx.arithmatex.arithmatex_fenced_format",
+    "pymdownx.arithmatex.arithmatex_inline_format",
+    "pymdownx.slugs.slugify",
+    "pymdownx.slugs.uslugify",
+    "pymdownx.slugs.uslugify_cased",
+    "pymdownx.slugs.gfm",
+    "mermaid2.fence_mermaid",
+    "mermaid2.fence_mermaid_custom",
+    "markdown_exec.formatter",
+    "markdown_exec.validator",
+];
 
 static TARGET: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?m)["']?_target_["']?[ \t]*:[ \t]*["']?([\w.:]+)"#).ok());
@@ -71,10 +102,12 @@ pub fn yaml(inspection: &mut Inspection<'_>, text: &str, file: &str) -> &'static
 
 fn parse(inspection: &mut Inspection<'_>, text: &str) -> Option<Vec<Node>> {
     tags(inspection, text);
-    match yaml::parse(text) {
+    match yaml::parse_any(text) {
         Ok(documents) => {
             for document in &documents {
-                targets::inspect(inspection, &json(document));
+                let json = json(document);
+                targets::inspect(inspection, &json);
+                serialized::inspect(inspection, &json);
             }
             Some(documents)
         }
@@ -122,6 +155,9 @@ fn builds(tag: &str) -> bool {
     };
     let (kind, name) = python.split_once(':').unwrap_or((python, ""));
     let (module, class) = name.rsplit_once('.').unwrap_or(("builtins", name));
+    if matches!(kind, "name" | "object/apply") && DOCUMENTATION.contains(&name) {
+        return false;
+    }
     kind.starts_with("object") && judge(module, class) != Tier::Allowed
         || matches!(kind, "name" | "module") && targets::verdict(name) != Tier::Allowed
 }

@@ -2,7 +2,12 @@
 //! tree, whatever the source calls them.
 
 mod calls;
+mod constants;
+mod context;
+mod deeds;
+mod encoding;
 mod names;
+mod origin;
 mod pieces;
 
 use std::sync::LazyLock;
@@ -91,16 +96,47 @@ static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)\b(?:os\.(?:system|popen)|subprocess\.|__import__\s*\(|eval\s*\(|exec\s*\(|importlib\.|pickle\.loads|base64\.b64decode|socket\.socket)|<script|\bcurl\s+-|powershell\s+-|javascript:|/bin/(?:ba)?sh\b|https?://[^\s/]*(?:\d{1,3}\.){3}\d{1,3}").ok()
 });
 
-/// Notes the sinks of a source.
-pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
-    let (sinks, whole) = read(text);
-    if !whole {
+/// Texts in texts that are handed to `exec`.
+const EXECUTED_DEPTH: u32 = 3;
+
+/// Notes what a source that somebody may start calls and does; `name` tells whether a loader runs it.
+pub fn inspect(inspection: &mut Inspection<'_>, text: &str, name: &str) {
+    let loaded = inspection.is_member() || context::is_loaded(name, text);
+    note(inspection, text, loaded);
+}
+
+/// The same of cells, which nobody but their reader starts.
+pub fn inspect_cells(inspection: &mut Inspection<'_>, text: &str) {
+    note(inspection, text, false);
+}
+
+/// The same of a source that runs without being asked for.
+pub fn inspect_loaded(inspection: &mut Inspection<'_>, text: &str) {
+    note(inspection, text, true);
+}
+
+fn note(inspection: &mut Inspection<'_>, text: &str, loaded: bool) {
+    let (text, odd) = encoding::decode(text);
+    let found = read(&text, EXECUTED_DEPTH);
+    if let Some(odd) = odd {
+        inspection.list("artifact.code.dangers", format!("encoding:{odd}"));
+    }
+    if !found.whole {
         inspection.issue("not_inspected", "a part of the Python source nests deeper than Python itself allows");
     }
+    if !found.followed {
+        inspection.issue("budget_exceeded", "the Python source has more names in names than are followed");
+    }
+    for deed in &found.deeds {
+        inspection.list("artifact.code.dangers", deed);
+    }
     // Configuration is read from the environment everywhere; it matters beside something else.
-    if sinks.iter().any(|sink| !sink.starts_with("os.environ") && sink != "os.getenv") {
-        for sink in &sinks {
+    if found.sinks.iter().any(|sink| !sink.starts_with("os.environ") && sink != "os.getenv") {
+        for sink in &found.sinks {
             inspection.list("artifact.code.sinks", sink);
+            if loaded {
+                inspection.list("artifact.code.loaded_sinks", sink);
+            }
         }
     }
 }
@@ -114,12 +150,21 @@ pub fn skeleton(line: &str) -> String {
 
 /// The calls of a source that matter, by their full names.
 pub fn sinks_of(text: &str) -> Vec<String> {
-    read(text).0
+    read(text, 0).sinks
 }
 
-/// Sinks, and whether all of the source could be parsed. Errors of syntax are stepped over: an
-/// interpreter of another version may know better.
-fn read(text: &str) -> (Vec<String>, bool) {
+/// What was read of a source.
+struct Found {
+    sinks: Vec<String>,
+    deeds: Vec<String>,
+    /// All of it could be parsed.
+    whole: bool,
+    /// All names in it were followed.
+    followed: bool,
+}
+
+/// Errors of syntax are stepped over: an interpreter of another version may know better.
+fn read(text: &str, depth: u32) -> Found {
     let mut calls = calls::Calls::default();
     let mut whole = true;
     for (range, sound) in pieces::pieces(text) {
@@ -131,7 +176,24 @@ fn read(text: &str) -> (Vec<String>, bool) {
         let parsed = ruff_python_parser::parse_unchecked_source(piece, PySourceType::Python);
         calls.visit_body(parsed.suite());
     }
-    (calls.sinks, whole)
+    let followed = calls.finish(text.len());
+    let executed = std::mem::take(&mut calls.deeds.executed);
+    for text in executed.iter().filter(|_| depth > 0) {
+        let inner = read(text, depth.saturating_sub(1));
+        // A text that runs something is there to hide it.
+        for sink in inner.sinks.iter().filter(|sink| reaches_out(sink)) {
+            calls.deeds.tell(format!("text:{sink}"));
+        }
+        inner.deeds.into_iter().for_each(|deed| calls.deeds.tell(deed));
+        whole &= inner.whole;
+    }
+    Found { sinks: calls.sinks, deeds: calls.deeds.told, whole, followed }
+}
+
+/// Sinks that run something or reach another machine.
+fn reaches_out(sink: &str) -> bool {
+    let begins = ["socket.", "urllib", "requests.", "httpx.", "ctypes.", "pickle.load", "http.client."];
+    deeds::runs(sink) || matches!(sink, "eval" | "exec") || begins.iter().any(|beginning| sink.starts_with(beginning))
 }
 
 /// True when a text without a telling name is most likely Python.

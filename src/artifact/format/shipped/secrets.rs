@@ -21,7 +21,14 @@ static KINDS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
         ("google_api_key", r"\bAIza[A-Za-z0-9_-]{35}\b"),
         ("stripe_key", r"\b[rs]k_live_[A-Za-z0-9]{24,}\b"),
         ("npm_token", r"\bnpm_[A-Za-z0-9]{36}\b"),
-        ("private_key", r"-----BEGIN (?:RSA |EC |OPENSSH |DSA |PGP |ENCRYPTED )?PRIVATE KEY(?: BLOCK)?-----"),
+        (
+            "private_key",
+            // Code that reads or writes keys names this line without one.
+            concat!(
+                r"-----BEGIN (?:RSA |EC |OPENSSH |DSA |PGP |ENCRYPTED )?PRIVATE KEY(?: BLOCK)?-----",
+                r#"(?:\\[rn]|[\s"',+])*(?:(?:Proc-Type|DEK-Info|Version|Comment)\b[^\n]{0,200}(?:\\[rn]|\s)+)*[A-Za-z0-9+/=]{40}"#
+            ),
+        ),
         ("url_password", r"\b[a-z][a-z0-9+.-]{2,12}://[^\s:/@]{1,64}:[^\s:/@{}$<>]{6,128}@[A-Za-z0-9.-]+"),
     ]
     .into_iter()
@@ -41,12 +48,23 @@ pub fn inspect_from(inspection: &mut Inspection<'_>, text: &str, first_line: u32
             if is_example(found.as_str()) || (*kind != "private_key" && entropy(found.as_str()) < 3.0) {
                 continue;
             }
+            let kind = if *kind == "url_password" && is_near(found.as_str()) { "local_password" } else { *kind };
             let line =
                 text.get(..found.start()).map_or(0, |before| memchr::memchr_iter(b'\n', before.as_bytes()).count());
             let line = first_line.saturating_add(u32::try_from(line).unwrap_or(u32::MAX));
             inspection.list("artifact.secrets", format!("{kind}@line {line}"));
         }
     }
+}
+
+/// The host is this machine, a neighbour in a composition of containers, or one that is reserved for examples.
+fn is_near(address: &str) -> bool {
+    let host = address.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+    let reserved =
+        [".example", ".test", ".invalid", ".localhost", ".local", "example.com", "example.org", "example.net"];
+    let number = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let own = matches!(host.as_str(), "127.0.0.1" | "0.0.0.0" | "host.docker.internal");
+    own || !number && (!host.contains('.') || reserved.iter().any(|end| host.ends_with(end)))
 }
 
 /// Documentation uses keys that say what they are.

@@ -105,5 +105,5 @@ pub fn site(inspection: &mut Inspection<'_>, text: &str) {
         unknown.push_str(&line.replace(';', "\n").replace("\n ", "\n"));
         unknown.push('\n');
     }
-    python::inspect(inspection, &unknown);
+    python::inspect_loaded(inspection, &unknown);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::notes::{Kind, Note};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
@@ -56,6 +57,8 @@ pub struct Archive {
     pub prefix: bool,
     /// Bytes after the last end of a directory.
     pub trailing: bool,
+    /// Comments and extra fields.
+    pub notes: Vec<Note>,
 }
 
 /// Header fields, little-endian.
@@ -90,6 +93,7 @@ pub fn read(inspection: &mut Inspection<'_>, input: Input<'_>) -> Archive {
         let record = input.read(*end, 22);
         let raw = Raw(&record);
         last = last.max(end.saturating_add(22).saturating_add(raw.u16(20).into()));
+        archive.note(Kind::Comment, end.saturating_add(22), raw.u16(20));
         directory(inspection, input, *end, &raw, &mut archive);
     }
     archive.trailing = archive.directories > 0 && last < input.len();
@@ -151,6 +155,9 @@ fn directory(inspection: &mut Inspection<'_>, input: Input<'_>, end: u64, raw: &
         let name_bytes = input.read(position.saturating_add(46), name.into());
         let extra_bytes = input.read(position.saturating_add(46).saturating_add(name.into()), extra.into());
         entry(input, &raw, &name_bytes, &extra_bytes, shift, archive);
+        let behind = position.saturating_add(46).saturating_add(name.into());
+        archive.note(Kind::Extra, behind, extra);
+        archive.note(Kind::Comment, behind.saturating_add(extra.into()), comment);
         let length = 46_u64.saturating_add(name.into()).saturating_add(extra.into()).saturating_add(comment.into());
         position = position.saturating_add(length);
         if archive.entries.len() > input.budget.limits.members_max as usize {
@@ -176,6 +183,10 @@ fn entry(input: Input<'_>, raw: &Raw<'_>, name: &[u8], extra: &[u8], shift: u64,
         header.saturating_add(30).saturating_add(local_raw.u16(26).into()).saturating_add(local_raw.u16(28).into());
     let streamed = local_raw.u16(6) & 8 != 0;
     let local_packed = u64::from(local_raw.u32(18));
+    if present {
+        let behind = header.saturating_add(30).saturating_add(local_raw.u16(26).into());
+        archive.note(Kind::Extra, behind, local_raw.u16(28));
+    }
     let differs = present && !streamed && local_packed != packed && local_packed != u64::from(u32::MAX);
     archive.entries.push(Entry {
         name: String::from_utf8_lossy(name).into_owned(),

@@ -99,7 +99,9 @@ pub fn member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str, for
         torch::code(inspection, input);
         return;
     }
-    if format::executable::kind(&head).is_some_and(|kind| kind == "script") {
+    // An archive of no model may well hold scripts that are called so.
+    let plain = format == "zip" && format::shipped::is_called_script(name);
+    if !plain && format::executable::kind(&head).is_some_and(|kind| kind == "script") {
         format::executable::look(inspection, &head, 0);
     }
     let found = format::inspect_member(inspection, input, name);

@@ -4,17 +4,19 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use ruff_python_ast::{Arguments, Expr, ExprCall, InterpolatedStringElement, Number, Operator, Stmt, UnaryOp};
+use crate::artifact::format::fold::TEXT_MAX;
+
+use ruff_python_ast::{Expr, ExprCall, Stmt};
 
 /// Aliases of one source.
 const ALIASES_MAX: usize = 5000;
-/// Bytes of a text that is put together.
-const TEXT_MAX: usize = 4096;
 /// Steps from a name to what it stands for.
-const DEPTH_MAX: u32 = 40;
+pub const DEPTH_MAX: u32 = 40;
 
 /// Steps of resolving in one source: names of names of names cost no more than that.
 const STEPS_MAX: u64 = 2_000_000;
+/// Members of one table that are looked at.
+const ITEMS_MAX: usize = 256;
 /// Modules whose names a source may take all at once, and that have something to run.
 const STARRED: &[&str] =
     &["os", "posix", "subprocess", "ctypes", "pickle", "marshal", "builtins", "shutil", "socket", "runpy", "importlib"];
@@ -22,7 +24,7 @@ const STARRED: &[&str] =
 #[derive(Default)]
 pub struct Names {
     aliases: HashMap<String, String>,
-    texts: HashMap<String, String>,
+    pub(super) texts: HashMap<String, String>,
     /// Modules of `from … import *`.
     starred: Vec<&'static str>,
     steps: Cell<u64>,
@@ -54,6 +56,12 @@ impl Names {
                 for target in &assign.targets {
                     match (target, &*assign.value) {
                         (Expr::Name(name), value) => self.assign(name.id.as_str(), value),
+                        // `self.run = os.system`, `table["run"] = os.system`
+                        (Expr::Attribute(_) | Expr::Subscript(_), value) => {
+                            if let Some(place) = self.place(target) {
+                                self.assign(&place, value);
+                            }
+                        }
                         (Expr::Tuple(names), Expr::Tuple(values)) => {
                             for (name, value) in names.elts.iter().zip(&values.elts) {
                                 if let Expr::Name(name) = name {
@@ -68,6 +76,15 @@ impl Names {
             Stmt::AnnAssign(assign) => {
                 if let (Expr::Name(name), Some(value)) = (&*assign.target, &assign.value) {
                     self.assign(name.id.as_str(), value);
+                }
+            }
+            Stmt::ClassDef(class) => {
+                for statement in &class.body {
+                    if let Stmt::Assign(assign) = statement
+                        && let [Expr::Name(name)] = assign.targets.as_slice()
+                    {
+                        self.assign(&format!("{}.{}", class.name.as_str(), name.id.as_str()), &assign.value);
+                    }
                 }
             }
             // A function of the source's own is not the builtin that it is called like.
@@ -87,6 +104,46 @@ impl Names {
             && let Some(full) = self.of(value)
         {
             self.alias(name, full);
+        } else if let Expr::Dict(dict) = value {
+            for item in dict.items.iter().take(ITEMS_MAX) {
+                if let Some(key) = item.key.as_ref().and_then(|key| self.key(key)) {
+                    self.member(name, &key, &item.value);
+                }
+            }
+        } else if let Expr::List(list) = value {
+            let items = list.elts.iter().take(ITEMS_MAX).enumerate();
+            items.for_each(|(at, item)| self.member(name, &at.to_string(), item));
+        } else if let Expr::Tuple(tuple) = value {
+            let items = tuple.elts.iter().take(ITEMS_MAX).enumerate();
+            items.for_each(|(at, item)| self.member(name, &at.to_string(), item));
+        }
+    }
+
+    /// A member of a table, where it is something that runs or what could be its name.
+    fn member(&mut self, name: &str, key: &str, value: &Expr) {
+        let place = format!("{name}[{key}]");
+        if let Some(text) = self.text(value) {
+            if self.texts.len() < ALIASES_MAX && place.len() < TEXT_MAX {
+                self.texts.insert(place, text);
+            }
+        } else if matches!(value, Expr::Name(_) | Expr::Attribute(_))
+            && let Some(full) = self.of(value).filter(|full| super::calls::matters(full))
+        {
+            self.alias(&place, full);
+        }
+    }
+
+    /// The key of a table, as it is written in a place.
+    fn key(&self, key: &Expr) -> Option<String> {
+        self.text(key).or_else(|| self.number(key, None, DEPTH_MAX).map(|number| number.to_string()))
+    }
+
+    /// An attribute or a member of a table, as something with a name.
+    pub(super) fn place(&self, expression: &Expr) -> Option<String> {
+        match expression {
+            Expr::Attribute(attribute) => Some(format!("{}.{}", self.of(&attribute.value)?, attribute.attr.as_str())),
+            Expr::Subscript(item) => Some(format!("{}[{}]", self.of(&item.value)?, self.key(&item.slice)?)),
+            _ => None,
         }
     }
 
@@ -102,6 +159,17 @@ impl Names {
         }
     }
 
+    /// One more step; false when there were too many.
+    pub(super) fn step(&self) -> bool {
+        self.steps.set(self.steps.get().saturating_add(1));
+        self.steps.get() <= STEPS_MAX
+    }
+
+    /// True when names were not followed any more.
+    pub fn is_exhausted(&self) -> bool {
+        self.steps.get() > STEPS_MAX
+    }
+
     /// The full dotted name of what an expression stands for.
     pub fn of(&self, expression: &Expr) -> Option<String> {
         self.resolve(expression, DEPTH_MAX)
@@ -109,8 +177,7 @@ impl Names {
 
     fn resolve(&self, expression: &Expr, depth: u32) -> Option<String> {
         let depth = depth.checked_sub(1)?;
-        self.steps.set(self.steps.get().saturating_add(1));
-        if self.steps.get() > STEPS_MAX {
+        if !self.step() {
             return None;
         }
         let full = match expression {
@@ -124,13 +191,20 @@ impl Names {
             }
             Expr::Attribute(attribute) => {
                 let value = self.resolve(&attribute.value, depth)?;
-                format!("{}.{}", value.strip_suffix(".__dict__").unwrap_or(&value), attribute.attr.as_str())
+                let full = format!("{}.{}", value.strip_suffix(".__dict__").unwrap_or(&value), attribute.attr.as_str());
+                self.aliases.get(&full).cloned().unwrap_or(full)
             }
             Expr::Named(named) => self.resolve(&named.value, depth)?,
             Expr::Call(call) => self.made(call, depth)?,
             Expr::Subscript(subscript) => {
+                let key = self.key(&subscript.slice)?;
+                if let Some(item) = chosen(&subscript.value, &key, self) {
+                    return self.resolve(item, depth);
+                }
                 let value = self.resolve(&subscript.value, depth)?;
-                let key = self.text(&subscript.slice)?;
+                if let Some(full) = self.aliases.get(&format!("{value}[{key}]")) {
+                    return Some(full.clone());
+                }
                 match value.as_str() {
                     "globals()"
                     | "locals()"
@@ -187,92 +261,18 @@ impl Names {
             _ => None,
         }
     }
+}
 
-    /// The text that an expression of constants is.
-    pub fn text(&self, expression: &Expr) -> Option<String> {
-        self.constant(expression, DEPTH_MAX)
-    }
-
-    fn constant(&self, expression: &Expr, depth: u32) -> Option<String> {
-        let depth = depth.checked_sub(1)?;
-        let text = match expression {
-            Expr::StringLiteral(text) => text.value.to_str().to_owned(),
-            Expr::Name(name) => self.texts.get(name.id.as_str())?.clone(),
-            Expr::BinOp(sum) if sum.op == Operator::Add => {
-                let mut text = self.constant(&sum.left, depth)?;
-                text.push_str(&self.constant(&sum.right, depth)?);
-                text
-            }
-            Expr::FString(text) => {
-                let mut out = String::new();
-                for part in text.value.elements() {
-                    match part {
-                        InterpolatedStringElement::Literal(literal) => out.push_str(&literal.value),
-                        InterpolatedStringElement::Interpolation(inner) => {
-                            out.push_str(&self.constant(&inner.expression, depth)?);
-                        }
-                    }
-                }
-                out
-            }
-            Expr::Call(call) => self.joined(call, depth)?,
-            // `"metsys"[::-1]`
-            Expr::Subscript(subscript) => match &*subscript.slice {
-                Expr::Slice(slice)
-                    if slice.lower.is_none()
-                        && slice.upper.is_none()
-                        && slice.step.as_deref().is_some_and(is_minus_one) =>
-                {
-                    self.constant(&subscript.value, depth)?.chars().rev().collect()
-                }
-                _ => return None,
-            },
-            _ => return None,
-        };
-        (text.len() <= TEXT_MAX).then_some(text)
-    }
-
-    /// `"".join([...])`, `chr(115)`, `"…".replace(…)`.
-    fn joined(&self, call: &ExprCall, depth: u32) -> Option<String> {
-        let arguments: &Arguments = &call.arguments;
-        match &*call.func {
-            Expr::Name(name) if name.id.as_str() == "chr" => {
-                let number = int(arguments.args.first()?)?;
-                char::from_u32(u32::try_from(number).ok()?).map(String::from)
-            }
-            Expr::Attribute(attribute) => {
-                let text = self.constant(&attribute.value, depth)?;
-                match (attribute.attr.as_str(), &*arguments.args) {
-                    ("join", [Expr::List(list)]) => self.all(&list.elts, &text, depth),
-                    ("join", [Expr::Tuple(tuple)]) => self.all(&tuple.elts, &text, depth),
-                    ("replace", [from, to]) => {
-                        Some(text.replace(&self.constant(from, depth)?, &self.constant(to, depth)?))
-                    }
-                    ("lower", []) => Some(text.to_lowercase()),
-                    ("strip", []) => Some(text.trim().to_owned()),
-                    _ => None,
-                }
-            }
-            _ => None,
+/// A member of a table that is written out where it is used: `{"run": os.system}["run"]`.
+fn chosen<'e>(table: &'e Expr, key: &str, names: &Names) -> Option<&'e Expr> {
+    match table {
+        Expr::Dict(dict) => {
+            let mut items = dict.items.iter().take(ITEMS_MAX);
+            let found = items.find(|item| item.key.as_ref().and_then(|own| names.key(own)).as_deref() == Some(key));
+            found.map(|item| &item.value)
         }
-    }
-
-    fn all(&self, items: &[Expr], between: &str, depth: u32) -> Option<String> {
-        let parts = items.iter().map(|item| self.constant(item, depth)).collect::<Option<Vec<_>>>()?;
-        Some(parts.join(between))
-    }
-}
-
-fn is_minus_one(expression: &Expr) -> bool {
-    matches!(expression, Expr::UnaryOp(unary) if unary.op == UnaryOp::USub && int(&unary.operand) == Some(1))
-}
-
-fn int(expression: &Expr) -> Option<i64> {
-    match expression {
-        Expr::NumberLiteral(number) => match &number.value {
-            Number::Int(int) => int.as_i64(),
-            _ => None,
-        },
+        Expr::List(list) => crate::artifact::format::fold::item(&list.elts, key.parse().ok()?),
+        Expr::Tuple(tuple) => crate::artifact::format::fold::item(&tuple.elts, key.parse().ok()?),
         _ => None,
     }
 }

@@ -1,0 +1,68 @@
+//! Commands for a shell that no training needs: what they fetch or decode is run at once, they let
+//! somebody in, or they destroy.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Lines of one text.
+const LINES_MAX: usize = 100_000;
+/// Longest line that is looked at.
+const LINE_MAX: usize = 16 << 10;
+
+static DANGER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?i)",
+        // What is fetched or decoded is piped into a shell, or into an interpreter that reads its program there.
+        r"(?:\b(?:curl|wget|fetch|openssl\s+enc)\b|\bbase64\s+(?:-d|-D|--decode)|\bxxd\s+-r)[^\n]*?\|\s*",
+        r#"(?:sudo\s+(?:-\S+\s+)*)?(?:/(?:usr/)?bin/)?(?:env\s+)?(?:(?:ba|z|da|k)?sh\b(?:$|[^.\w/])|(?:python[0-9.]*|perl|ruby|node)\s*-?\s*(?:$|[;&|)'"`]))"#,
+        r"|\becho\b[^|\n]*\|\s*(?:sudo\s+)?(?:/bin/)?(?:ba|z|da)?sh\s*(?:-s?\s*)?(?:$|[;&|)])",
+        r"|\b(?:ba|z|da)?sh\s+<\(\s*(?:curl|wget)|\b(?:ba|z|da)?sh\s+-c\s+.{0,3}\$\(\s*(?:curl|wget)|\beval\s+.{0,3}\$\(\s*(?:curl|wget|echo\s+\S+\s*\|\s*base64)",
+        r"|(?:curl|wget)\b[^\n]*\shttp://[^\n]*(?:&&|;)\s*(?:sudo\s+)?(?:chmod\s|(?:ba)?sh\s|\./|python)",
+        r"|\bexec\([^\n]{0,80}b64decode",
+        // Somebody is let in.
+        r"|/dev/tcp/|\bnc(?:at)?\s+(?:-\w+\s+)*\S+\s+\d+\s+-e|\bnc(?:at)?\s+(?:-\w+\s+)*-\w*e\s|\bmkfifo\b.*\|\s*nc|\b(?:ba|z|da)?sh\s+-i\s*[0-9]?[>&<]",
+        r"|\bsocat\b[^\n]*\bexec:|powershell(?:\.exe)?\s+(?:-\w+\s+)*-e|>>?\s*\S*authorized_keys|\|\s*crontab\b|\bcrontab\s+[^-\s]",
+        // All is lost.
+        r"|\brm\s+-\w*r\w*\s+(?:-\w+\s+|--no-preserve-root\s+)*(?:/|~|\$HOME)/?\*?\s*(?:$|[;&|])",
+    ))
+    .ok()
+});
+
+/// Makers of tools whose documentation has everybody pipe their script into a shell, over an
+/// encrypted connection.
+static INSTALLER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"^(?:[^/|]|/[^/|])*https://(?:(?:deb|rpm)\.nodesource\.com/setup_[\w.]+|get\.docker\.com/?|sh\.rustup\.rs/?",
+        r"|astral\.sh/uv/(?:[\w-]+[./])*[\w-]+|raw\.githubusercontent\.com/Homebrew/install/(?:[\w-]+[./])*[\w-]+",
+        r"|install\.python-poetry\.org/?|micro\.mamba\.pm/install\.sh|get\.k3s\.io/?|ollama\.com/install\.sh",
+        r"|get\.helm\.sh/(?:[\w-]+[./])*[\w-]+|packagecloud\.io/install/repositories/github/git-lfs/script\.deb\.sh",
+        r#")['"]?(?:\s(?:[^/|]|/[^/|])*)?\|(?:[^/|]|/[^/|])*$"#
+    ))
+    .ok()
+});
+
+/// What a command does that needs a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deed {
+    /// It runs the script of a known maker.
+    Installs,
+    Endangers,
+}
+
+/// The worst line of a text of commands; lines that are only commented are none.
+pub fn judge(text: &str) -> Option<(Deed, String)> {
+    let text = text.replace("\\\n", " ");
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#') && line.len() <= LINE_MAX);
+    let mut worst: Option<(Deed, String)> = None;
+    for line in lines.take(LINES_MAX) {
+        if !DANGER.as_ref().is_some_and(|pattern| pattern.is_match(line)) {
+            continue;
+        }
+        if !INSTALLER.as_ref().is_some_and(|pattern| pattern.is_match(line)) {
+            return Some((Deed::Endangers, line.to_owned()));
+        }
+        worst.get_or_insert((Deed::Installs, line.to_owned()));
+    }
+    worst
+}

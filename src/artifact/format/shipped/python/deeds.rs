@@ -1,0 +1,284 @@
+//! What calls do, by their arguments: a process that is started or a page that is fetched is ordinary
+//! in a script; running what was fetched, decoded or computed is not, nor is giving secrets away.
+
+use ruff_python_ast::visitor::{Visitor, walk_expr};
+use ruff_python_ast::{Expr, ExprCall, Operator};
+
+use super::super::commands::{self, Deed};
+use super::names::Names;
+use super::origin::{Origin, Origins};
+
+/// Deeds told of one source.
+const DEEDS_MAX: usize = 64;
+/// Texts that a source hands to `exec`, which are read as sources.
+const EXECUTED_MAX: usize = 32;
+const EXECUTED_BYTES_MAX: usize = 64 << 10;
+/// Words of a command that are put together.
+const COMMAND_MAX: usize = 4096;
+/// Longest text that is a path.
+const PATH_MAX: usize = 200;
+/// Readers that build objects, or code, from bytes.
+const READERS: &[&str] =
+    &["pickle.load", "cPickle.load", "_pickle.load", "dill.load", "cloudpickle.load", "pickle.Unpickler"];
+/// Calls that give something to another machine.
+const SENDERS: &[&str] = &[
+    "requests.",
+    "httpx.",
+    "aiohttp.",
+    "urllib.request.",
+    "urllib2.",
+    "urllib3.",
+    "http.client.",
+    "socket.socket",
+    "socket.create_connection",
+    "smtplib.",
+    "ftplib.",
+];
+/// Parts of paths under which somebody's secrets lie.
+const SECRETS: &[&str] = &[
+    ".ssh/",
+    "id_rsa",
+    "id_ed25519",
+    ".aws/credentials",
+    "/etc/shadow",
+    "/etc/passwd",
+    ".git-credentials",
+    ".bash_history",
+    ".kube/config",
+    ".docker/config.json",
+    "gcloud/application_default_credentials",
+    "/proc/self/environ",
+    "wallet.dat",
+    "Login Data",
+    "cookies.sqlite",
+    "/var/run/secrets/",
+];
+/// Members of the system's libraries by which bytes become code.
+const NATIVE: &[&str] = &[
+    "VirtualAlloc",
+    "VirtualProtect",
+    "RtlMoveMemory",
+    "CreateThread",
+    "CreateRemoteThread",
+    "WriteProcessMemory",
+    "mprotect",
+    "memfd_create",
+];
+/// What a file that holds source is called, at its end.
+const SOURCES: &[&str] =
+    &[".py", ".pyi", ".txt", ".cfg", ".in", ".conf", ".config", "version", "version__", "info", "about"];
+
+#[derive(Default)]
+pub struct Deeds {
+    pub told: Vec<String>,
+    /// Texts that are handed to `exec` and its like.
+    pub executed: Vec<String>,
+    secret: Option<String>,
+    sends: bool,
+    connects: bool,
+    redirects: bool,
+    foreign: bool,
+    maps: bool,
+    makes_functions: bool,
+}
+
+impl Deeds {
+    pub fn tell(&mut self, deed: String) {
+        if self.told.len() < DEEDS_MAX && !self.told.contains(&deed) {
+            self.told.push(deed);
+        }
+    }
+
+    /// A text of the source: one may be the path of a secret.
+    pub fn text(&mut self, text: &str) {
+        if self.secret.is_none() && text.len() <= PATH_MAX && SECRETS.iter().any(|part| text.contains(part)) {
+            self.secret = Some(text.to_owned());
+        }
+    }
+
+    /// An attribute, whatever it belongs to.
+    pub fn member(&mut self, name: &str, full: Option<&str>) {
+        self.maps |= NATIVE.contains(&name) || name == "mmap" && full != Some("mmap.mmap");
+        self.makes_functions |= matches!(name, "CFUNCTYPE" | "WINFUNCTYPE" | "PYFUNCTYPE") || NATIVE.contains(&name);
+        self.redirects |= name == "dup2" && full == Some("os.dup2");
+        self.foreign |= full.is_some_and(|full| full.starts_with("ctypes."));
+    }
+
+    pub fn call(&mut self, name: &str, call: &ExprCall, names: &Names, origins: &Origins) {
+        let first = call.arguments.args.first();
+        self.sends |= SENDERS.iter().any(|sender| name.starts_with(sender));
+        self.connects |= matches!(name, "socket.socket" | "socket.create_connection");
+        self.foreign |= name.starts_with("ctypes.");
+        match name {
+            "eval" | "exec" => self.execute(name, first, names, origins),
+            "execfile" | "runpy.run_path" => self.file(name, first, names),
+            "pty.spawn" => self.tell("terminal:pty.spawn".to_owned()),
+            "marshal.load" | "marshal.loads" => self.tell(format!("bytecode:{name}")),
+            _ if runs(name) => self.command(name, call, names, origins),
+            _ if READERS.iter().any(|reader| name.starts_with(reader)) => {
+                let fetched = |value| origins.of(value, names).has(Origin::FETCHED);
+                if first.is_some_and(fetched) {
+                    self.tell(format!("fetched:{name}"));
+                }
+            }
+            _ if SENDERS.iter().any(|sender| name.starts_with(sender)) => {
+                let mut values =
+                    call.arguments.args.iter().chain(call.arguments.keywords.iter().map(|keyword| &keyword.value));
+                if values.any(|value| origins.of(value, names).has(Origin::ENVIRONMENT)) {
+                    self.tell("gives_away:environment".to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn execute(&mut self, name: &str, code: Option<&Expr>, names: &Names, origins: &Origins) {
+        let Some(code) = code else { return };
+        let compiled = match code {
+            Expr::Call(call) if names.of(&call.func).as_deref() == Some("compile") => call.arguments.args.first(),
+            _ => None,
+        };
+        let code = compiled.unwrap_or(code);
+        let text = match code {
+            Expr::StringLiteral(text) if text.value.len() <= EXECUTED_BYTES_MAX => Some(text.value.to_str().to_owned()),
+            _ => names.text(code),
+        };
+        let known = text.is_some();
+        if let Some(text) = text.filter(|_| self.executed.len() < EXECUTED_MAX) {
+            self.executed.push(text);
+        }
+        if let Some(word) = origins.of(code, names).word() {
+            self.tell(format!("{word}:{name}"));
+        } else if !known {
+            let mut opened = Opened { names, path: None };
+            opened.visit_expr(code);
+            if let Some(path) = opened.path {
+                self.tell(format!("file:{path}"));
+            }
+        }
+    }
+
+    /// A file that is run though its name is that of data.
+    fn file(&mut self, _name: &str, path: Option<&Expr>, names: &Names) {
+        if let Some(path) = path.and_then(|path| names.text(path)).filter(|path| !holds_source(path)) {
+            self.tell(format!("file:{path}"));
+        }
+    }
+
+    fn command(&mut self, name: &str, call: &ExprCall, names: &Names, origins: &Origins) {
+        let arguments = &call.arguments;
+        let named = ["args", "command", "cmd"].iter().find_map(|word| arguments.find_keyword(word));
+        let Some(first) = arguments.args.first().or_else(|| named.map(|keyword| &keyword.value)) else { return };
+        let words: Vec<String> = arguments.args.iter().map(|word| spelt(word, names, 8)).collect();
+        let text = if arguments.args.is_empty() { spelt(first, names, 8) } else { words.join(" ") };
+        if let Some((Deed::Endangers, line)) = commands::judge(&text) {
+            self.tell(format!("shell:{line}"));
+        }
+        if text.ends_with("sh -i") {
+            self.tell(format!("shell:{text}"));
+        }
+        // A command that begins with a word of the source's own is that command.
+        let program = match first {
+            Expr::List(list) => list.elts.first(),
+            Expr::Tuple(tuple) => tuple.elts.first(),
+            _ if spelt(first, names, 8).starts_with('?') => Some(first),
+            _ => None,
+        };
+        if let Some(word) = program.and_then(|program| origins.of(program, names).word()) {
+            self.tell(format!("{word}:{name}"));
+        }
+    }
+
+    /// What only the source as a whole tells.
+    pub fn finish(&mut self) {
+        if let Some(secret) = self.secret.take().filter(|_| self.sends) {
+            self.tell(format!("gives_away:{secret}"));
+        }
+        if self.connects && self.redirects {
+            self.tell("shell:dup2".to_owned());
+        }
+        if self.foreign && self.maps && self.makes_functions {
+            self.tell("native_code".to_owned());
+        }
+    }
+}
+
+/// Calls that start a program.
+pub fn runs(name: &str) -> bool {
+    let begins = ["subprocess.", "os.exec", "os.spawn", "os.posix_spawn", "commands.", "asyncio.create_subprocess"];
+    matches!(name, "os.system" | "os.popen" | "posix.system" | "posix.popen" | "nt.system" | "os.startfile")
+        || begins.iter().any(|beginning| name.starts_with(beginning))
+}
+
+/// A name by which commands or code are run, which nobody has a reason to hide.
+pub fn is_hidden_for_a_reason(name: &str) -> bool {
+    runs(name) && !matches!(name, "subprocess.PIPE" | "subprocess.DEVNULL" | "subprocess.STARTUPINFO")
+        || matches!(name, "eval" | "exec" | "execfile" | "pty.spawn" | "marshal.loads" | "socket.socket")
+}
+
+fn holds_source(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let file = lower.rsplit('/').next().unwrap_or(&lower);
+    !file.contains('.') || SOURCES.iter().any(|end| file.ends_with(end))
+}
+
+/// A file with the name of data, opened for what it holds.
+struct Opened<'n> {
+    names: &'n Names,
+    path: Option<String>,
+}
+
+impl<'a> Visitor<'a> for Opened<'_> {
+    fn visit_expr(&mut self, expression: &'a Expr) {
+        if let Expr::Call(call) = expression
+            && matches!(self.names.of(&call.func).as_deref(), Some("open" | "io.open" | "pathlib.Path" | "codecs.open"))
+            && let Some(path) = call.arguments.args.first().and_then(|path| self.names.text(path))
+            && !holds_source(&path)
+        {
+            self.path = Some(path);
+        }
+        walk_expr(self, expression);
+    }
+}
+
+/// A command as far as the source spells it, with `?` for what it does not.
+fn spelt(expression: &Expr, names: &Names, depth: u32) -> String {
+    let Some(depth) = depth.checked_sub(1) else { return "?".to_owned() };
+    if let Some(text) = names.text(expression) {
+        return text;
+    }
+    let all = |items: &[Expr]| items.iter().map(|item| spelt(item, names, depth)).collect::<Vec<_>>().join(" ");
+    let text = match expression {
+        Expr::List(list) => all(&list.elts),
+        Expr::Tuple(tuple) => all(&tuple.elts),
+        Expr::Starred(starred) => spelt(&starred.value, names, depth),
+        Expr::FString(text) => {
+            let mut out = String::new();
+            for part in text.value.elements() {
+                match part {
+                    ruff_python_ast::InterpolatedStringElement::Literal(literal) => out.push_str(&literal.value),
+                    ruff_python_ast::InterpolatedStringElement::Interpolation(inner) => {
+                        out.push_str(&spelt(&inner.expression, names, depth));
+                    }
+                }
+            }
+            out
+        }
+        Expr::BinOp(sum) if sum.op == Operator::Add => {
+            let between = if matches!(&*sum.left, Expr::List(_)) { " " } else { "" };
+            format!("{}{between}{}", spelt(&sum.left, names, depth), spelt(&sum.right, names, depth))
+        }
+        Expr::BinOp(filled) if filled.op == Operator::Mod => spelt(&filled.left, names, depth),
+        Expr::Call(call) => match &*call.func {
+            Expr::Attribute(method) if matches!(method.attr.as_str(), "format" | "split" | "strip" | "encode") => {
+                spelt(&method.value, names, depth)
+            }
+            Expr::Attribute(method) if method.attr.as_str() == "join" => {
+                call.arguments.args.first().map_or_else(|| "?".to_owned(), |parts| spelt(parts, names, depth))
+            }
+            _ => "?".to_owned(),
+        },
+        _ => "?".to_owned(),
+    };
+    text.chars().take(COMMAND_MAX).collect()
+}
