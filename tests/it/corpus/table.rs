@@ -14,6 +14,10 @@ written before the inspectors were read, and its first score, before anything wa
 high (88 %); samples that were found to be wrong then were mended, labelled anew or left out. Files that a loader
 would refuse, or that need something that does not come with them, are labelled suspicious and are counted apart.
 **High** is critical or high, **any** is any finding.
+
+Benign files here are what light libraries write. `make heavy` has PyTorch, TensorFlow, Keras, JAX, transformers and
+others write some 400 more, and fails where one of them raises anything; of a few only the digest is known: OCDBT's
+data, ONNX's external data, `fingerprint.pb`.
 ";
 
 /// Files, and how many of them each scanner found: high, any.
