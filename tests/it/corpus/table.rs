@@ -16,8 +16,9 @@ would refuse, or that need something that does not come with them, are labelled 
 **High** is critical or high, **any** is any finding.
 
 Benign files here are what light libraries write. `make heavy` has PyTorch, TensorFlow, Keras, JAX, transformers and
-others write some 400 more, and fails where one of them raises anything; of a few only the digest is known: OCDBT's
-data, ONNX's external data, `fingerprint.pb`.
+others write some 400 more, and fails where one of them raises more than a low finding; those that do raise one bring
+code along (`torch.package`, Keras' own classes). Of a few only the digest is known: OCDBT's data, ONNX's external
+data, `fingerprint.pb`.
 ";
 
 /// Files, and how many of them each scanner found: high, any.
