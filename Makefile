@@ -39,7 +39,7 @@ bench: build ## Speed of scanning and matching, as ratios to peers; a million ev
 	cargo bench --locked --bench detect
 	cargo bench --locked --bench correlate
 
-fuzz: ## Ten minutes each of hostile rules, events, timelines, overrides and files (nightly, cargo-fuzz)
+fuzz: ## Ten minutes each of hostile rules, events, timelines, overrides and each family of formats (nightly, cargo-fuzz)
 	fuzz/run.sh
 
 image: ## Build the container image with buildah

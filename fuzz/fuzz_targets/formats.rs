@@ -3,11 +3,29 @@
 #![no_main]
 
 use lanner::artifact::{Limits, Memory, facts::FORMATS, fields, hash, inspect, segments};
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+
+mod parts;
 
 /// The first byte of an input chooses the name; what follows is the file. `run.sh` writes the same
 /// number in front of the files that it begins with.
 const NAMES: &str = include_str!("../names.txt");
+
+/// Levels of parts in parts at which something is changed.
+const DEPTH: u32 = 5;
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let mut chance = parts::Chance::new(seed);
+    let Some((number, bytes)) = data[..size].split_first() else {
+        return libfuzzer_sys::fuzzer_mutate(data, size, max_size);
+    };
+    let changed = parts::change(bytes, max_size - 1, &mut chance, DEPTH);
+    let count = changed.len().min(max_size - 1);
+    let number = *number;
+    data[0] = number;
+    data[1..=count].copy_from_slice(&changed[..count]);
+    count + 1
+});
 
 fuzz_target!(|input: &[u8]| {
     let Some((number, bytes)) = input.split_first() else { return };

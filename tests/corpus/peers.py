@@ -1,23 +1,28 @@
 """Scores other scanners over manifests. Usage: peers.py PEER RESULTS.json FOLDER...
 
-A file is scored in a process of its own: 60 seconds, 6 GiB of address space; what ends otherwise than it should
-counts as a crash. modelaudit, which takes seconds to start, gets one process for each fifty files (and 120 seconds
-a file). Each peer is used by its Python interface on one file at a time, which is its best case. High is what it
-calls critical, high, dangerous or overtly malicious; any adds warnings, medium, low and suspicious. What a peer
-could not look at is no finding.
+A file is scored in a process of its own, without network: 60 seconds, 6 GiB of address space; what ends otherwise
+than it should counts as a crash, what does not end in time as no answer. modelaudit follows what a pickle imports
+into the sources of installed libraries, a second or more for each file unless it has read them before: it gets one
+process for each 24 files, 120 seconds a file, and two processes side by side. Each peer is used by its Python
+interface on one file at a time, which is its best case. High is what it calls critical, high, dangerous or overtly
+malicious; any adds warnings, medium, low and suspicious. What a peer could not look at is no finding.
 """
 
+import collections
+import contextlib
+import ctypes
 import json
 import os
 import pathlib
 import resource
+import select
 import signal
 import sys
 import time
 import zipfile
 
 os.environ.update(PROMPTFOO_DISABLE_TELEMETRY="1", NO_ANALYTICS="1", DO_NOT_TRACK="1", HF_HUB_OFFLINE="1")
-NOTHING, ANY, HIGH, CRASH = 0, 1, 2, 3
+NOTHING, ANY, HIGH, CRASH, NO_ANSWER = 0, 1, 2, 3, 4
 
 
 def picklescan():
@@ -103,45 +108,80 @@ def quiet():
         os.dup2(nowhere, each)
 
 
-def child(look, paths, out, seconds):
-    """Scores `paths` and writes a line for each; a process of its own."""
+def alone():
+    """No network, where the kernel lets a process have a namespace of its own."""
+    new_user, new_net = 0x10000000, 0x40000000
+    ctypes.CDLL(None).unshare(new_user | new_net)
+
+
+def child(look, paths, out):
+    """Scores `paths` and writes a digit for each; a process of its own, and the head of a group."""
+    os.setsid()
     quiet()
+    alone()
     resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
     for path in paths:
-        signal.alarm(seconds)
         try:
             verdict = look(path)
         except Exception:  # noqa: BLE001 - whatever a peer raises is its crash; out of memory, too
             verdict = CRASH
-        os.write(out, b"%d\n" % verdict)
+        os.write(out, b"%d" % verdict)
     os._exit(0)
 
 
-def score(name, paths):
-    """Verdicts for `paths`, seconds of processor, and the highest resident set in MiB."""
-    look = PEERS[name]()
-    batch, seconds = (50, 120) if name == "modelaudit" else (1, 60)
-    verdicts, cpu, peak = [], 0.0, 0
-    waiting = list(paths)
-    while waiting:
-        part = waiting[:batch]
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(reader)
-            child(look, part, writer, seconds)
+class Batch:
+    """A process at work on some files."""
+
+    def __init__(self, look, paths, seconds):
+        self.paths, self.seconds, self.verdicts = paths, seconds, []
+        self.reader, writer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.reader)
+            child(look, paths, writer)
         os.close(writer)
-        with os.fdopen(reader, "rb") as answers:
-            lines = answers.read().split()
-        _, status, used = os.wait4(pid, 0)
-        cpu += used.ru_utime + used.ru_stime
-        peak = max(peak, used.ru_maxrss >> 10)
-        verdicts += [int(each) for each in lines]
-        if len(lines) < len(part) and status:
-            verdicts.append(CRASH)
-            waiting = waiting[len(lines) + 1:]
-        else:
-            waiting = waiting[len(part):]
+        self.due = time.monotonic() + seconds
+
+    def read(self):
+        """Takes what was answered; whether there may be more."""
+        answers = os.read(self.reader, 4096)
+        self.verdicts += [answer - ord("0") for answer in answers]
+        self.due = time.monotonic() + self.seconds
+        return bool(answers)
+
+    def end(self, late):
+        """Ends the process and what it started. What became of the file at which it ended is told; gives the files
+        that are left, and what was used."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        os.close(self.reader)
+        _, _, used = os.wait4(self.pid, 0)
+        if len(self.verdicts) < len(self.paths):
+            self.verdicts.append(NO_ANSWER if late else CRASH)
+        return self.paths[len(self.verdicts):], used
+
+
+def score(name, paths):
+    """Verdicts by path, seconds of processor, and the highest resident set in MiB."""
+    look = PEERS[name]()
+    size, seconds, jobs = (24, 120, 2) if name == "modelaudit" else (1, 60, 1)
+    waiting = collections.deque(paths[at:at + size] for at in range(0, len(paths), size))
+    verdicts, cpu, peak, running = {}, 0.0, 0, {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            batch = Batch(look, waiting.popleft(), seconds)
+            running[batch.reader] = batch
+        ready = select.select(list(running), [], [], 1)[0]
+        ended = [batch for batch in running.values() if batch.reader in ready and not batch.read()]
+        late = [batch for batch in running.values() if batch not in ended and time.monotonic() > batch.due]
+        for batch in ended + late:
+            del running[batch.reader]
+            left, used = batch.end(batch in late)
+            if left:
+                waiting.appendleft(left)
+            verdicts.update(zip(batch.paths, batch.verdicts))
+            cpu += used.ru_utime + used.ru_stime
+            peak = max(peak, used.ru_maxrss >> 10)
     return verdicts, cpu, peak
 
 
@@ -154,8 +194,8 @@ def main():
             rows.append((str(folder / row["path"]), row))
     began = time.monotonic()
     verdicts, cpu, peak = score(name, [path for path, _ in rows])
-    files = {path: verdict for (path, _), verdict in zip(rows, verdicts, strict=True)}
-    report = {"peer": name, "cpu_seconds": round(cpu, 1), "wall_seconds": round(time.monotonic() - began, 1), "peak_mib": peak, "files": files}
+    assert len(verdicts) == len(rows), f"{name}: {len(verdicts)} verdicts of {len(rows)} files"
+    report = {"peer": name, "cpu_seconds": round(cpu, 1), "wall_seconds": round(time.monotonic() - began, 1), "peak_mib": peak, "files": verdicts}
     pathlib.Path(results).write_text(json.dumps(report, indent=0))
 
 

@@ -282,10 +282,11 @@ fn starts(chunk: &[u8]) -> Vec<usize> {
     let magic = memchr::memchr_iter(0x80, chunk).filter(|at| {
         matches!(chunk.get(*at..), Some([0x80, 2..=5, next, ..]) if matches!(next, 0x95 | b'c' | b'(' | b']' | b'}' | 0x8c | b'X' | 0x8a | b'K' | b'M'))
     });
+    let mut lines = nested::Lines::new(chunk);
     let globals = memchr::memchr2_iter(b'c', 0x8c, chunk).filter(|at| {
         let rest = chunk.get(*at..chunk.len().min(at.saturating_add(160))).unwrap_or_default();
         match rest {
-            [b'c', ..] => may_be_pickle(rest, u64::MAX),
+            [b'c', ..] => lines.follow(*at),
             [0x8c, count, after @ ..] => {
                 let name = after.get(..usize::from(*count)).unwrap_or_default();
                 let next = after.get(usize::from(*count)..).unwrap_or_default();

@@ -34,12 +34,14 @@ pub enum Verdict {
 pub struct Scores {
     verdicts: HashMap<PathBuf, Verdict>,
     pub crashes: usize,
+    /// Files of which nothing was said in the time that there was.
+    pub unanswered: Vec<PathBuf>,
     pub cpu_seconds: Option<f64>,
     pub peak_mib: Option<u64>,
 }
 
 impl Scores {
-    /// What was found in a file; a crash is no finding.
+    /// What was found in a file; a crash is no finding, nor is no answer.
     pub fn of(&self, path: &Path) -> Verdict {
         self.verdicts.get(path).copied().unwrap_or(Verdict::Nothing)
     }
@@ -112,6 +114,10 @@ pub fn of_peer(results: &Path) -> Scores {
             Some(1) => Verdict::Any,
             Some(3) => {
                 scores.crashes += 1;
+                Verdict::Nothing
+            }
+            Some(4) => {
+                scores.unanswered.push(PathBuf::from(path));
                 Verdict::Nothing
             }
             _ => Verdict::Nothing,

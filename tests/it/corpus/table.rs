@@ -14,6 +14,11 @@ written before the inspectors were read, and its first score, before anything wa
 high (88 %); samples that were found to be wrong then were mended, labelled anew or left out. Files that a loader
 would refuse, or that need something that does not come with them, are labelled suspicious and are counted apart.
 **High** is critical or high, **any** is any finding.
+
+Benign files here are what light libraries write. `make heavy` has PyTorch, TensorFlow, Keras, JAX, transformers and
+others write some 400 more, and fails where one of them raises more than a low finding; those that do raise one bring
+code along (`torch.package`, Keras' own classes). Of a few only the digest is known: OCDBT's data, ONNX's external
+data, `fingerprint.pb`.
 ";
 
 /// Files, and how many of them each scanner found: high, any.
@@ -92,12 +97,18 @@ pub fn write(samples: &[(PathBuf, &Sample)], scores: &[(String, Scores)], left_o
         }
     }
     if scores.len() > 1 {
-        out.push_str("\n| scanner | crashes | CPU s | peak MiB |\n| --- | --- | --- | --- |\n");
+        out.push_str("\n| scanner | crashes | no answer | CPU s | peak MiB |\n| --- | --- | --- | --- | --- |\n");
         for (name, scores) in scores.iter().skip(1) {
+            let (crashes, silent) = (scores.crashes, scores.unanswered.len());
             let (cpu, peak) = (scores.cpu_seconds.unwrap_or_default(), scores.peak_mib.unwrap_or_default());
-            writeln!(out, "| {name} | {} | {cpu:.0} | {peak} |", scores.crashes).expect("a string takes text");
+            writeln!(out, "| {name} | {crashes} | {silent} | {cpu:.0} | {peak} |").expect("a string takes text");
         }
         out.push_str("\nCPU seconds hold the cost of a process for each file, except for modelaudit.\n");
+    }
+    for (name, scores) in scores.iter().filter(|(_, scores)| !scores.unanswered.is_empty()) {
+        let files = samples.iter().filter(|(path, _)| scores.unanswered.contains(path));
+        let files: Vec<String> = files.map(|(_, sample)| format!("`{}`", sample.path)).collect();
+        writeln!(out, "\n{name} gave no answer in time to {}.", files.join(", ")).expect("a string takes text");
     }
     part(&mut out, "class", samples, scores, |sample| &sample.class);
     part(&mut out, "format", samples, scores, |sample| &sample.format);

@@ -180,6 +180,30 @@ fn deep_and_long_pickles_end_in_an_issue_or_a_finding() {
 }
 
 #[test]
+fn a_run_of_letters_behind_a_pickle_is_read_once_and_not_for_each_letter() {
+    // Each `c` may be the opcode of an import, whose names would be what follows.
+    let seconds = |run: &[u8]| {
+        let bytes = [b"\x80\x04N.", run.repeat((4 << 20) / run.len()).as_slice()].concat();
+        let began = std::time::Instant::now();
+        report(&bytes, "a.pkl");
+        began.elapsed().as_secs_f64()
+    };
+    let (none, run) = (seconds(b"x"), seconds(b"c"));
+    println!("{run} s for a run of imports, {none} s for other letters");
+    assert!(run < none * 30.0, "{run} s for a run of imports, {none} s for other letters");
+    for (rest, found) in [
+        (&b"cccccos\nsystem\n(V\ntR."[..], true),
+        (b"c.os\nsystem\n(V\ntR.", false),
+        (b"!!cos\nsystem\n(Vcccc\ntR.", true),
+        (b"cos\n\nsystem\n(V\ntR.", false),
+    ] {
+        let report = report(&[b"\x80\x04N.\xff\xff", rest].concat(), "a.pkl");
+        let told = !list(&report, "artifact.pickle.globals").is_empty();
+        assert_eq!(told, found, "{}", String::from_utf8_lossy(rest));
+    }
+}
+
+#[test]
 fn declared_lengths_of_8_gib_allocate_nothing() {
     for bytes in [
         b"\x80\x04\x8e\0\0\0\0\x02\0\0\0rest.".to_vec(),

@@ -147,13 +147,16 @@ fn what_lies_in_an_exported_program_is_looked_into() {
     assert_eq!(list(&report(&old, "a.pt2"), FACT), ["target:torch.os.popen"]);
 }
 
+/// Long enough that every second byte of it spells a text.
+const MODULES: &[u8] = b"torch.nn.modules.container\nbuiltins\ncollections\ntorch.nn.modules.linear\ntorch._utils\ntorch\ntorch.nn.modules.activation\nmath\n";
+
 fn package(source: &str, pickle: &[u8]) -> Vec<u8> {
     zip::archive(&[
         zip::member("p/.data/0.storage", &[3; 64]),
         zip::member("p/model/model.pkl", pickle),
         zip::member("p/config/config.json", br#"{"hidden": 4}"#),
         zip::member("p/acme/shape.py", source.as_bytes()),
-        zip::member("p/.data/extern_modules", b"math\ntorch\ntorch._utils\n"),
+        zip::member("p/.data/extern_modules", MODULES),
         zip::member("p/.data/python_version", b"3.11.7"),
         zip::member("p/.data/version", b"3\n"),
     ])

@@ -44,6 +44,49 @@ fn imports(rest: &[u8]) -> bool {
     dotted(lines.next()) && dotted(lines.next())
 }
 
+/// Most bytes of two lines that are looked at for a module and a name.
+const LINES_MAX: usize = 160;
+
+/// Finds two lines that can be a module and a name. Places are asked in rising order, so that a run of letters is read
+/// once, and not again for each letter of it.
+pub struct Lines<'c> {
+    chunk: &'c [u8],
+    /// Where the first line that was met last ends, and the second one, if it begins like a name.
+    end: usize,
+    second: Option<usize>,
+}
+
+impl<'c> Lines<'c> {
+    pub fn new(chunk: &'c [u8]) -> Self {
+        Self { chunk, end: 0, second: None }
+    }
+
+    /// Whether the opcode at `at` is followed by such lines.
+    pub fn follow(&mut self, at: usize) -> bool {
+        let start = at.saturating_add(1);
+        let Some(first) = self.name(start) else { return false };
+        if start >= self.end {
+            self.end = first;
+            let breaks = self.chunk.get(first) == Some(&b'\n');
+            self.second = breaks.then(|| self.name(first.saturating_add(1))).flatten();
+        }
+        let window = self.chunk.len().min(at.saturating_add(LINES_MAX));
+        let within = self.end.saturating_add(1) < window;
+        within && self.second.is_some_and(|end| end >= window || self.chunk.get(end) == Some(&b'\n'))
+    }
+
+    /// The end of what begins like a name; the one that is known where it is the same.
+    fn name(&self, start: usize) -> Option<usize> {
+        let rest = self.chunk.get(start..)?;
+        rest.first().filter(|first| first.is_ascii_alphabetic() || **first == b'_')?;
+        if start < self.end {
+            return Some(self.end);
+        }
+        let ends = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+        Some(rest.iter().position(ends).map_or(self.chunk.len(), |count| start.saturating_add(count)))
+    }
+}
+
 /// The bytes that a text encodes, when they may be a pickle: base64 or hexadecimal.
 pub fn decode_text(text: &str) -> Option<Vec<u8>> {
     let text = text.trim();
