@@ -349,7 +349,7 @@ fn dispatch(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'
     let Some(found) = FORMATS.iter().find(|format| (format.identify)(&head)) else { return "unknown" };
     let format = (found.inspect)(inspection, input, name);
     if MOSTLY_WEIGHTS.contains(&format) || (format == "unknown" && claim(name).is_some()) {
-        midst::look(inspection, input);
+        midst::weights(inspection, input);
     } else if PICKLED_WEIGHTS.contains(&format) {
         midst::programs(inspection, input);
     }

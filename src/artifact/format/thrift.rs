@@ -1,5 +1,7 @@
 //! Thrift's compact protocol without a schema: fields of structures, each by the way to it.
 
+use super::cursor;
+
 /// Structures in structures.
 const DEPTH_MAX: usize = 32;
 
@@ -35,15 +37,7 @@ impl Reader<'_, '_> {
     }
 
     fn varint(&mut self) -> Result<u64, Broken> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(Broken)
+        cursor::varint(|| self.byte().ok()).ok_or(Broken)
     }
 
     fn zigzag(&mut self) -> Result<i64, Broken> {

@@ -19,5 +19,14 @@ pub fn pickle_os_system() -> Vec<u8> {
 
 /// A pickle of nothing but data.
 pub fn pickle_benign() -> Vec<u8> {
+/// The header of a program, with which nothing can be run.
+pub fn elf() -> Vec<u8> {
+    let mut out = b"\x7fELF\x02\x01\x01\0".to_vec();
+    out.resize(16, 0);
+    out.extend([3, 0, 62, 0, 1, 0, 0, 0]);
+    out.resize(64, 0);
+    out
+}
+
     b"\x80\x04\x95\x0d\0\0\0\0\0\0\0}\x94\x8c\x01a\x94]\x94K\x01as.".to_vec()
 }
