@@ -304,6 +304,11 @@ pub const FIELDS: &[Field] = &[
         "Shared libraries that the description of an RKNN model names.",
     ),
     field(
+        "artifact.table.unread",
+        FieldType::TextList,
+        "Columns of a table that are packed in a way that is not unpacked: `snappy:text`.",
+    ),
+    field(
         "artifact.dataset.formulas",
         FieldType::TextList,
         "Cells of a table that start a program or fetch something in a spreadsheet, with their line.",

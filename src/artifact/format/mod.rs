@@ -6,6 +6,7 @@ mod arrow;
 mod boosters;
 mod checkpoint;
 mod cntk;
+mod columns;
 mod compressed;
 mod coreml;
 mod cursor;

@@ -8,6 +8,7 @@ const DEPTH_MAX: usize = 32;
 /// What stands in a field.
 pub enum Value<'a> {
     Number(i64),
+    Flag(bool),
     Bytes(&'a [u8]),
     /// The structure at this place is complete.
     End,
@@ -19,8 +20,12 @@ pub struct Broken;
 
 /// Hands every value to `look`, with the numbers of the fields that lead to it. Items of a list
 /// stand where the list does. Every value takes a byte at least, so that the work has a bound.
-pub fn walk(bytes: &[u8], look: &mut dyn FnMut(&[i16], Value<'_>)) -> Result<(), Broken> {
-    Reader { rest: bytes, path: Vec::new(), look }.structure()
+///
+/// Returns how many bytes the structure takes.
+pub fn walk(bytes: &[u8], look: &mut dyn FnMut(&[i16], Value<'_>)) -> Result<usize, Broken> {
+    let mut reader = Reader { rest: bytes, path: Vec::new(), look };
+    reader.structure()?;
+    Ok(bytes.len().saturating_sub(reader.rest.len()))
 }
 
 struct Reader<'a, 'f> {
@@ -62,8 +67,9 @@ impl Reader<'_, '_> {
             };
             self.path.push(field);
             // A flag in a field is its type, and takes no byte.
-            if !matches!(head & 15, 1 | 2) {
-                self.value(head & 15, 0)?;
+            match head & 15 {
+                flag @ 1..=2 => (self.look)(&self.path, Value::Flag(flag == 1)),
+                kind => self.value(kind, 0)?,
             }
             self.path.pop();
         }

@@ -9,6 +9,7 @@ pub mod bypasses;
 mod checkpoints;
 mod classes;
 mod comparison;
+mod columns;
 mod configurations;
 mod containers;
 mod corpus_benign;
