@@ -250,6 +250,13 @@ pub const FIELDS: &[Field] = &[
         "Operators of an ExecuTorch program that are none of its own.",
     ),
     field(
+    field("artifact.torch.functions", FieldType::TextList, "Functions of a PyTorch model for mobile devices."),
+    field("artifact.torch.types", FieldType::TextList, "Types of the objects in a PyTorch model for mobile devices."),
+    field(
+        "artifact.torch.foreign",
+        FieldType::TextList,
+        "Operators and classes of mobile bytecode that do not come with PyTorch: `operator:acme::gate`, `class:…`.",
+    ),
         "artifact.coreml.custom",
         FieldType::TextList,
         "Classes of the application that a Core ML model runs, and models that it links: `layer:Gate`, `linked:other`.",
@@ -327,6 +334,11 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.code.sinks",
         FieldType::TextList,
+    field(
+        "artifact.mnn.custom",
+        FieldType::TextList,
+        "Operators of an MNN model that the application brings: `plugin:gate`, `extra:engine:type`.",
+    ),
         "Calls in shipped code that execute, reach the network or read the environment.",
     ),
     field(

@@ -22,6 +22,8 @@ mod keras;
 mod lines;
 mod llamafile;
 mod midst;
+mod mnn;
+mod mobile;
 mod msgpack;
 mod mxnet;
 mod numpy;
@@ -83,6 +85,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: tflite::identify, inspect: tflite::inspect },
     Format { identify: numpy::identify, inspect: numpy::inspect },
     Format { identify: arrow::identify, inspect: arrow::inspect },
+    Format { identify: mobile::identify, inspect: mobile::inspect },
     Format { identify: parquet::identify, inspect: parquet::inspect },
     Format { identify: mxnet::identify, inspect: mxnet::inspect },
     Format { identify: devices::identify, inspect: devices::inspect },
@@ -101,6 +104,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: cntk::identify, inspect: cntk::inspect },
     Format { identify: hdf5::identify_behind, inspect: hdf5::inspect },
     Format { identify: sentencepiece::identify, inspect: sentencepiece::inspect },
+    Format { identify: mnn::identify, inspect: mnn::inspect },
     Format { identify: onnx::identify, inspect: onnx::inspect },
     Format { identify: tensorflow::identify, inspect: tensorflow::inspect },
     Format { identify: coreml::identify, inspect: coreml::inspect },
@@ -156,6 +160,7 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("engine", "tensorrt", ENGINES),
     ("plan", "tensorrt", ENGINES),
     ("txt", "text", TEXTS),
+    ("mnn", "mnn", &["mnn", "unknown", "empty"]),
     ("md", "text", TEXTS),
     ("csv", "text", TEXTS),
     ("tsv", "text", TEXTS),
@@ -188,6 +193,7 @@ const PYTORCH: &[&str] = &[
     "pt2",
     "pickle",
     "joblib",
+    "torch-mobile",
     "zip",
     "site-path",
     "tf-checkpoint",
@@ -225,6 +231,8 @@ const BINARY: &[&str] = &[
     "joblib",
     "unknown",
     "empty",
+    "torch-mobile",
+    "mnn",
     "json",
     "text",
     "gguf",
@@ -300,8 +308,24 @@ const PICKLED_WEIGHTS: &[&str] =
     &["pickle", "joblib", "pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "keras", "npz", "nemo"];
 
 /// Formats that are numbers but for a header and names.
-const NUMBERS: &[&str] =
-    &["safetensors", "gguf", "numpy", "npz", "pytorch", "torchscript", "keras", "onnx", "tflite", "coreml", "paddle"];
+    "torch-mobile",
+    "mnn",
+    "ocdbt",
+const NUMBERS: &[&str] = &[
+    "safetensors",
+    "gguf",
+    "numpy",
+    "npz",
+    "pytorch",
+    "torchscript",
+    "torch-mobile",
+    "keras",
+    "onnx",
+    "tflite",
+    "mnn",
+    "coreml",
+    "paddle",
+];
 
 /// Inspects a whole artifact.
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {

@@ -4,7 +4,7 @@
 mod entries;
 mod model;
 mod shards;
-mod torch;
+pub mod torch;
 
 use std::collections::{BTreeMap, HashSet};
 

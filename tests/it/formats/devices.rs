@@ -181,7 +181,7 @@ fn lengths_that_lie_are_told() {
     }
     let old = report(b"B\0C\0N\0T\0K\0\0\0", "a.dnn");
     assert_eq!(old.format, "cntk");
-    assert!(old.issues.iter().any(|issue| issue.code == "not_inspected"));
+    assert!(old.issues.iter().any(|issue| issue.code == "malformed"), "{old:?}");
 }
 
 #[test]

@@ -156,6 +156,8 @@ pub const ALARMING: &[&str] = &[
     "artifact.cntk.custom",
     "artifact.tensorrt.foreign_plugins",
     "artifact.tensorrt.libraries",
+    "artifact.mnn.custom",
+    "artifact.torch.foreign",
     "artifact.rknn.libraries",
     "artifact.dataset.formulas",
 ];
