@@ -38,6 +38,7 @@ pub const FORMATS: &[&str] = &[
     "parquet",
     "msgpack",
     "ocdbt",
+    "zarr",
     "torch7",
     "xgboost",
     "ubjson",

@@ -27,6 +27,7 @@ mod mobile;
 mod msgpack;
 mod mxnet;
 mod numpy;
+mod ocdbt;
 mod onnx;
 mod paddle;
 mod parquet;
@@ -90,6 +91,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: mxnet::identify, inspect: mxnet::inspect },
     Format { identify: devices::identify, inspect: devices::inspect },
     Format { identify: zarr::identify, inspect: zarr::inspect },
+    Format { identify: ocdbt::identify, inspect: ocdbt::inspect },
     Format { identify: compressed::identify, inspect: compressed::inspect },
     Format { identify: sevenz::identify, inspect: sevenz::inspect },
     Format { identify: compressed::is_archive, inspect: compressed::inspect_archive },
@@ -117,6 +119,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
     Format { identify: checkpoint::identify_data, inspect: checkpoint::inspect_data },
     Format { identify: |_| true, inspect: inspect_unknown },
+    Format { identify: ocdbt::identify_data, inspect: ocdbt::inspect },
 ];
 
 /// What names claim: extension, the format's family as told in `artifact.declared_format`, and
@@ -355,6 +358,14 @@ pub fn inspect_member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &
 /// Tensors with their places, for formats that declare them in a header.
 pub fn segments(input: Input<'_>) -> Vec<Segment> {
     let bytes = input.read(0, HEAD_BYTES);
+/// True for bytes of which a format is known.
+pub fn is_known(input: Input<'_>) -> bool {
+    let bytes = input.read(0, HEAD_BYTES);
+    let head = Head { bytes: &bytes, input, name: "" };
+    let (_, known) = FORMATS.split_last().unzip();
+    known.is_some_and(|known| known.iter().any(|format| (format.identify)(&head)))
+}
+
     let head = Head { bytes: &bytes, input, name: "" };
     if gguf::identify(&head) {
         gguf::segments(input)

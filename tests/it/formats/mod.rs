@@ -3,6 +3,7 @@
 
 pub mod build;
 
+mod arrays;
 pub mod benign;
 mod boosters;
 pub mod bypasses;

@@ -1,6 +1,7 @@
 //! Samples: small assemblers of pickles, archives, tensors and graphs. Every payload is inert: were it
 //! run, it would print a word.
 
+pub mod arrays;
 pub mod flatbuffer;
 pub mod hdf5;
 pub mod keras;
