@@ -28,6 +28,7 @@ mod msgpack;
 mod mxnet;
 mod numpy;
 mod ocdbt;
+mod oci;
 mod onnx;
 mod paddle;
 mod parquet;
@@ -84,14 +85,14 @@ pub static FORMATS: &[Format] = &[
     Format { identify: hdf5::identify, inspect: hdf5::inspect },
     Format { identify: gguf::identify, inspect: gguf::inspect },
     Format { identify: tflite::identify, inspect: tflite::inspect },
+    Format { identify: mobile::identify, inspect: mobile::inspect },
     Format { identify: numpy::identify, inspect: numpy::inspect },
     Format { identify: arrow::identify, inspect: arrow::inspect },
-    Format { identify: mobile::identify, inspect: mobile::inspect },
     Format { identify: parquet::identify, inspect: parquet::inspect },
     Format { identify: mxnet::identify, inspect: mxnet::inspect },
     Format { identify: devices::identify, inspect: devices::inspect },
-    Format { identify: zarr::identify, inspect: zarr::inspect },
     Format { identify: ocdbt::identify, inspect: ocdbt::inspect },
+    Format { identify: zarr::identify, inspect: zarr::inspect },
     Format { identify: compressed::identify, inspect: compressed::inspect },
     Format { identify: sevenz::identify, inspect: sevenz::inspect },
     Format { identify: compressed::is_archive, inspect: compressed::inspect_archive },
@@ -103,10 +104,10 @@ pub static FORMATS: &[Format] = &[
     Format { identify: torch7::identify, inspect: torch7::inspect },
     Format { identify: boosters::identify, inspect: boosters::inspect },
     Format { identify: checkpoint::identify, inspect: checkpoint::inspect },
+    Format { identify: mnn::identify, inspect: mnn::inspect },
     Format { identify: cntk::identify, inspect: cntk::inspect },
     Format { identify: hdf5::identify_behind, inspect: hdf5::inspect },
     Format { identify: sentencepiece::identify, inspect: sentencepiece::inspect },
-    Format { identify: mnn::identify, inspect: mnn::inspect },
     Format { identify: onnx::identify, inspect: onnx::inspect },
     Format { identify: tensorflow::identify, inspect: tensorflow::inspect },
     Format { identify: coreml::identify, inspect: coreml::inspect },
@@ -118,8 +119,8 @@ pub static FORMATS: &[Format] = &[
     Format { identify: shipped::identify, inspect: shipped::inspect },
     Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
     Format { identify: checkpoint::identify_data, inspect: checkpoint::inspect_data },
-    Format { identify: |_| true, inspect: inspect_unknown },
     Format { identify: ocdbt::identify_data, inspect: ocdbt::inspect },
+    Format { identify: |_| true, inspect: inspect_unknown },
 ];
 
 /// What names claim: extension, the format's family as told in `artifact.declared_format`, and
@@ -150,7 +151,7 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("mlmodel", "coreml", &["coreml", "unknown", "empty", "text", "yaml"]),
     ("pdmodel", "paddle", &["paddle", "unknown", "empty", "text", "json"]),
     ("ubj", "ubjson", BINARY_NO_PICKLE),
-    ("json", "json", &["json", "text", "jinja", "xgboost", "mxnet", "jsonl"]),
+    ("json", "json", &["json", "text", "jinja", "xgboost", "mxnet", "jsonl", "oci-manifest", "oci-config"]),
     ("arrow", "arrow", TABLES),
     ("arrows", "arrow", TABLES),
     ("feather", "arrow", TABLES),
@@ -159,11 +160,11 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("t7", "torch7", TORCH7),
     ("cbm", "catboost", &["catboost", "unknown", "empty"]),
     ("llamafile", "llamafile", &["llamafile", "unknown", "empty"]),
+    ("mnn", "mnn", &["mnn", "unknown", "empty"]),
     ("rknn", "rknn", &["rknn", "unknown", "empty"]),
     ("engine", "tensorrt", ENGINES),
     ("plan", "tensorrt", ENGINES),
     ("txt", "text", TEXTS),
-    ("mnn", "mnn", &["mnn", "unknown", "empty"]),
     ("md", "text", TEXTS),
     ("csv", "text", TEXTS),
     ("tsv", "text", TEXTS),
@@ -184,7 +185,7 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("rdata", "r-data", R_DATA),
     ("mar", "mar", &["mar", "zip", "gzip"]),
     // PyTorch's own guide calls checkpoints so.
-    ("tar", "tar", &["tar", "pytorch-tar", "nemo", "pytorch", "pytorch-legacy"]),
+    ("tar", "tar", &["tar", "pytorch-tar", "nemo", "pytorch", "pytorch-legacy", "oci-archive"]),
     ("nemo", "nemo", &["nemo", "tar", "gzip"]),
 ];
 const PYTORCH: &[&str] = &[
@@ -192,11 +193,11 @@ const PYTORCH: &[&str] = &[
     "pytorch-legacy",
     "pytorch-tar",
     "torchscript",
+    "torch-mobile",
     "torch-package",
     "pt2",
     "pickle",
     "joblib",
-    "torch-mobile",
     "zip",
     "site-path",
     "tf-checkpoint",
@@ -230,12 +231,12 @@ const BINARY: &[&str] = &[
     "pytorch-legacy",
     "pytorch-tar",
     "torchscript",
+    "torch-mobile",
+    "mnn",
     "pickle",
     "joblib",
     "unknown",
     "empty",
-    "torch-mobile",
-    "mnn",
     "json",
     "text",
     "gguf",
@@ -265,6 +266,8 @@ const BINARY_NO_PICKLE: &[&str] = &["xgboost", "ubjson", "unknown", "empty", "zi
 const TEXTS: &[&str] = &[
     "text",
     "json",
+    "oci-manifest",
+    "oci-config",
     "yaml",
     "xml",
     "python",
@@ -305,15 +308,15 @@ const MOSTLY_WEIGHTS: &[&str] = &[
     "mxnet",
     "cntk",
     "tf-checkpoint",
+    "torch-mobile",
+    "mnn",
+    "ocdbt",
 ];
 /// Formats that are pickles, or hold some: of those the machine tells, of programs their midst does.
 const PICKLED_WEIGHTS: &[&str] =
     &["pickle", "joblib", "pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "keras", "npz", "nemo"];
 
 /// Formats that are numbers but for a header and names.
-    "torch-mobile",
-    "mnn",
-    "ocdbt",
 const NUMBERS: &[&str] = &[
     "safetensors",
     "gguf",
@@ -355,9 +358,6 @@ pub fn inspect_member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &
     dispatch(inspection, input, name)
 }
 
-/// Tensors with their places, for formats that declare them in a header.
-pub fn segments(input: Input<'_>) -> Vec<Segment> {
-    let bytes = input.read(0, HEAD_BYTES);
 /// True for bytes of which a format is known.
 pub fn is_known(input: Input<'_>) -> bool {
     let bytes = input.read(0, HEAD_BYTES);
@@ -366,6 +366,9 @@ pub fn is_known(input: Input<'_>) -> bool {
     known.is_some_and(|known| known.iter().any(|format| (format.identify)(&head)))
 }
 
+/// Tensors with their places, for formats that declare them in a header.
+pub fn segments(input: Input<'_>) -> Vec<Segment> {
+    let bytes = input.read(0, HEAD_BYTES);
     let head = Head { bytes: &bytes, input, name: "" };
     if gguf::identify(&head) {
         gguf::segments(input)

@@ -9,8 +9,8 @@ mod boosters;
 pub mod bypasses;
 mod checkpoints;
 mod classes;
-mod comparison;
 mod columns;
+mod comparison;
 mod configurations;
 mod containers;
 mod corpus_benign;
@@ -23,6 +23,7 @@ mod hdf5;
 mod hidden;
 mod hiding_places;
 pub mod hostile;
+mod images;
 mod keras;
 mod llamafile;
 mod midst;
@@ -155,10 +156,13 @@ pub const ALARMING: &[&str] = &[
     "artifact.llamafile.arguments",
     "artifact.mxnet.custom",
     "artifact.cntk.custom",
-    "artifact.tensorrt.foreign_plugins",
-    "artifact.tensorrt.libraries",
     "artifact.mnn.custom",
     "artifact.torch.foreign",
+    "artifact.tensorrt.foreign_plugins",
+    "artifact.tensorrt.libraries",
     "artifact.rknn.libraries",
     "artifact.dataset.formulas",
+    "artifact.digest.mismatches",
+    "artifact.oci.dangers",
+    "artifact.oci.urls",
 ];

@@ -74,10 +74,15 @@ fn code(inspection: &mut Inspection<'_>, source: &str) {
     if ["get_ipython(", "run_line_magic(", "run_cell_magic("].iter().any(|call| python.contains(call)) {
         commands.push_str(&python);
     }
-    if DANGER.as_ref().is_some_and(|pattern| pattern.is_match(&commands)) {
+    if fetches_and_runs(&commands) {
         inspection.list("artifact.notebook.dangers", "shell");
     }
     python::inspect(inspection, &python);
+}
+
+/// True for commands that fetch and run something, or open a way in.
+pub fn fetches_and_runs(commands: &str) -> bool {
+    DANGER.as_ref().is_some_and(|pattern| pattern.is_match(commands))
 }
 
 /// A text, or the lines of one.

@@ -49,6 +49,11 @@ pub fn inspect_from(inspection: &mut Inspection<'_>, text: &str, first_line: u32
     }
 }
 
+/// True for a value that nobody made up to be read.
+pub fn is_random(value: &str) -> bool {
+    !is_example(value) && entropy(value) >= 3.5
+}
+
 /// Documentation uses keys that say what they are.
 fn is_example(text: &str) -> bool {
     let upper = text.to_ascii_uppercase();

@@ -5,6 +5,7 @@ pub mod arrays;
 pub mod flatbuffer;
 pub mod hdf5;
 pub mod keras;
+pub mod oci;
 pub mod pickle;
 pub mod protobuf;
 pub mod sevenz;
@@ -18,8 +19,6 @@ pub fn pickle_os_system() -> Vec<u8> {
     pickle::call("os", "system", &["echo lanner"])
 }
 
-/// A pickle of nothing but data.
-pub fn pickle_benign() -> Vec<u8> {
 /// The header of a program, with which nothing can be run.
 pub fn elf() -> Vec<u8> {
     let mut out = b"\x7fELF\x02\x01\x01\0".to_vec();
@@ -29,5 +28,7 @@ pub fn elf() -> Vec<u8> {
     out
 }
 
+/// A pickle of nothing but data.
+pub fn pickle_benign() -> Vec<u8> {
     b"\x80\x04\x95\x0d\0\0\0\0\0\0\0}\x94\x8c\x01a\x94]\x94K\x01as.".to_vec()
 }
