@@ -85,7 +85,7 @@ impl Examiner {
         if !bytes.unchanged() {
             return Err(ExamineError::Again("it changed while it was read".to_owned()));
         }
-        let hint = self.limits.vetted.marked(name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase());
+        let hint = self.limits.vetted.marked(artifact::hint(name));
         match self.state.blob(&hashed.sha256) {
             // What a name claims and a site vets is among the facts: with others it is looked into again.
             Ok(Some(known)) if known.hint == hint => {

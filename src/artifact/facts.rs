@@ -119,6 +119,37 @@ pub const FIELDS: &[Field] = &[
     ),
     field("artifact.container.bomb", FieldType::TextList, "Resource bombs: `ratio`, `size`, `overlap`, `depth`."),
     field(
+        "artifact.digest.mismatches",
+        FieldType::TextList,
+        "What states another digest or size than the bytes have: `name:sha256:…`, `size:…`, or the member of an archive.",
+    ),
+    // Images and packaged models
+    field("artifact.oci.media_types", FieldType::TextList, "Types that an image's manifest names."),
+    field("artifact.oci.artifact_types", FieldType::TextList, "What a manifest says that it is, if no image."),
+    field(
+        "artifact.oci.packaging",
+        FieldType::TextList,
+        "How a model was packaged: `modelpack`, `kitops`, `docker-ai`, `ollama`, `modelcar`.",
+    ),
+    field("artifact.oci.titles", FieldType::TextList, "Names under which the layers of a packaged model are written."),
+    field(
+        "artifact.oci.urls",
+        FieldType::TextList,
+        "Addresses from which layers are fetched that are not with the image, but for Windows' own.",
+    ),
+    field("artifact.oci.commands", FieldType::TextList, "What an image starts: its entry point and its arguments."),
+    field(
+        "artifact.oci.dangers",
+        FieldType::TextList,
+        "What no image needs to start: `command:…` that fetches and runs or opens a way in, `preload:…` of a library that anybody can write.",
+    ),
+    field(
+        "artifact.oci.prompts",
+        FieldType::TextList,
+        "What a packaged model is told before its user speaks, with its digest: `template:sha256:…`, `system:sha256:…`.",
+    ),
+    field("artifact.oci.whiteouts", FieldType::Integer, "Marks of a layer that delete what a layer below it has."),
+    field(
         "artifact.embedded_executables",
         FieldType::TextList,
         "Native or script payloads with their place, for example `elf@4096`.",
@@ -219,6 +250,13 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "What TorchScript or an exported program calls that leaves the graph: `aten::save`, `target:torch.os.…`, `expression:…`.",
     ),
+    field("artifact.torch.functions", FieldType::TextList, "Functions of a PyTorch model for mobile devices."),
+    field("artifact.torch.types", FieldType::TextList, "Types of the objects in a PyTorch model for mobile devices."),
+    field(
+        "artifact.torch.foreign",
+        FieldType::TextList,
+        "Operators and classes of mobile bytecode that do not come with PyTorch: `operator:acme::gate`, `class:…`.",
+    ),
     field(
         "artifact.tensorflow.operators",
         FieldType::TextList,
@@ -265,6 +303,11 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Columns whose type is a pickle in the metadata, which older readers load with the schema: `x:arrow.py_extension_type`.",
     ),
+    field(
+        "artifact.table.unread",
+        FieldType::TextList,
+        "Columns of a table that are packed in a way that is not unpacked: `snappy:text`.",
+    ),
     field("artifact.torch7.classes", FieldType::TextList, "Classes of the objects in a Torch 7 file."),
     field(
         "artifact.torch7.functions",
@@ -290,6 +333,11 @@ pub const FIELDS: &[Field] = &[
         "artifact.cntk.custom",
         FieldType::TextList,
         "Functions of the user's in a CNTK model, by key: `module:gate`.",
+    ),
+    field(
+        "artifact.mnn.custom",
+        FieldType::TextList,
+        "Operators of an MNN model that the application brings: `plugin:gate`, `extra:engine:type`.",
     ),
     field("artifact.tensorrt.plugins", FieldType::TextList, "Plugins that a TensorRT engine names."),
     field(
@@ -359,7 +407,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.secrets",
         FieldType::TextList,
-        "Kinds and places of secrets, never their text: `aws_access_key@line 3`.",
+        "Kinds and places of secrets, never their text: `aws_access_key@line 3`, `environment:DB_PASSWORD`.",
     ),
     field(
         "artifact.config.targets",

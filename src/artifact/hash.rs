@@ -4,7 +4,7 @@ use std::io;
 
 use sha2::Digest as _;
 
-use super::search::Search;
+use super::search::{Found, Search};
 use super::{Bytes, Hashed, Segment};
 use crate::event::Sha256;
 
@@ -40,7 +40,8 @@ pub fn hash(bytes: &dyn Bytes, segments: Vec<Segment>, stop: &dyn Fn() -> bool) 
     }
     let segments = parts.finish(position);
     let sha256 = Sha256::from_bytes(sha256.finalize().into());
-    Ok(Some(Hashed { sha256, size: position, segments, found: search.finish() }))
+    let found = Found { sha256: Some(sha256), ..search.finish() };
+    Ok(Some(Hashed { sha256, size: position, segments, found }))
 }
 
 /// The segments with those of their hashers that are under way.

@@ -130,6 +130,18 @@ pub fn small(input: Input<'_>) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
+/// A block of LZ4 without a frame, which is told to have so many bytes; `None` when it is broken, or more than
+/// one item may be.
+pub fn lz4_block(input: Input<'_>, size: u64) -> Option<Vec<u8>> {
+    let budget = input.budget;
+    let size = usize::try_from(size).ok().filter(|size| *size <= budget.item_max())?;
+    let packed = input.whole()?;
+    if !budget.spend(&budget.inflated, budget.limits.inflate_bytes_max, size as u64, "inflate_bytes_max") {
+        return None;
+    }
+    lz4_flex::block::decompress(&packed, size).ok()
+}
+
 fn open(source: Stream<'_>, codec: Codec) -> io::Result<Box<dyn Read + Send + '_>> {
     let source = BufReader::with_capacity(CHUNK, source);
     let lzma = |stream: Result<liblzma::stream::Stream, liblzma::stream::Error>| stream.map_err(io::Error::from);

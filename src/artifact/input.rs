@@ -235,13 +235,14 @@ impl<'a> Input<'a> {
 #[derive(Clone, Copy)]
 pub struct Stream<'a> {
     bytes: &'a dyn Bytes,
+    start: u64,
     position: u64,
     end: u64,
 }
 
 impl<'a> Stream<'a> {
     pub fn new(input: Input<'a>) -> Self {
-        Self { bytes: input.bytes, position: input.start, end: input.end }
+        Self { bytes: input.bytes, start: input.start, position: input.start, end: input.end }
     }
 }
 
@@ -253,5 +254,23 @@ impl io::Read for Stream<'_> {
         let count = self.bytes.read_at(self.position, buffer)?;
         self.position = self.position.saturating_add(count as u64);
         Ok(count)
+    }
+}
+
+/// Stepping over bytes costs no reading; beyond the end there is nothing.
+impl io::Seek for Stream<'_> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            io::SeekFrom::Start(offset) => self.start.checked_add(offset),
+            io::SeekFrom::End(distance) => self.end.checked_add_signed(distance),
+            io::SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
+        };
+        match target.filter(|target| (self.start..=self.end).contains(target)) {
+            Some(target) => {
+                self.position = target;
+                Ok(target.saturating_sub(self.start))
+            }
+            None => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+        }
     }
 }

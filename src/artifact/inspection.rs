@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::format;
 use super::input::{Budget, Input};
 use super::search::Found;
 use super::{Bytes, Issue, Limits, Report, Segment};
+use super::{digest, format};
 use crate::base::text::shorten;
 use crate::event::{Fields, Value};
 
@@ -32,6 +32,9 @@ pub fn inspect_with(bytes: &dyn Bytes, name: &str, limits: &Limits, found: &Foun
     let mut inspection = Inspection::new(&budget);
     let format = format::inspect(&mut inspection, input, name);
     format::crowded(&mut inspection, format, name, found.more);
+    if let Some(said) = digest::claimed(name) {
+        digest::compare(&mut inspection, "name", said, found.sha256.or_else(|| digest::sha256(input)));
+    }
     inspection.finish(format, bytes.len())
 }
 

@@ -4,6 +4,7 @@
 //! never fails: it yields facts, and says where it had to stop.
 
 mod diff;
+mod digest;
 pub mod facts;
 mod format;
 mod hash;
@@ -21,6 +22,7 @@ use crate::event::Sha256;
 
 pub use crate::event::report::{Issue, Report, Segment};
 pub use diff::{Delta, Version, diff};
+pub use digest::hint;
 pub use facts::fields;
 pub use hash::hash;
 pub use input::{FileBytes, Memory};

@@ -11,6 +11,7 @@ use aho_corasick::AhoCorasick;
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 
 use super::format::{executable, pickle};
+use crate::event::Sha256;
 
 /// Bytes that are looked at behind the beginning of a find.
 const LOOK: usize = 512;
@@ -46,6 +47,8 @@ pub struct Found {
     pub hits: Vec<Hit>,
     /// How many more there are than are kept or were looked at.
     pub more: u64,
+    /// The digest of all bytes, where the same pass has made it.
+    pub sha256: Option<Sha256>,
 }
 
 /// How a program or a pickle begins. Three bytes at least: shorter ones would be met at every turn.
@@ -132,7 +135,7 @@ impl Search {
 
     pub fn finish(mut self) -> Found {
         self.look(None, self.held.len());
-        Found { hits: self.hits, more: self.more }
+        Found { hits: self.hits, more: self.more, sha256: None }
     }
 
     /// Looks for what begins in the first `end` bytes of a piece, or of what is held.

@@ -3,9 +3,11 @@
 
 pub mod schema;
 
+use super::columns::{Columns, Packed, bounds};
 use super::flatbuffer::Table;
 use super::{Head, probe};
 use crate::artifact::Memory;
+use crate::artifact::inflate::Codec;
 use crate::artifact::input::{Budget, Input};
 use crate::artifact::inspection::Inspection;
 use schema::Schema;
@@ -13,6 +15,8 @@ use schema::Schema;
 /// Messages of one file, and buffers whose beginnings are looked at.
 const MESSAGES_MAX: u64 = 100_000;
 const BUFFERS_MAX: u64 = 4096;
+/// Longest list of places of values.
+const OFFSETS_MAX: u64 = 4 << 20;
 /// Kinds of messages.
 const SCHEMA: u64 = 1;
 const DICTIONARY: u64 = 2;
@@ -29,7 +33,7 @@ pub fn identify(head: &Head<'_>) -> bool {
 
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -> &'static str {
     let head = input.read(0, 8);
-    let mut reader = Reader { schema: Schema::default(), buffers: 0 };
+    let mut reader = Reader { schema: Schema::default(), buffers: 0, columns: Columns::new(input) };
     let feather = head.starts_with(b"FEA1");
     let result = if feather {
         Reader::feather(inspection, input)
@@ -43,6 +47,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
         inspection.issue("malformed", "an offset or a length reaches beyond the end, or what it points to is none");
     }
     reader.schema.finish(inspection);
+    reader.columns.finish(inspection);
     if feather { "feather" } else { "arrow" }
 }
 
@@ -98,13 +103,14 @@ fn message(input: Input<'_>, at: u64) -> Option<Message<'_>> {
     Some(Message { bytes: Memory(bytes), end, budget: input.budget })
 }
 
-struct Reader {
+struct Reader<'a> {
     schema: Schema,
     /// Buffers whose beginnings were looked at.
     buffers: u64,
+    columns: Columns<'a>,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// A file: the footer has the schema and the places of all batches.
     fn file(&mut self, inspection: &mut Inspection<'_>, input: Input<'_>) -> Result<(), ()> {
         // Readers of streams take the schema that stands first, others that of the footer.
@@ -191,19 +197,67 @@ impl Reader {
         start: u64,
     ) -> Result<(), ()> {
         let Some(buffers) = records.vector(2, 16)? else { return Ok(()) };
+        let codec = records.child(3)?.map(|compression| compression.number(0, 1));
+        let rows = records.number(0, 8);
         let table = buffers.window(16).whole().ok_or(())?;
+        let mut before = Vec::new();
         for buffer in table.chunks_exact(16) {
             let number = |bytes: Option<&[u8]>| {
                 bytes.and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes).unwrap_or_default()
             };
             let (offset, length) = (number(buffer.get(..8)), number(buffer.get(8..)));
             offset.checked_add(length).filter(|end| *end <= body.len()).ok_or(())?;
-            if length > 0 && self.buffers < BUFFERS_MAX {
+            if length == 0 {
+                before.clear();
+                continue;
+            }
+            if self.buffers < BUFFERS_MAX {
                 self.buffers = self.buffers.saturating_add(1);
                 probe::values(inspection, body.window(offset, length), start.saturating_add(offset));
             }
+            if self.schema.has_texts {
+                self.column(inspection, body.window(offset, length), codec, rows, &mut before);
+            }
         }
         Ok(())
+    }
+
+    /// A buffer of a table that has columns of texts: its values, where the buffer before it lists them.
+    fn column(
+        &mut self,
+        inspection: &mut Inspection<'_>,
+        buffer: Input<'_>,
+        codec: Option<u64>,
+        rows: u64,
+        before: &mut Vec<u8>,
+    ) {
+        // What is packed begins with its length, or with a mark that it is not.
+        let (data, how) = match codec {
+            None => (buffer, Packed::Not),
+            Some(_) if buffer.read(0, 8) == [0xff; 8] => (buffer.from(8), Packed::Not),
+            Some(0) => (buffer.from(8), Packed::As(Codec::Lz4)),
+            Some(1) => (buffer.from(8), Packed::As(Codec::Zstd)),
+            Some(_) => {
+                inspection.list("artifact.table.unread", "unknown");
+                return;
+            }
+        };
+        let bytes = if how == Packed::Not && bounds(before, rows, data.len()).is_none() {
+            // Numbers, or the places of the values that come next.
+            if data.len() > OFFSETS_MAX {
+                before.clear();
+                return;
+            }
+            data.read(0, usize::try_from(data.len()).unwrap_or(0))
+        } else {
+            self.columns.unpack(inspection, data, how).unwrap_or_default()
+        };
+        for pair in bounds(before, rows, bytes.len() as u64).unwrap_or_default().windows(2) {
+            if let [from, to] = pair {
+                self.columns.value(inspection, "column", bytes.get(*from..*to).unwrap_or_default());
+            }
+        }
+        *before = bytes;
     }
 
     /// Feather of the first version: a flat buffer of columns, whose metadata are texts.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cursor::{Cursor, Cut, Read};
+use super::cursor::{Cursor, Cut, Read, varint};
 use super::protobuf::{Reader, Span, Value};
 use super::{Head, keras, probe};
 use crate::artifact::Memory;
@@ -181,19 +181,7 @@ impl Index {
 
 /// Place and size of a block.
 fn handle(cursor: &mut Cursor<'_>) -> Read<(u64, u64)> {
-    Ok((varint(cursor)?, varint(cursor)?))
-}
-
-fn varint(cursor: &mut Cursor<'_>) -> Read<u64> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let byte = cursor.byte()?;
-        number |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        if byte & 0x80 == 0 {
-            return Ok(number);
-        }
-    }
-    Err(Cut)
+    Ok((cursor.varint()?, cursor.varint()?))
 }
 
 /// The bytes of a block; its kind of compression and its checksum stand behind it.
@@ -213,9 +201,12 @@ fn entries(block: &[u8], look: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Fault
     let mut at = 0_usize;
     while at < end {
         let mut number = || {
-            let (number, length) = small(block.get(at..end)?)?;
-            at = at.checked_add(length)?;
-            Some(number)
+            let number = varint(|| {
+                let byte = block.get(at).filter(|_| at < end).copied();
+                at = at.saturating_add(1);
+                byte
+            })?;
+            usize::try_from(number).ok()
         };
         let (shared, more, length) = (number().ok_or(Cut)?, number().ok_or(Cut)?, number().ok_or(Cut)?);
         let rest = block.get(at..end).ok_or(Cut)?;
@@ -230,15 +221,4 @@ fn entries(block: &[u8], look: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Fault
         at = at.checked_add(more).and_then(|at| at.checked_add(length)).ok_or(Cut)?;
     }
     Ok(())
-}
-
-fn small(bytes: &[u8]) -> Option<(usize, usize)> {
-    let mut number = 0_u64;
-    for (at, byte) in bytes.iter().take(5).enumerate() {
-        number |= u64::from(byte & 0x7f) << (at * 7);
-        if byte & 0x80 == 0 {
-            return Some((usize::try_from(number).ok()?, at + 1));
-        }
-    }
-    None
 }

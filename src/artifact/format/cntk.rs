@@ -1,5 +1,5 @@
 //! CNTK: the dictionary of the second format, with functions of the user's that the loader fetches
-//! from a library or from Python; the first format only by its mark.
+//! from a library or from Python; the first format by the texts of its nodes.
 
 use super::protobuf::{Broken, DEPTH_MAX, Outline, Reader, Span};
 use super::{Head, keras, probe, protobuf};
@@ -10,6 +10,13 @@ use crate::artifact::inspection::Inspection;
 const KINDS: &[&str] = &["NativeUserDefinedFunction", "UserDefinedFunction"];
 /// What is loaded for such a function, and what is called in it.
 const KEYS: &[&str] = &["module", "deserialize_method"];
+
+/// Of the first format: bytes that are looked through, and texts that are kept, of some length.
+const FIRST_MAX: usize = 16 << 20;
+const TEXTS_MAX: usize = 100_000;
+const TEXT_MIN: usize = 3;
+/// Words in the name of an operation that the user brings.
+const FOREIGN: &[&str] = &["UserDefined", "NativeUser", "PythonNode", "Plugin"];
 
 pub fn identify(head: &Head<'_>) -> bool {
     is_first(head.bytes) || is_dictionary(head)
@@ -35,7 +42,7 @@ fn is_dictionary(head: &Head<'_>) -> bool {
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -> &'static str {
     if is_first(&input.read(0, 16)) {
         probe::search(inspection, input);
-        inspection.issue("not_inspected", "the first format of CNTK is recognised, but its nodes are not looked at");
+        first(inspection, input);
         return "cntk";
     }
     let reader = Reader::new();
@@ -51,6 +58,59 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
     }
     Walk { inspection, reader: &reader, input }.node("", Span::Far(input), 0);
     "cntk"
+}
+
+/// The first format: sections between marks, and in them wide texts and numbers. Of a node its operation and its
+/// name are told by their texts; its numbers have no length of their own, so that no walk goes through all of it.
+fn first(inspection: &mut Inspection<'_>, input: Input<'_>) {
+    let width = if input.read(0, 4) == *b"B\0\0\0" { 4 } else { 2 };
+    let bytes = input.read(0, FIRST_MAX);
+    if (bytes.len() as u64) < input.len() {
+        inspection.issue("budget_exceeded", "the model is longer than its nodes are looked for");
+    }
+    let sections: Vec<Vec<u8>> = ["BNodeList", "ENodeList"].iter().map(|mark| wide(mark, width)).collect();
+    if sections.iter().any(|mark| memchr::memmem::find(&bytes, mark).is_none()) {
+        inspection.issue("malformed", "the list of nodes is cut off");
+    }
+    for text in texts(&bytes, width) {
+        if FOREIGN.iter().any(|kind| text.contains(kind)) {
+            inspection.list("artifact.cntk.custom", format!("node:{text}"));
+        }
+        if [".so", ".dll", ".dylib"].iter().any(|end| text.ends_with(end)) {
+            inspection.list("artifact.cntk.custom", format!("library:{text}"));
+        }
+        if text.len() >= 8 {
+            probe::text(inspection, "node", &text, input);
+        }
+    }
+}
+
+fn wide(text: &str, width: usize) -> Vec<u8> {
+    text.bytes().flat_map(|byte| std::iter::once(byte).chain(std::iter::repeat_n(0, width.saturating_sub(1)))).collect()
+}
+
+/// Runs of wide characters, wherever they begin.
+fn texts(bytes: &[u8], width: usize) -> Vec<String> {
+    let (mut found, mut run) = (Vec::new(), String::new());
+    let mut at = 0_usize;
+    while let Some(unit) = bytes.get(at..at.saturating_add(width)) {
+        let plain = matches!(unit, [byte, rest @ ..] if (32..127).contains(byte) && rest.iter().all(|byte| *byte == 0));
+        if plain {
+            run.push(unit.first().copied().map_or(' ', char::from));
+            at = at.saturating_add(width);
+            continue;
+        }
+        if run.len() >= TEXT_MIN && found.len() < TEXTS_MAX {
+            found.push(std::mem::take(&mut run));
+        }
+        // Where a text ends the next one may begin at any byte.
+        run.clear();
+        at = at.saturating_add(1);
+    }
+    if run.len() >= TEXT_MIN {
+        found.push(run);
+    }
+    found
 }
 
 struct Walk<'i, 'b, 'r> {

@@ -47,7 +47,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     let inner = unpacked.input(input.budget);
     inspection.member("content", |inspection| {
         // The name of a compressed joblib file is that of the pickle in it.
-        let name = if super::claims_pickle(name) { name } else { &stem };
+        let name = if super::claims_pickle(name) || super::oci::layer::is_layer(name) { name } else { &stem };
         let found = super::inspect_member(inspection, inner, name);
         super::crowded(inspection, found, name, unpacked.found.more);
     });

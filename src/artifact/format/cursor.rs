@@ -1,6 +1,7 @@
 //! Reading forward through a file whose counts and lengths may lie.
 
 use crate::artifact::input::Input;
+use crate::artifact::inspection::Inspection;
 
 /// Bytes read at once where reading goes on, and where it resumes behind something large.
 const CHUNK: usize = 64 << 10;
@@ -11,6 +12,50 @@ const CHUNK_AFTER_GAP: usize = 2 << 10;
 pub struct Cut;
 
 pub type Read<T> = Result<T, Cut>;
+
+/// A number in pieces of seven bits, the lowest first, as protocol buffers, Thrift and tables of `LevelDB` write it; `None`
+/// where it is cut off or has too many.
+pub fn varint(mut byte: impl FnMut() -> Option<u8>) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let next = byte()?;
+        number |= u64::from(next & 0x7f).checked_shl(shift).unwrap_or(0);
+        if next & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// What is to be said when the walk through a format ends before the file does, or lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A count or a length reaches beyond the end, or a value is none.
+    Cut,
+    /// There are more values, or deeper ones, than are looked at.
+    Count,
+}
+
+impl From<Cut> for Fault {
+    fn from(_: Cut) -> Self {
+        Self::Cut
+    }
+}
+
+/// Tells how a walk ended: what follows the last value, a lie, or a bound.
+pub fn tell(inspection: &mut Inspection<'_>, input: Input<'_>, result: Result<u64, Fault>) {
+    match result {
+        Ok(end) if end < input.len() => super::trailing_data(inspection, input, end),
+        Ok(_) => {}
+        Err(Fault::Cut) => {
+            inspection.list("artifact.tensors.anomalies", "out_of_bounds");
+            inspection.issue("malformed", "a count or a length reaches beyond the end, or a value is none");
+        }
+        Err(Fault::Count) => {
+            inspection.issue("budget_exceeded", "the file has more values, or deeper ones, than are looked at");
+        }
+    }
+}
 
 /// A place in an input, and some bytes behind it.
 pub struct Cursor<'a> {
@@ -73,6 +118,10 @@ impl<'a> Cursor<'a> {
         }
         self.position = self.position.saturating_add(width as u64);
         Ok(number)
+    }
+
+    pub fn varint(&mut self) -> Read<u64> {
+        varint(|| self.byte().ok()).ok_or(Cut)
     }
 
     pub fn skip(&mut self, count: u64) -> Read<()> {

@@ -58,6 +58,12 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     "jsonl"
 }
 
+/// The formulas in a text of whole cells.
+pub fn formulas_of(text: &str) -> impl Iterator<Item = &str> {
+    let found = FORMULA.iter().flat_map(|pattern| pattern.find_iter(text));
+    found.map(|found| found.as_str().trim_matches([',', ';', '\t', '\n', '\r', '"', '\'', ' ']))
+}
+
 fn formulas(inspection: &mut Inspection<'_>, input: Input<'_>, pattern: Option<&Regex>, fact: &'static str) {
     let Some(pattern) = pattern else { return };
     let mut told = 0_usize;

@@ -14,6 +14,9 @@ use crate::artifact::search::HitKind;
 /// Bytes of a pickle in the midst of weights that are followed, and how many that act are told.
 const PICKLE_BYTES: u64 = 256 << 10;
 const ACTING_MAX: usize = 8;
+/// Opcodes that pickles which do not act may take before the others are followed for fewer bytes.
+const OPCODES_MAX: u64 = 1_000_000;
+const PICKLE_START: u64 = 2 << 10;
 /// Bytes of a payload that are put together from the lowest bits.
 const PAYLOAD: usize = 96;
 /// Widths of elements where their type is not known.
@@ -22,18 +25,31 @@ const WIDTHS: [usize; 3] = [4, 2, 8];
 const TEXT_MIN: usize = 40;
 
 /// Looks at every find in a stretch of weights.
-pub fn look(inspection: &mut Inspection<'_>, data: Input<'_>) {
+pub fn weights(inspection: &mut Inspection<'_>, data: Input<'_>) {
+    look(inspection, data, data.hits());
+}
+
+/// Looks at finds in some bytes, by their offsets.
+pub fn look(inspection: &mut Inspection<'_>, data: Input<'_>, hits: impl Iterator<Item = (u64, HitKind)>) {
+    let opcodes = &inspection.budget.opcodes;
+    let before = opcodes.get();
     let mut acting = 0_usize;
-    for (offset, kind) in data.hits() {
+    for (offset, kind) in hits {
         match kind {
             HitKind::Program(kind) => program(inspection, kind, data.position().saturating_add(offset)),
             // A few that act say all there is to say.
             HitKind::Pickle if acting >= ACTING_MAX => {}
             HitKind::Pickle => {
+                let brief = opcodes.get().saturating_sub(before) > OPCODES_MAX;
+                let len = if brief { PICKLE_START } else { PICKLE_BYTES };
                 let mut acts = false;
                 inspection.member("weights", |inspection| {
-                    acts = pickle::astray(inspection, data.window(offset, PICKLE_BYTES));
+                    acts = pickle::astray(inspection, data.window(offset, len));
                 });
+                if brief && !acts {
+                    let why = "so much looks like pickles that only the beginnings of the others were followed";
+                    inspection.issue("budget_exceeded", why);
+                }
                 if acts {
                     acting = acting.saturating_add(1);
                     inspection.add("artifact.pickle.nested", 1);
@@ -46,7 +62,7 @@ pub fn look(inspection: &mut Inspection<'_>, data: Input<'_>) {
 
 /// Looks at every find in numbers, where not even the beginning of a script has a place.
 pub fn numbers(inspection: &mut Inspection<'_>, data: Input<'_>) {
-    look(inspection, data);
+    weights(inspection, data);
     for (offset, _) in data.hits().filter(|(_, kind)| *kind == HitKind::Script) {
         program(inspection, "script", data.position().saturating_add(offset));
     }

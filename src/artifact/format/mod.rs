@@ -6,6 +6,7 @@ mod arrow;
 mod boosters;
 mod checkpoint;
 mod cntk;
+mod columns;
 mod compressed;
 mod coreml;
 mod cursor;
@@ -22,9 +23,13 @@ mod keras;
 mod lines;
 mod llamafile;
 mod midst;
+mod mnn;
+mod mobile;
 mod msgpack;
 mod mxnet;
 mod numpy;
+mod ocdbt;
+mod oci;
 mod onnx;
 mod paddle;
 mod parquet;
@@ -81,11 +86,13 @@ pub static FORMATS: &[Format] = &[
     Format { identify: hdf5::identify, inspect: hdf5::inspect },
     Format { identify: gguf::identify, inspect: gguf::inspect },
     Format { identify: tflite::identify, inspect: tflite::inspect },
+    Format { identify: mobile::identify, inspect: mobile::inspect },
     Format { identify: numpy::identify, inspect: numpy::inspect },
     Format { identify: arrow::identify, inspect: arrow::inspect },
     Format { identify: parquet::identify, inspect: parquet::inspect },
     Format { identify: mxnet::identify, inspect: mxnet::inspect },
     Format { identify: devices::identify, inspect: devices::inspect },
+    Format { identify: ocdbt::identify, inspect: ocdbt::inspect },
     Format { identify: zarr::identify, inspect: zarr::inspect },
     Format { identify: compressed::identify, inspect: compressed::inspect },
     Format { identify: sevenz::identify, inspect: sevenz::inspect },
@@ -98,6 +105,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: torch7::identify, inspect: torch7::inspect },
     Format { identify: boosters::identify, inspect: boosters::inspect },
     Format { identify: checkpoint::identify, inspect: checkpoint::inspect },
+    Format { identify: mnn::identify, inspect: mnn::inspect },
     Format { identify: cntk::identify, inspect: cntk::inspect },
     Format { identify: hdf5::identify_behind, inspect: hdf5::inspect },
     Format { identify: sentencepiece::identify, inspect: sentencepiece::inspect },
@@ -112,6 +120,7 @@ pub static FORMATS: &[Format] = &[
     Format { identify: shipped::identify, inspect: shipped::inspect },
     Format { identify: |head| pickle::identify(head), inspect: |i, input, _| pickle::inspect(i, input) },
     Format { identify: checkpoint::identify_data, inspect: checkpoint::inspect_data },
+    Format { identify: ocdbt::identify_data, inspect: ocdbt::inspect },
     Format { identify: |_| true, inspect: inspect_unknown },
 ];
 
@@ -143,7 +152,7 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("mlmodel", "coreml", &["coreml", "unknown", "empty", "text", "yaml"]),
     ("pdmodel", "paddle", &["paddle", "unknown", "empty", "text", "json"]),
     ("ubj", "ubjson", BINARY_NO_PICKLE),
-    ("json", "json", &["json", "text", "jinja", "xgboost", "mxnet", "jsonl"]),
+    ("json", "json", &["json", "text", "jinja", "xgboost", "mxnet", "jsonl", "oci-manifest", "oci-config"]),
     ("arrow", "arrow", TABLES),
     ("arrows", "arrow", TABLES),
     ("feather", "arrow", TABLES),
@@ -152,6 +161,7 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("t7", "torch7", TORCH7),
     ("cbm", "catboost", &["catboost", "unknown", "empty"]),
     ("llamafile", "llamafile", &["llamafile", "unknown", "empty"]),
+    ("mnn", "mnn", &["mnn", "unknown", "empty"]),
     ("rknn", "rknn", &["rknn", "unknown", "empty"]),
     ("engine", "tensorrt", ENGINES),
     ("plan", "tensorrt", ENGINES),
@@ -176,7 +186,7 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("rdata", "r-data", R_DATA),
     ("mar", "mar", &["mar", "zip", "gzip"]),
     // PyTorch's own guide calls checkpoints so.
-    ("tar", "tar", &["tar", "pytorch-tar", "nemo", "pytorch", "pytorch-legacy"]),
+    ("tar", "tar", &["tar", "pytorch-tar", "nemo", "pytorch", "pytorch-legacy", "oci-archive"]),
     ("nemo", "nemo", &["nemo", "tar", "gzip"]),
 ];
 const PYTORCH: &[&str] = &[
@@ -184,6 +194,7 @@ const PYTORCH: &[&str] = &[
     "pytorch-legacy",
     "pytorch-tar",
     "torchscript",
+    "torch-mobile",
     "torch-package",
     "pt2",
     "pickle",
@@ -221,6 +232,8 @@ const BINARY: &[&str] = &[
     "pytorch-legacy",
     "pytorch-tar",
     "torchscript",
+    "torch-mobile",
+    "mnn",
     "pickle",
     "joblib",
     "unknown",
@@ -254,6 +267,8 @@ const BINARY_NO_PICKLE: &[&str] = &["xgboost", "ubjson", "unknown", "empty", "zi
 const TEXTS: &[&str] = &[
     "text",
     "json",
+    "oci-manifest",
+    "oci-config",
     "yaml",
     "xml",
     "python",
@@ -294,14 +309,30 @@ const MOSTLY_WEIGHTS: &[&str] = &[
     "mxnet",
     "cntk",
     "tf-checkpoint",
+    "torch-mobile",
+    "mnn",
+    "ocdbt",
 ];
 /// Formats that are pickles, or hold some: of those the machine tells, of programs their midst does.
 const PICKLED_WEIGHTS: &[&str] =
     &["pickle", "joblib", "pytorch", "pytorch-legacy", "pytorch-tar", "torchscript", "keras", "npz", "nemo"];
 
 /// Formats that are numbers but for a header and names.
-const NUMBERS: &[&str] =
-    &["safetensors", "gguf", "numpy", "npz", "pytorch", "torchscript", "keras", "onnx", "tflite", "coreml", "paddle"];
+const NUMBERS: &[&str] = &[
+    "safetensors",
+    "gguf",
+    "numpy",
+    "npz",
+    "pytorch",
+    "torchscript",
+    "torch-mobile",
+    "keras",
+    "onnx",
+    "tflite",
+    "mnn",
+    "coreml",
+    "paddle",
+];
 
 /// Inspects a whole artifact.
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
@@ -328,6 +359,14 @@ pub fn inspect_member(inspection: &mut Inspection<'_>, input: Input<'_>, name: &
     dispatch(inspection, input, name)
 }
 
+/// True for bytes of which a format is known.
+pub fn is_known(input: Input<'_>) -> bool {
+    let bytes = input.read(0, HEAD_BYTES);
+    let head = Head { bytes: &bytes, input, name: "" };
+    let (_, known) = FORMATS.split_last().unzip();
+    known.is_some_and(|known| known.iter().any(|format| (format.identify)(&head)))
+}
+
 /// Tensors with their places, for formats that declare them in a header.
 pub fn segments(input: Input<'_>) -> Vec<Segment> {
     let bytes = input.read(0, HEAD_BYTES);
@@ -350,7 +389,7 @@ fn dispatch(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'
     let Some(found) = FORMATS.iter().find(|format| (format.identify)(&head)) else { return "unknown" };
     let format = (found.inspect)(inspection, input, name);
     if MOSTLY_WEIGHTS.contains(&format) || (format == "unknown" && claim(name).is_some()) {
-        midst::look(inspection, input);
+        midst::weights(inspection, input);
     } else if PICKLED_WEIGHTS.contains(&format) {
         midst::programs(inspection, input);
     }

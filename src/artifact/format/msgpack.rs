@@ -1,7 +1,7 @@
 //! `MessagePack`, as Flax and its kin write checkpoints: walked value by value, with tensors stepped
 //! over, lengths that lie told, and what hides in bytes looked at.
 
-use super::cursor::{Cursor, Cut, Read};
+use super::cursor::{Cursor, Cut, Fault, Read, tell};
 use super::{Head, checkpoint, probe};
 use crate::artifact::input::{Budget, Input};
 use crate::artifact::inspection::Inspection;
@@ -51,22 +51,10 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
     inspection.set("artifact.tensors.count", tensors.0);
     inspection.set("artifact.tensors.bytes", tensors.1);
     let end = reader.cursor.position;
-    match result {
-        Ok(()) if end < input.len() => {
-            super::trailing_data(inspection, input, end);
-        }
-        Ok(()) => {}
-        Err(Fault::Cut) => {
-            inspection.list("artifact.tensors.anomalies", "out_of_bounds");
-            inspection.issue("malformed", "a count or a length reaches beyond the end, or a value is none");
-        }
-        Err(Fault::Count) => {
-            if reader.open.len() >= DEPTH_MAX {
-                inspection.list("artifact.container.bomb", "depth");
-            }
-            inspection.issue("budget_exceeded", "the file has more values, or deeper ones, than are looked at");
-        }
+    if result == Err(Fault::Count) && reader.open.len() >= DEPTH_MAX {
+        inspection.list("artifact.container.bomb", "depth");
     }
+    tell(inspection, input, result.map(|()| end));
     "msgpack"
 }
 
@@ -184,17 +172,6 @@ fn width(kind: &str) -> Option<u64> {
 
 /// Why a walk ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    Cut,
-    Count,
-}
-
-impl From<Cut> for Fault {
-    fn from(_: Cut) -> Self {
-        Self::Cut
-    }
-}
-
 /// Items of a map or a list that are still to come; of a map, keys and values in turn.
 struct Open {
     left: u64,

@@ -18,6 +18,7 @@ mod value;
 
 use findings::{Findings, Nested};
 use machine::{Ending, Machine, Outcome, Run};
+use reader::{Held, Reader};
 
 use super::Head;
 use crate::artifact::input::{Budget, Input, Memory};
@@ -28,8 +29,6 @@ pub use names::acts;
 pub use nested::{decode_text, may_be_pickle};
 pub use probe::imports as imports_at;
 
-/// Streams one after another in one pickle.
-const STREAMS_MAX: usize = 4096;
 /// Bytes looked through for a further stream after garbage.
 const SEARCH_BYTES_MAX: u64 = 64 << 20;
 /// Places tried in them.
@@ -149,9 +148,12 @@ pub fn astray(inspection: &mut Inspection<'_>, input: Input<'_>) -> bool {
 fn streams(findings: &mut Findings, input: Input<'_>, inspection: &mut Inspection<'_>) -> &'static str {
     let mut position = 0;
     let mut outcomes = Vec::new();
-    for _ in 0..STREAMS_MAX {
-        let run = stream(findings, input, position);
+    let mut held = Held::default();
+    // Every stream takes opcodes: their budget is the bound.
+    loop {
+        let run = stream(findings, Reader::resume(input, position, held));
         position = run.end;
+        held = run.held;
         let ending = run.ending;
         if outcomes.len() < 8 {
             outcomes.push(run.result);
@@ -175,13 +177,12 @@ fn streams(findings: &mut Findings, input: Input<'_>, inspection: &mut Inspectio
             return name_of(findings, &outcomes, inspection);
         }
     }
-    findings.cut = true;
-    name_of(findings, &outcomes, inspection)
 }
 
 /// One stream, and what its frames hide.
-fn stream(findings: &mut Findings, input: Input<'_>, position: u64) -> Run {
-    let run = Machine::new(input, position, findings).run();
+fn stream(findings: &mut Findings, reader: Reader<'_>) -> Run {
+    let input = reader.input();
+    let run = Machine::read(reader, findings).run();
     for detour in &run.detours {
         let mut hidden = Findings::default();
         Machine::new(input, *detour, &mut hidden).run();
@@ -265,7 +266,7 @@ fn search(findings: &mut Findings, input: Input<'_>, start: u64) {
                 return;
             }
             let mut more = Findings::default();
-            let run = stream(&mut more, input, at);
+            let run = stream(&mut more, Reader::new(input, at));
             let is_stream = run.ending == Ending::Stop && run.opcodes > 3 && !more.imports.is_empty();
             if is_stream || more.would_act() || (more.any_dangerous() && run.opcodes > 3) {
                 findings.merge(more);

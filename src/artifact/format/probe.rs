@@ -5,19 +5,20 @@ use std::sync::LazyLock;
 
 use regex::{Match, Regex};
 
-use super::{executable, hidden, pickle, shipped};
+use super::{executable, hidden, midst, pickle, shipped};
 use crate::artifact::Memory;
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
+use crate::artifact::search::Search;
 
 /// Longest text that is looked through.
 const TEXT_MAX: usize = 1 << 20;
 
-/// Bytes that are searched where the layout of a file is not known, and pickles tried in them.
-const SEARCH_MAX: usize = 4 << 20;
+/// Bytes that are searched where the layout of a file is not known.
+const SEARCH_MAX: u64 = 4 << 20;
+const PIECE: usize = 256 << 10;
+/// Parts of one text that are tried.
 const TRIES_MAX: usize = 16;
-/// The machine of ELF that is no processor but a device: its code is what some models are made of.
-const DEVICE: [u8; 2] = [0xbe, 0];
 
 /// What protocols 2 to 5 look like in base64 and in hexadecimal, old protocols that import, and what begins
 /// as gzip and zlib do; base64 may be broken into lines.
@@ -33,23 +34,20 @@ pub fn pickles_in_text(text: &str) -> impl Iterator<Item = Match<'_>> {
 
 /// Searches bytes of which nothing is known, or whose layout lies, for programs and pickles.
 pub fn search(inspection: &mut Inspection<'_>, input: Input<'_>) {
-    let bytes = input.read(0, SEARCH_MAX);
-    for magic in [b"\x7fELF".as_slice(), b"MZ"] {
-        for at in memchr::memmem::find_iter(&bytes, magic).take(4096) {
-            let found = bytes.get(at..).unwrap_or_default();
-            let found = found.get(..4096).unwrap_or(found);
-            if found.get(18..20) != Some(&DEVICE) {
-                executable::look(inspection, found, at as u64);
-            }
-        }
-    }
-    let begins = |at: &usize| matches!(bytes.get(*at..), Some([0x80, 2..=5, 0x95 | b'c' | b'}' | b'(' | b']', ..]));
-    for (number, at) in memchr::memchr_iter(0x80, &bytes).filter(begins).enumerate() {
-        if number >= TRIES_MAX {
-            inspection.issue("budget_exceeded", "more places look like pickles than are tried");
+    let mut search = Search::default();
+    let mut position = 0_u64;
+    while position < SEARCH_MAX {
+        let piece = input.window(position, SEARCH_MAX.saturating_sub(position)).read(0, PIECE);
+        if piece.is_empty() {
             break;
         }
-        pickles(inspection, input.window(at as u64, 1 << 20));
+        search.update(&piece);
+        position = position.saturating_add(piece.len() as u64);
+    }
+    let found = search.finish();
+    midst::look(inspection, input.window(0, SEARCH_MAX), found.hits.iter().map(|hit| (hit.offset, hit.kind)));
+    if found.more > 0 {
+        inspection.issue("budget_exceeded", "more places look like programs and pickles than are tried");
     }
 }
 

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use super::{executable, pickle};
+use super::{cursor, executable, pickle};
 use crate::artifact::Memory;
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
@@ -210,15 +210,9 @@ fn fixed(bytes: &[u8], width: usize) -> u64 {
 }
 
 fn varint(bytes: &[u8]) -> Result<(u64, usize), Broken> {
-    let mut number = 0_u64;
-    for (at, byte) in bytes.iter().take(10).enumerate() {
-        let shift = u32::try_from(at).unwrap_or(0).saturating_mul(7);
-        number |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        if byte & 0x80 == 0 {
-            return Ok((number, at.saturating_add(1)));
-        }
-    }
-    Err(Broken::Malformed)
+    let mut rest = bytes.iter();
+    let number = cursor::varint(|| rest.next().copied()).ok_or(Broken::Malformed)?;
+    Ok((number, bytes.len().saturating_sub(rest.len())))
 }
 
 /// Which fields stand at the top of a message: numbers with the count of texts or messages and of

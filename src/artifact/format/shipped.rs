@@ -25,8 +25,10 @@ const SCRIPT_MAX: usize = 1 << 20;
 /// Files of tokenizers, by a part of their names.
 const VOCABULARIES: &[&str] = &["vocab", "tokenizer", "merges", "tokens", "special_token", "tekken", "unigram", "bpe"];
 
+pub use hub::outside;
+pub use notebook::fetches_and_runs;
 pub use python::holds_code;
-pub use secrets::{inspect as find_secrets, inspect_from as find_secrets_from};
+pub use secrets::{inspect as find_secrets, inspect_from as find_secrets_from, is_random};
 
 /// Files that are text by their first bytes: no control characters, and UTF-8 as far as seen.
 pub fn identify(head: &Head<'_>) -> bool {
@@ -100,6 +102,10 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         }
         (_, "pbtxt") => {
             super::tensorflow::text(inspection, &text);
+            "text"
+        }
+        _ if super::oci::is_prompt(name, &text) => {
+            super::oci::prompt(inspection, "template", &text);
             "text"
         }
         _ if trimmed.starts_with('{') || trimmed.starts_with('[') => {
@@ -212,7 +218,9 @@ fn json(inspection: &mut Inspection<'_>, input: Input<'_>, bytes: &[u8], file: &
             escaped(inspection, &json, input, 0);
         }
     }
-    if super::boosters::json(inspection, &json, input) {
+    if let Some(part) = super::oci::json(inspection, &json, input) {
+        part
+    } else if super::boosters::json(inspection, &json, input) {
         "xgboost"
     } else if super::mxnet::symbol(inspection, &json, input) {
         "mxnet"

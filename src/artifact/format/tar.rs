@@ -5,9 +5,10 @@ use std::io::Read as _;
 
 use ::tar::{Archive, EntryType, Header};
 
-use super::Head;
-use crate::artifact::Memory;
-use crate::artifact::input::{Input, Stream};
+use super::oci::{archive, layer};
+use super::{Head, zip};
+use crate::artifact::digest;
+use crate::artifact::input::{Input, Memory, Stream};
 use crate::artifact::inspection::Inspection;
 
 /// Names kept to tell what an archive is, and where its links lead.
@@ -40,13 +41,15 @@ fn behind(inspection: &mut Inspection<'_>, input: Input<'_>, end: u64) {
 }
 
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    let plan = archive::plan(input);
+    let root = layer::is_layer(name);
     let mut archive = Archive::new(Stream::new(input));
-    let Ok(entries) = archive.entries() else {
+    let Ok(entries) = archive.entries_with_seek() else {
         inspection.issue("malformed", "the tar archive cannot be read");
         return "tar";
     };
     // What it is called is what there is to tell a model by before its members were seen.
-    let kind = match super::extension(name).as_str() {
+    let called = match super::extension(name).as_str() {
         "nemo" => "nemo",
         "pt" | "pth" | "bin" | "ckpt" => "pytorch-tar",
         _ => "zip",
@@ -59,36 +62,65 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             inspection.issue("malformed", "the tar archive is broken or cut off");
             break;
         };
+        end = entry.raw_file_position().saturating_add(entry.size()).next_multiple_of(BLOCK);
+        let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let header = entry.header().clone();
+        let kind = header.entry_type();
+        let size = entry.size();
+        let data = input.window(entry.raw_file_position(), size);
+        let file = matches!(kind, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
+        let target = entry.link_name_bytes().map(|target| String::from_utf8_lossy(&target).into_owned());
+        let target = target.as_deref().unwrap_or_default();
+        inspection.list("artifact.members", &member);
+        if root {
+            layer::escapes(inspection, &member, kind, header.mode().unwrap_or(0), target);
+            // Systems have more files than archives of models: those that are only listed cost their header.
+            let budget = input.budget;
+            if !budget.spend(&budget.read, budget.limits.read_bytes_max, BLOCK, "read_bytes_max") {
+                break;
+            }
+            layer::note(inspection, &member, file);
+            if file && (layer::whiteout(inspection, &member, size) || !layer::is_looked_at(&member, &data.read(0, 4))) {
+                continue;
+            }
+        } else {
+            escapes(inspection, &member, &header, target, &links);
+        }
         if !input.budget.member() {
             inspection.issue("budget_exceeded", "the archive has more members than `members_max`");
             break;
         }
-        end = entry.raw_file_position().saturating_add(entry.size()).next_multiple_of(BLOCK);
-        let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let header = entry.header().clone();
-        let target = entry.link_name_bytes().map(|target| String::from_utf8_lossy(&target).into_owned());
-        escapes(inspection, &member, &header, target.as_deref().unwrap_or_default(), &links);
-        inspection.list("artifact.members", &member);
         if names.len() < NAMES_MAX {
             names.push(member.clone());
         }
-        if header.entry_type() == EntryType::Symlink && links.len() < NAMES_MAX {
+        if kind == EntryType::Symlink && links.len() < NAMES_MAX {
             links.insert(member.trim_start_matches("./").trim_end_matches('/').to_owned());
         }
-        if !matches!(header.entry_type(), EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse) {
+        if !file {
             continue;
         }
-        let size = entry.size();
-        if entry.header().entry_type() == EntryType::GNUSparse {
+        if kind == EntryType::GNUSparse {
             sparse(inspection, input, &mut entry, &member);
             continue;
         }
-        let data = input.window(entry.raw_file_position(), size);
-        inspection.member(&member, |inspection| {
-            super::zip::member_of(inspection, data, &member, kind);
+        let part = plan.as_ref().and_then(|plan| plan.part(&member));
+        if let Some(said) = digest::claimed(&member).or(part.and_then(|part| part.digest)) {
+            let actual = match &plan {
+                Some(plan) => plan.digest(&member),
+                None => digest::sha256(data),
+            };
+            digest::compare(inspection, &member, said, actual);
+        }
+        inspection.member(part.map_or(&member, |part| archive::shown(&member, part)), |inspection| match part {
+            Some(part) => archive::look(inspection, data, &member, part),
+            None => zip::member_of(inspection, data, &member, called),
         });
     }
     behind(inspection, input, end);
+    if let Some(plan) = plan {
+        plan.finish(inspection);
+        return "oci-archive";
+    }
     let torch = ["storages", "tensors", "pickle"]
         .iter()
         .all(|part| names.iter().any(|name| name.rsplit('/').next() == Some(part)));
@@ -127,15 +159,15 @@ fn sparse(inspection: &mut Inspection<'_>, input: Input<'_>, entry: &mut ::tar::
 
 /// What would be written outside of the folder, or as something that no model needs.
 fn escapes(inspection: &mut Inspection<'_>, name: &str, header: &Header, target: &str, links: &HashSet<String>) {
-    super::zip::escapes(inspection, name);
+    zip::escapes(inspection, name);
     let climbs = target.split('/').any(|part| part == "..");
     let what = match header.entry_type() {
         // One link after another leaves the folder in steps that each stay inside.
-        EntryType::Symlink if super::zip::leaves(name, target) || climbs && passes(name, target, links) => {
+        EntryType::Symlink if zip::leaves(name, target) || climbs && passes(name, target, links) => {
             format!("{name} -> {target}")
         }
         // A hard link's target is a member, seen from the archive's root.
-        EntryType::Link if climbs || super::zip::leaves("", target) => format!("{name} -> {target}"),
+        EntryType::Link if climbs || zip::leaves("", target) => format!("{name} -> {target}"),
         EntryType::Char | EntryType::Block => format!("{name} (device)"),
         EntryType::Fifo => format!("{name} (fifo)"),
         EntryType::Symlink | EntryType::Link | EntryType::Directory => return,

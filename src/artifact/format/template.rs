@@ -14,6 +14,8 @@ use minijinja::syntax::SyntaxConfig;
 use crate::artifact::inspection::Inspection;
 use crate::event::Sha256;
 
+pub use orders::prompt;
+
 /// Largest constant bound of a loop.
 const RANGE_MAX: f64 = 1_000_000.0;
 /// Longest template that is parsed.
@@ -426,11 +428,7 @@ impl Walk<'_, '_> {
 
 impl Walk<'_, '_> {
     fn tell_orders(&mut self) {
-        if orders::is_alarming(&self.orders) {
-            for order in &self.orders {
-                self.inspection.list("artifact.chat_template.instructions", order);
-            }
-        }
+        orders::tell(self.inspection, &self.orders);
     }
 }
 

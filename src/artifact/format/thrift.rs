@@ -1,11 +1,14 @@
 //! Thrift's compact protocol without a schema: fields of structures, each by the way to it.
 
+use super::cursor;
+
 /// Structures in structures.
 const DEPTH_MAX: usize = 32;
 
 /// What stands in a field.
 pub enum Value<'a> {
     Number(i64),
+    Flag(bool),
     Bytes(&'a [u8]),
     /// The structure at this place is complete.
     End,
@@ -17,8 +20,12 @@ pub struct Broken;
 
 /// Hands every value to `look`, with the numbers of the fields that lead to it. Items of a list
 /// stand where the list does. Every value takes a byte at least, so that the work has a bound.
-pub fn walk(bytes: &[u8], look: &mut dyn FnMut(&[i16], Value<'_>)) -> Result<(), Broken> {
-    Reader { rest: bytes, path: Vec::new(), look }.structure()
+///
+/// Returns how many bytes the structure takes.
+pub fn walk(bytes: &[u8], look: &mut dyn FnMut(&[i16], Value<'_>)) -> Result<usize, Broken> {
+    let mut reader = Reader { rest: bytes, path: Vec::new(), look };
+    reader.structure()?;
+    Ok(bytes.len().saturating_sub(reader.rest.len()))
 }
 
 struct Reader<'a, 'f> {
@@ -35,15 +42,7 @@ impl Reader<'_, '_> {
     }
 
     fn varint(&mut self) -> Result<u64, Broken> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(Broken)
+        cursor::varint(|| self.byte().ok()).ok_or(Broken)
     }
 
     fn zigzag(&mut self) -> Result<i64, Broken> {
@@ -68,8 +67,9 @@ impl Reader<'_, '_> {
             };
             self.path.push(field);
             // A flag in a field is its type, and takes no byte.
-            if !matches!(head & 15, 1 | 2) {
-                self.value(head & 15, 0)?;
+            match head & 15 {
+                flag @ 1..=2 => (self.look)(&self.path, Value::Flag(flag == 1)),
+                kind => self.value(kind, 0)?,
             }
             self.path.pop();
         }

@@ -1,7 +1,7 @@
 //! Universal Binary JSON, as `XGBoost` writes models: texts by the keys above them, arrays of numbers
 //! stepped over, lengths that lie told.
 
-use super::cursor::{Cursor, Cut, Read};
+use super::cursor::{Cursor, Cut, Fault, Read, tell};
 use super::{Head, probe};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
@@ -37,19 +37,8 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
     let mut reader = Reader { cursor: Cursor::new(input), input, left: VALUES_MAX, top: Vec::new() };
     let result = reader.document(inspection);
     let end = reader.cursor.position;
-    match result {
-        Ok(()) if end < input.len() => {
-            super::trailing_data(inspection, input, end);
-        }
-        Ok(()) => {}
-        Err(_) if reader.left == 0 => {
-            inspection.issue("budget_exceeded", "the file has more values than are looked at");
-        }
-        Err(Cut) => {
-            inspection.list("artifact.tensors.anomalies", "out_of_bounds");
-            inspection.issue("malformed", "a count or a length reaches beyond the end, or a value is none");
-        }
-    }
+    let fault = |_| if reader.left == 0 { Fault::Count } else { Fault::Cut };
+    tell(inspection, input, result.map(|()| end).map_err(fault));
     let has = |key: &str| reader.top.iter().any(|known| known == key);
     if has("learner") || (has("Model") && has("Config")) { "xgboost" } else { "ubjson" }
 }

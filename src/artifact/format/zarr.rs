@@ -1,22 +1,111 @@
-//! Zarr and OCDBT, in which Orbax keeps arrays: codecs that unpickle, and stores that are recognised
-//! only.
+//! Zarr: codecs that unpickle, and the chunks of arrays, alone or in shards.
 
 use super::json::Json;
-use super::{Head, checkpoint, probe};
+use super::{Head, checkpoint, compressed, midst, probe};
+use crate::artifact::inflate::{Codec, unpack};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
 /// Deepest object looked at.
 const DEPTH_MAX: u32 = 32;
 
-/// Manifests, nodes and versions of an OCDBT store.
+/// Longest index of a shard that is looked for, in chunks.
+const CHUNKS_MAX: u64 = 16_384;
+/// Bytes of a chunk's place in the index of its shard, and of the checksum behind it.
+const PLACE: u64 = 16;
+const CHECKSUM: u64 = 4;
+
+/// A piece of an array, which only its name tells: `c/0/1` of the third version of Zarr, `0.1` beside `.zarray`
+/// of the second. Only such as are packed or cut into chunks are of interest: others are numbers.
 pub fn identify(head: &Head<'_>) -> bool {
-    matches!(head.bytes, [0x0c, 0xdb, 0x3a, 0x2a, ..] | [0x0c, 0xdb, 0x20, 0xde, ..] | [0x0c, 0xdb, 0x12, 0x34, ..])
+    is_chunk(head.name) && (is_packed(head.bytes) || shard(head.input).is_some())
 }
 
-pub fn inspect(inspection: &mut Inspection<'_>, _input: Input<'_>, _name: &str) -> &'static str {
-    inspection.issue("not_inspected", "a part of an OCDBT store is recognised, but its entries are not looked at");
-    "ocdbt"
+fn is_chunk(name: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.len() <= 8 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = name.rsplit('/');
+    let file = parts.next().unwrap_or(name);
+    let dotted = file.contains('.') && file.split('.').all(digits);
+    dotted || digits(file) && parts.find(|part| !digits(part)) == Some("c")
+}
+
+fn is_packed(head: &[u8]) -> bool {
+    matches!(head, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x1f, 0x8b, 8, ..])
+}
+
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
+    value(inspection, input, name);
+    "zarr"
+}
+
+/// What a store keeps under a key: the description of an array, a chunk, or a shard of chunks.
+pub fn value(inspection: &mut Inspection<'_>, input: Input<'_>, key: &str) {
+    let head = input.read(0, 8);
+    if !is_chunk(key) {
+        let file = key.rsplit('/').next().unwrap_or(key);
+        if matches!(file, ".zarray" | ".zattrs" | ".zgroup" | "zarr.json") || head.starts_with(b"{") {
+            super::inspect_member(inspection, input, key);
+        } else {
+            probe::data(inspection, input, input.position());
+        }
+        return;
+    }
+    match shard(input) {
+        Some(places) => {
+            for (start, length) in places {
+                chunk(inspection, input.window(start, length));
+            }
+        }
+        None => chunk(inspection, input),
+    }
+}
+
+/// One chunk: numbers, as they are or packed.
+pub fn chunk(inspection: &mut Inspection<'_>, input: Input<'_>) {
+    let codec = match input.read(0, 4).as_slice() {
+        [0x28, 0xb5, 0x2f, 0xfd] => Codec::Zstd,
+        [0x1f, 0x8b, 8, _] => Codec::Gzip,
+        _ => {
+            probe::data(inspection, input, input.position());
+            midst::low_bits(inspection, input, None);
+            return;
+        }
+    };
+    let unpacked = unpack(input, codec);
+    compressed::tell(inspection, &unpacked, input.len());
+    let numbers = unpacked.input(input.budget);
+    // Whoever calls a file so need not mean an array.
+    if super::is_known(numbers) {
+        super::inspect_member(inspection, numbers, "chunk");
+        return;
+    }
+    midst::weights(inspection, numbers);
+    midst::low_bits(inspection, numbers, None);
+}
+
+/// The places of the chunks in a shard: its index stands at its end, and accounts for every byte.
+fn shard(input: Input<'_>) -> Option<Vec<(u64, u64)>> {
+    let longest = CHUNKS_MAX.saturating_mul(PLACE).saturating_add(CHECKSUM).min(input.len());
+    let tail = input.from(input.len().saturating_sub(longest));
+    let bytes = tail.read(0, usize::try_from(longest).ok()?);
+    let index = bytes.get(..bytes.len().checked_sub(usize::try_from(CHECKSUM).ok()?)?)?;
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    let mut places = Vec::new();
+    let mut total = 0_u64;
+    for (count, place) in (1_u64..).zip(index.rchunks_exact(usize::try_from(PLACE).ok()?)) {
+        let (start, length) = place.split_at_checked(8).map(|(start, length)| (number(start), number(length)))?;
+        // A chunk that is not there has a mark in its place.
+        if (start, length) != (u64::MAX, u64::MAX) {
+            total = total.checked_add(length).filter(|total| *total <= input.len() && start <= input.len())?;
+            places.push((start, length));
+        }
+        let indexed = total.checked_add(count.checked_mul(PLACE)?)?.checked_add(CHECKSUM)?;
+        if indexed == input.len() && !places.is_empty() {
+            places.reverse();
+            return Some(places);
+        }
+    }
+    None
 }
 
 /// The description of an array: one whose values are pickles is loaded when it is read.

@@ -5,7 +5,7 @@ mod entries;
 mod model;
 mod notes;
 mod shards;
-mod torch;
+pub mod torch;
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -7,10 +7,6 @@ use super::{ALARMING, list, report, survives};
 const ANOMALIES: &str = "artifact.tensors.anomalies";
 const CALLS: &str = "artifact.pickle.dangerous_calls";
 
-fn elf() -> Vec<u8> {
-    [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 57]].concat()
-}
-
 #[test]
 fn plain_checkpoints_are_silent() {
     let kernel = msgpack::array(&[2, 4], "float32", &[7; 32]);
@@ -50,7 +46,7 @@ fn bytes_of_message_pack_hold_neither_pickles_nor_programs() {
         let report = report(&msgpack::map(&[("params", value)]), "flax_model.msgpack");
         assert_eq!(list(&report, CALLS), ["os.system"], "{report:?}");
     }
-    let native = report(&msgpack::map(&[("w", msgpack::array(&[64], "uint8", &elf()))]), "m.msgpack");
+    let native = report(&msgpack::map(&[("w", msgpack::array(&[64], "uint8", &build::elf()))]), "m.msgpack");
     assert!(list(&native, "artifact.embedded_executables").iter().any(|item| item.starts_with("elf@")), "{native:?}");
     let noted =
         report(&msgpack::map(&[("note", msgpack::text("__import__('os').system('echo lanner')"))]), "m.msgpack");
@@ -143,7 +139,7 @@ fn texts_and_keys_hold_no_code() {
 
 #[test]
 fn storages_of_torch_are_weights() {
-    let native = report(&torch7::tensor(1, 16, &elf()), "net.t7");
+    let native = report(&torch7::tensor(1, 16, &build::elf()), "net.t7");
     assert!(list(&native, "artifact.embedded_executables").iter().any(|item| item.starts_with("elf@")), "{native:?}");
     for lie in [1 << 40, i64::MAX, -1] {
         let report = report(&torch7::tensor(1, lie, &[7; 32]), "net.t7");

@@ -144,6 +144,17 @@ fn calls_hide_nowhere() {
 }
 
 #[test]
+fn there_may_be_any_number_of_streams() {
+    for stream in [b"\x80\x04K\x01.".as_slice(), b"(I1\nI2\nt."] {
+        let many = stream.repeat(20_000);
+        let plain = report(&many, "log.pkl");
+        assert!(plain.issues.is_empty() && !plain.facts.contains_key("artifact.pickle.dangerous"), "{plain:?}");
+        let last = report(&[many, build::pickle_os_system()].concat(), "log.pkl");
+        assert_eq!(list(&last, CALLS), ["os.system"]);
+    }
+}
+
+#[test]
 fn streams_are_followed_to_their_end_and_beyond() {
     let payload = build::pickle_os_system();
     let benign = build::pickle_benign();

@@ -1,7 +1,7 @@
-//! `TensorFlow` Lite and `ExecuTorch`.
+//! `TensorFlow` Lite, `ExecuTorch`, `PyTorch` for mobile devices, MNN.
 
 use super::build::{self, flatbuffer};
-use super::{list, report};
+use super::{ALARMING, list, report, survives};
 
 const CUSTOM: &str = "artifact.tflite.custom_operators";
 const STRONG: &str = "artifact.tensorflow.operators";
@@ -62,4 +62,38 @@ fn programs_of_executorch_are_looked_into() {
     assert_eq!(list(&own, "artifact.pickle.dangerous_calls"), ["os.system"]);
     let cut = report(sample.get(..sample.len() - 8).expect("it is longer"), "m.pte");
     assert_eq!(list(&cut, "artifact.tensors.anomalies"), ["out_of_bounds"]);
+}
+
+#[test]
+fn mobile_models_are_looked_into() {
+    let ordinary =
+        flatbuffer::mobile(&["aten::linear", "quantized::conv2d", "prepacked::linear_clamp_run"], "text", &[7; 64]);
+    let plain = report(&ordinary, "m.ptl");
+    assert_eq!(plain.format, "torch-mobile");
+    assert_eq!(list(&plain, "artifact.torch.functions"), ["__torch__.M.forward"]);
+    assert_eq!(list(&plain, "artifact.torch.types"), ["__torch__.M"]);
+    assert!(plain.issues.is_empty(), "{plain:?}");
+    assert!(ALARMING.iter().all(|path| !plain.facts.contains_key(*path)), "{plain:?}");
+    let acting = report(&flatbuffer::mobile(&["aten::save", "acme::gate"], "text", &[7; 64]), "m.ptl");
+    assert_eq!(list(&acting, "artifact.torch.operators"), ["aten::save"]);
+    assert_eq!(list(&acting, "artifact.torch.foreign"), ["operator:acme::gate"]);
+    let named =
+        report(&flatbuffer::mobile(&[], "__import__('os').system('echo lanner')", &build::pickle_os_system()), "m.ptl");
+    assert_eq!(list(&named, "artifact.metadata.suspicious"), ["constant"]);
+    assert_eq!(list(&named, "artifact.pickle.dangerous_calls"), ["os.system"]);
+    let cut = report(ordinary.get(..ordinary.len() - 80).expect("longer"), "m.ptl");
+    assert_eq!(list(&cut, "artifact.tensors.anomalies"), ["out_of_bounds"], "{cut:?}");
+    survives(&ordinary, "m.ptl");
+}
+
+#[test]
+fn plugins_of_mnn_are_told() {
+    let plain = report(&flatbuffer::mnn(13, "conv"), "m.mnn");
+    assert_eq!(plain.format, "mnn");
+    assert!(plain.issues.is_empty() && list(&plain, "artifact.mnn.custom").is_empty(), "{plain:?}");
+    let plugin = report(&flatbuffer::mnn(256, "gate"), "m.mnn");
+    assert_eq!(list(&plugin, "artifact.mnn.custom"), ["plugin:gate"]);
+    let extra = report(&flatbuffer::mnn(512, "gate"), "m.mnn");
+    assert_eq!(list(&extra, "artifact.mnn.custom"), ["extra::gate"]);
+    survives(&flatbuffer::mnn(256, "gate"), "m.mnn");
 }

@@ -31,14 +31,6 @@ fn noise(count: usize) -> Vec<u8> {
     (0..count.div_ceil(8)).flat_map(|_| next()).take(count).collect()
 }
 
-fn elf() -> Vec<u8> {
-    let mut out = b"\x7fELF\x02\x01\x01\0".to_vec();
-    out.resize(16, 0);
-    out.extend([3, 0, 62, 0, 1, 0, 0, 0]);
-    out.resize(64, 0);
-    out
-}
-
 fn pe() -> Vec<u8> {
     let mut out = b"MZ".to_vec();
     out.resize(60, 0);
@@ -81,7 +73,7 @@ fn planted(payload: &[u8], at: usize) -> Vec<u8> {
 fn a_program_is_found_anywhere_in_weights() {
     // In the middle, across the pieces in which a file is read, and as the very last bytes.
     for at in [1, 4097, (256 << 10) - 3, (512 << 10) - 60, (1 << 20) - 256] {
-        for (kind, payload) in [("elf@", elf()), ("pe@", pe())] {
+        for (kind, payload) in [("elf@", build::elf()), ("pe@", pe())] {
             let data = planted(&payload, at);
             for (file, name) in [
                 (float_tensor(&data), "model.safetensors"),
@@ -144,7 +136,7 @@ fn records_in_a_row_are_no_decoys() {
     let records = record.repeat(6000);
     let report = scanned(records.clone(), "records.pkl");
     assert!(!report.facts.contains_key(HIDDEN), "{:?}", report.facts.get(HIDDEN));
-    let report = scanned([noise(16), records, elf(), noise(600)].concat(), "w.bin");
+    let report = scanned([noise(16), records, build::elf(), noise(600)].concat(), "w.bin");
     assert!(list(&report, PROGRAMS).iter().any(|found| found.starts_with("elf")), "{:?}", report.facts);
 }
 
@@ -179,9 +171,9 @@ fn hidden_in(payload: &[u8], width: usize, bits: usize, high_first: bool) -> Vec
 fn what_the_lowest_bits_spell_is_read() {
     let pickle = pickle::whole(4, &[&pickle::stack_call("os", "system", &["echo inert"])]);
     let text = b"import socket, subprocess  # connect to the host and run".to_vec();
-    let counted = [&500_u32.to_le_bytes()[..], &elf()].concat();
+    let counted = [&500_u32.to_le_bytes()[..], &build::elf()].concat();
     for (kind, payload) in [
-        ("elf", elf()),
+        ("elf", build::elf()),
         ("elf", counted),
         ("pickle", pickle),
         ("text", text),
@@ -197,7 +189,7 @@ fn what_the_lowest_bits_spell_is_read() {
             }
         }
     }
-    let data = hidden_in(&elf(), 4, 1, true);
+    let data = hidden_in(&build::elf(), 4, 1, true);
     assert_eq!(
         list(&scanned(float_tensor(&data), "model.safetensors"), HIDDEN),
         ["elf in the lowest 1 of each 32 bits"]
@@ -264,5 +256,22 @@ fn numbers_as_people_store_them_spell_nothing() {
             let report = scanned(file, name);
             assert!(!report.facts.contains_key(HIDDEN), "{name} {number}: {:?}", report.facts.get(HIDDEN));
         }
+    }
+}
+
+#[test]
+fn what_only_looks_like_pickles_costs_no_time() {
+    let dense = b"cos\nsystem\n(".repeat(400_000);
+    let report = scanned(float_tensor(dense.get(..4 << 20).expect("it is longer")), "a.safetensors");
+    assert!(!list(&report, HIDDEN).is_empty(), "{report:?}");
+    let told = |word: &str| report.issues.iter().any(|issue| issue.detail.contains(word));
+    assert!(told("only the beginnings of the others") && !told("opcodes_max"), "{report:?}");
+    // However much of it there is in front, what acts is told.
+    for count in [100, 900] {
+        let imports = b"cos\nsystem\n(".repeat(count);
+        let sample = [noise(4096), imports, noise(1 << 20), build::pickle_os_system(), vec![0; 512]].concat();
+        let end = sample.len() / 4 * 4;
+        let report = scanned(float_tensor(sample.get(..end).expect("it is shorter")), "a.safetensors");
+        assert_eq!(list(&report, CALLS), ["os.system"], "{count}");
     }
 }

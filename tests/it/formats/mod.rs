@@ -3,12 +3,14 @@
 
 pub mod build;
 
+mod arrays;
 pub mod benign;
 mod beside;
 mod boosters;
 pub mod bypasses;
 mod checkpoints;
 mod classes;
+mod columns;
 mod comparison;
 mod configurations;
 mod containers;
@@ -22,6 +24,7 @@ mod hdf5;
 mod hidden;
 mod hiding_places;
 pub mod hostile;
+mod images;
 mod keras;
 mod llamafile;
 mod midst;
@@ -158,8 +161,13 @@ pub const ALARMING: &[&str] = &[
     "artifact.llamafile.arguments",
     "artifact.mxnet.custom",
     "artifact.cntk.custom",
+    "artifact.mnn.custom",
+    "artifact.torch.foreign",
     "artifact.tensorrt.foreign_plugins",
     "artifact.tensorrt.libraries",
     "artifact.rknn.libraries",
     "artifact.dataset.formulas",
+    "artifact.digest.mismatches",
+    "artifact.oci.dangers",
+    "artifact.oci.urls",
 ];

@@ -62,6 +62,7 @@ fn mobile_bytecode_names_its_operators() {
     assert_eq!(list(&report(&with("aten::save"), "a.ptl"), FACT), ["aten::save"]);
     quiet(&with("aten::linear"), "a.ptl", "torchscript");
     quiet(&with("aten::saved"), "a.ptl", "torchscript");
+    assert_eq!(list(&report(&with("acme::gate"), "a.ptl"), "artifact.torch.foreign"), ["operator:acme::gate"]);
 }
 
 fn exported(target: &str, expression: &str) -> Vec<u8> {

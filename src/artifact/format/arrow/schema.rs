@@ -17,6 +17,8 @@ const DEPTH_MAX: u32 = 64;
 const VALUE_MAX: u64 = 4 << 20;
 /// Where Parquet keeps the schema as Arrow has it.
 const NESTED: &str = "ARROW:schema";
+/// Types of columns: bytes and texts, of both widths.
+const TEXTS: [u64; 4] = [4, 5, 19, 20];
 /// The type whose metadata is a pickle.
 const PICKLED: &str = "arrow.py_extension_type";
 
@@ -26,6 +28,8 @@ pub struct Schema {
     fields: u64,
     cut: bool,
     nested: bool,
+    /// There is a column of texts or bytes.
+    pub has_texts: bool,
 }
 
 impl Schema {
@@ -51,6 +55,7 @@ impl Schema {
             return Ok(());
         }
         let name = field.text(0)?;
+        self.has_texts |= TEXTS.contains(&field.number(2, 1));
         self.pairs(inspection, &name, field, 6)?;
         for child in field.tables(5, FIELDS_MAX)? {
             self.field(inspection, child, depth.saturating_add(1))?;

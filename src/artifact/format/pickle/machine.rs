@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::findings::{Findings, Nested};
 use super::opcodes::{Argument, Op, decode};
-use super::reader::Reader;
+use super::reader::{Held, Reader};
 use super::value::{Arena, Collection, Node, Slot};
 use super::{arrays, nested};
 use crate::artifact::input::Input;
@@ -34,6 +34,8 @@ pub struct Run {
     /// Starts of what a frame hides from a linear reader.
     pub detours: Vec<u64>,
     pub result: Outcome,
+    /// For the stream that follows.
+    pub held: Held,
 }
 
 /// The value that a stream yields, as far as containers ask.
@@ -81,8 +83,13 @@ pub(super) type Step = Result<(), Halt>;
 
 impl<'a, 'f> Machine<'a, 'f> {
     pub fn new(input: Input<'a>, position: u64, findings: &'f mut Findings) -> Self {
+        Self::read(Reader::new(input, position), findings)
+    }
+
+    /// A machine that goes on with what a reader has read.
+    pub fn read(reader: Reader<'a>, findings: &'f mut Findings) -> Self {
         Self {
-            reader: Reader::new(input, position),
+            reader,
             arena: Arena::default(),
             stack: Vec::new(),
             marks: Vec::new(),
@@ -121,7 +128,8 @@ impl<'a, 'f> Machine<'a, 'f> {
         };
         self.findings.cut |= self.arena.full;
         let result = self.outcome();
-        Run { ending, end: self.reader.position(), opcodes: self.opcodes, detours: self.detours, result }
+        let (end, held) = (self.reader.position(), self.reader.into_held());
+        Run { ending, end, opcodes: self.opcodes, detours: self.detours, result, held }
     }
 
     /// What the site vouches for.

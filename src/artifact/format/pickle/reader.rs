@@ -2,20 +2,38 @@
 
 use crate::artifact::input::Input;
 
+/// Bytes read at first, as most streams are short, and at most.
+const FIRST: usize = 4 << 10;
 const BUFFER: usize = 64 << 10;
+
+/// Bytes that were read, and where they begin: what one stream has read the next one goes on with.
+#[derive(Debug, Default)]
+pub struct Held {
+    bytes: Vec<u8>,
+    start: u64,
+}
 
 /// Reads forward, remembers where it is, and can jump.
 pub struct Reader<'a> {
     input: Input<'a>,
-    buffer: Vec<u8>,
-    /// Position of the buffer's first byte.
-    start: u64,
+    held: Held,
+    /// Bytes to read next time.
+    next: usize,
     position: u64,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(input: Input<'a>, position: u64) -> Self {
-        Self { input, buffer: Vec::new(), start: 0, position }
+        Self::resume(input, position, Held::default())
+    }
+
+    /// Goes on with what another reader of the same input has read.
+    pub fn resume(input: Input<'a>, position: u64, held: Held) -> Self {
+        Self { input, held, next: FIRST, position }
+    }
+
+    pub fn into_held(self) -> Held {
+        self.held
     }
 
     pub fn input(&self) -> Input<'a> {
@@ -85,12 +103,12 @@ impl<'a> Reader<'a> {
     }
 
     fn buffered(&self) -> &[u8] {
-        let offset = self.position.checked_sub(self.start).and_then(|offset| usize::try_from(offset).ok());
-        offset.and_then(|offset| self.buffer.get(offset..)).unwrap_or_default()
+        let offset = self.position.checked_sub(self.held.start).and_then(|offset| usize::try_from(offset).ok());
+        offset.and_then(|offset| self.held.bytes.get(offset..)).unwrap_or_default()
     }
 
     fn fill(&mut self, count: usize) {
-        self.buffer = self.input.read(self.position, count.max(BUFFER));
-        self.start = self.position;
+        self.held = Held { bytes: self.input.read(self.position, count.max(self.next)), start: self.position };
+        self.next = self.next.saturating_mul(2).min(BUFFER);
     }
 }

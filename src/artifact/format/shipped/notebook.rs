@@ -91,6 +91,11 @@ fn has_handler(source: &str) -> bool {
     })
 }
 
+/// True for commands that fetch and run something, or open a way in; the script of a known maker is none.
+pub fn fetches_and_runs(text: &str) -> bool {
+    commands::judge(text).is_some_and(|(deed, _)| deed == Deed::Endangers)
+}
+
 /// A text, or the lines of one.
 fn joined(json: Option<&Json>) -> String {
     let Some(json) = json else { return String::new() };

@@ -67,6 +67,11 @@ fn is_near(address: &str) -> bool {
     own || !number && (!host.contains('.') || reserved.iter().any(|end| host.ends_with(end)))
 }
 
+/// True for a value that nobody made up to be read.
+pub fn is_random(value: &str) -> bool {
+    !is_example(value) && entropy(value) >= 3.5
+}
+
 /// Documentation uses keys that say what they are.
 fn is_example(text: &str) -> bool {
     let upper = text.to_ascii_uppercase();

@@ -6,6 +6,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::artifact::format::hidden;
+use crate::artifact::inspection::Inspection;
+
 /// What is hidden from the user, and what it is about.
 const MARKS: &[(&str, &str)] = &[
     (
@@ -36,8 +39,25 @@ pub fn collect(text: &str, marks: &mut BTreeSet<&'static str>) {
     }
 }
 
+/// Notes the orders that marks make together.
+pub fn tell(inspection: &mut Inspection<'_>, marks: &BTreeSet<&'static str>) {
+    if is_alarming(marks) {
+        for mark in marks {
+            inspection.list("artifact.chat_template.instructions", mark);
+        }
+    }
+}
+
+/// What a model is told in another language than Jinja, or in none.
+pub fn prompt(inspection: &mut Inspection<'_>, text: &str) {
+    hidden::inspect(inspection, text, true);
+    let mut marks = BTreeSet::new();
+    collect(text, &mut marks);
+    tell(inspection, &marks);
+}
+
 /// Hidden, and at something that no prompt needs; or an order to forget all orders that also reaches out.
-pub fn is_alarming(marks: &BTreeSet<&'static str>) -> bool {
+fn is_alarming(marks: &BTreeSet<&'static str>) -> bool {
     let hidden = marks.contains("hidden");
     let beside = ["override", "address", "script", "evaluation"].iter().filter(|mark| marks.contains(*mark)).count();
     hidden && beside > 0 || beside > 1

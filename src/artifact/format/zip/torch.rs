@@ -25,6 +25,48 @@ const OPERATORS: &[(&str, &str)] = &[
     ("rpc_sync(", "prim::rpc_sync"),
     ("rpc_remote(", "prim::rpc_remote"),
 ];
+/// Who brings operators with `PyTorch` and its own libraries.
+const DOMAINS: &[&str] = &[
+    "aten",
+    "prim",
+    "prims",
+    "quantized",
+    "_quantized",
+    "prepacked",
+    "xnnpack",
+    "torchvision",
+    "torchaudio",
+    "image",
+    "video",
+    "sparse",
+    "mkldnn",
+    "mkldnn_prepacked",
+    "mkl",
+    "onednn",
+    "cuda",
+    "cudnn",
+    "rnn",
+    "metal",
+    "metal_prepack",
+    "vulkan",
+    "vulkan_prepack",
+    "vulkan_quantized",
+    "static_runtime",
+    "inductor",
+    "profiler",
+    "profiling",
+    "c10d",
+    "c10d_functional",
+    "_c10d_functional",
+    "quantized_decomposed",
+    "torchao",
+    "fb",
+    "_caffe2",
+    "inferred",
+];
+/// Operators of one member of bytecode, and the longest part of a name.
+const OPERATORS_MAX: usize = 100_000;
+const NAME_MAX: usize = 120;
 /// Parts of the names of custom operators that exist to leave the graph.
 const ACTING: &[&str] = &["system", "popen", "exec", "spawn", "shell", "subprocess", "dlopen", "load_library"];
 /// What an exported program calls of `torch` itself: arithmetic over sizes, and checks.
@@ -84,15 +126,46 @@ pub fn code(inspection: &mut Inspection<'_>, input: Input<'_>) {
     }
 }
 
+/// An operator as bytecode names it: told if it leaves the graph, or somebody has to bring it.
+pub fn operator(inspection: &mut Inspection<'_>, name: &str) {
+    let (domain, own) = name.split_once("::").unwrap_or_default();
+    let plain = own.split('.').next().unwrap_or(own);
+    if OPERATORS.iter().any(|(_, known)| known.split_once("::") == Some((domain, plain)))
+        || acts(&format!("{domain}.{plain}"))
+    {
+        inspection.list(FACT, format!("{domain}::{plain}"));
+    } else if !DOMAINS.contains(&domain) {
+        inspection.list("artifact.torch.foreign", format!("operator:{name}"));
+    }
+}
+
 /// Bytecode for mobile names its operators as texts of a pickle.
 pub fn bytecode(inspection: &mut Inspection<'_>, input: Input<'_>) {
-    let Some(bytes) = input.whole() else { return };
-    for (_, name) in OPERATORS {
-        let Ok(length) = u8::try_from(name.len()) else { continue };
-        let long = [&[b'X', length, 0, 0, 0], name.as_bytes()].concat();
-        let short = [&[0x8c, length], name.as_bytes()].concat();
-        if [long, short].iter().any(|text| memchr::memmem::find(&bytes, text).is_some()) {
-            inspection.list(FACT, name);
+    let Some(bytes) = input.whole() else {
+        inspection.issue("budget_exceeded", "the bytecode is larger than one item may be");
+        return;
+    };
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    for at in memchr::memmem::find_iter(&bytes, b"::").take(OPERATORS_MAX) {
+        let (before, after) = bytes.split_at_checked(at).unwrap_or_default();
+        let after = after.get(2..).unwrap_or_default();
+        // The length of a text may look like a letter in front of it: it tells where the text begins.
+        let domain = before.iter().rev().take_while(|byte| word(byte)).count().min(NAME_MAX);
+        let own = after.iter().take_while(|byte| word(byte)).count().min(NAME_MAX);
+        let text = |domain: usize| {
+            let start = at.checked_sub(domain)?;
+            let short = bytes.get(start.checked_sub(1)?).map(|byte| usize::from(*byte));
+            let long = bytes.get(start.checked_sub(4)?..start).and_then(|length| length.try_into().ok());
+            let long = long.and_then(|length| usize::try_from(u32::from_le_bytes(length)).ok());
+            let fits = |length: &usize| {
+                (domain.saturating_add(3)..=domain.saturating_add(2).saturating_add(own)).contains(length)
+            };
+            let length = long.filter(fits).or(short.filter(fits))?;
+            bytes.get(start..start.checked_add(length)?)
+        };
+        let name = (1..=domain).rev().find_map(text).and_then(|name| std::str::from_utf8(name).ok());
+        if let Some(name) = name {
+            operator(inspection, name);
         }
     }
 }

@@ -135,3 +135,41 @@ pub fn executorch(delegate: &str, operator: &str, segment: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(segment);
     bytes
 }
+
+/// A model for mobile devices: a function with operators, a text, a type, a file and a storage.
+pub fn mobile(operators: &[&str], text: &str, storage: &[u8]) -> Vec<u8> {
+    let operators = operators.iter().map(|name| vec![Field::Text((*name).to_owned()), Field::Text(String::new())]);
+    let function = vec![Field::Text("__torch__.M.forward".to_owned()), Field::None, Field::Tables(operators.collect())];
+    let values = vec![
+        vec![Field::Number(vec![16]), Field::Table(function)],
+        vec![Field::Number(vec![6]), Field::Table(vec![Field::Text(text.to_owned())])],
+    ];
+    let file = |name: &str, text: &str| vec![Field::Text(name.to_owned()), Field::Text(text.to_owned())];
+    let root = [
+        Field::Number(vec![9, 0, 0, 0]),
+        Field::Tables(vec![file("metadata.json", "{}")]),
+        Field::None,
+        Field::None,
+        Field::Tables(values),
+        Field::None,
+        Field::Tables(vec![vec![Field::Bytes(storage.to_vec())]]),
+        Field::Tables(vec![vec![Field::Text("__torch__.M".to_owned()), Field::Number(vec![1])]]),
+        Field::Tables(vec![file("__torch__", "def forward(self, x: Tensor) -> Tensor:\n  return torch.relu(x)\n")]),
+    ];
+    Builder::build(*b"PTMF", &[], &root)
+}
+
+/// A model of MNN with one operator, and what it is called by whoever brings it.
+pub fn mnn(kind: u16, name: &str) -> Vec<u8> {
+    let main = vec![Field::Text(name.to_owned())];
+    let kind = u32::from(kind).to_le_bytes().to_vec();
+    let operator = vec![
+        Field::None,
+        Field::Number(vec![30]),
+        Field::Table(main),
+        Field::Text("layer".to_owned()),
+        Field::None,
+        Field::Number(kind),
+    ];
+    Builder::build([0; 4], &[], &[Field::None, Field::None, Field::None, Field::Tables(vec![operator])])
+}

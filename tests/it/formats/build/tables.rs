@@ -123,3 +123,18 @@ pub fn parquet(place: u64, elsewhere: Option<&str>, pairs: Pairs<'_>) -> Vec<u8>
     let length = u32::try_from(footer.len()).expect("short").to_le_bytes();
     [b"PAR1".as_slice(), &[7; 16], &footer, &length, b"PAR1"].concat()
 }
+
+/// Parquet with one column of texts, and a page of it, packed by a codec.
+pub fn parquet_page(codec: u64, packed: &[u8], unpacked: u64) -> Vec<u8> {
+    use thrift::{inner, list, number, text};
+    // The types of these three are numbers of 32 bits.
+    let narrow = |field: u8, value: u64| [vec![5, field * 2], thrift::varint(value * 2)].concat();
+    let data = inner(5, &[narrow(1, 1), narrow(2, 0), narrow(3, 3), narrow(4, 3)]);
+    let page = [narrow(1, 0), narrow(2, unpacked), narrow(3, packed.len() as u64), data, vec![0]].concat();
+    let body = [page.as_slice(), packed].concat();
+    let column = inner(3, &[narrow(1, 6), narrow(4, codec), number(7, body.len() as u64), number(9, 4)]);
+    let group = vec![list(1, &[vec![number(2, 4), column]]), number(2, 16), number(3, 1)];
+    let footer = [number(1, 2), list(2, &[vec![text(4, b"x")]]), number(3, 1), list(4, &[group]), vec![0]].concat();
+    let length = u32::try_from(footer.len()).expect("short").to_le_bytes();
+    [b"PAR1".as_slice(), &body, &footer, &length, b"PAR1"].concat()
+}
