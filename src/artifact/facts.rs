@@ -150,6 +150,11 @@ pub const FIELDS: &[Field] = &[
     ),
     field("artifact.oci.whiteouts", FieldType::Integer, "Marks of a layer that delete what a layer below it has."),
     field(
+        "artifact.programs",
+        FieldType::TextList,
+        "A program or library that is called like one: `elf`, `pe`, `mach-o`.",
+    ),
+    field(
         "artifact.embedded_executables",
         FieldType::TextList,
         "Native or script payloads with their place, for example `elf@4096`.",

@@ -9,10 +9,26 @@ pub fn identify(head: &Head<'_>) -> bool {
     matches!(kind(head.bytes), Some("elf" | "pe" | "mach-o"))
 }
 
-pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -> &'static str {
+/// A program that is called like one, alone in its file, hides nothing; in a model, or under another name, it does.
+pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let head = input.read(0, 4096);
-    look(inspection, &head, 0);
-    kind(&head).unwrap_or("unknown")
+    let kind = kind(&head).unwrap_or("unknown");
+    if !inspection.is_member() && is_called_one(name) {
+        inspection.list("artifact.programs", kind);
+    } else {
+        look(inspection, &head, 0);
+    }
+    kind
+}
+
+/// `libmodel.so.1.2`, `kernel.dll`: names that no model has.
+fn is_called_one(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let endings = [".so", ".dylib", ".dll", ".pyd", ".exe", ".node", ".ko"];
+    let versioned = file.split_once(".so.").is_some_and(|(_, version)| {
+        !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    });
+    versioned || endings.iter().any(|ending| file.ends_with(ending))
 }
 
 /// Notes a program that begins at `position`, if there is one.

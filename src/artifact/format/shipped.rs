@@ -16,6 +16,9 @@ use super::{Head, hidden, template, wide};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
+/// How texts that people read end.
+const DOCUMENTS: &[&str] = &["md", "markdown", "mdx", "rst", "html", "htm", "adoc", "tex"];
+
 /// Deepest JSON looked at.
 const DEPTH_MAX: u32 = 128;
 /// Texts that may be pickles, of one file.
@@ -122,7 +125,8 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             script(inspection, &text, name)
         }
         (_, extension) if is_shell(extension) => script(inspection, &text, name),
-        _ if python::looks_like(&text) => {
+        // A page that shows code is none.
+        (_, extension) if python::looks_like(&text) && !DOCUMENTS.contains(&extension) => {
             python::inspect(inspection, &text, name);
             "python"
         }
@@ -172,7 +176,7 @@ pub fn is_called_script(name: &str) -> bool {
     is_shell(&extension)
         || matches!(
             extension.as_str(),
-            "" | "py" | "pl" | "rb" | "lua" | "awk" | "js" | "mjs" | "ts" | "r" | "jl" | "php" | "tcl" | "in"
+            "" | "py" | "pyx" | "pl" | "rb" | "lua" | "awk" | "js" | "mjs" | "ts" | "r" | "jl" | "php" | "tcl" | "in"
         )
 }
 

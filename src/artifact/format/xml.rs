@@ -129,7 +129,8 @@ impl State {
     fn document_type(&mut self, inspection: &mut Inspection<'_>, text: &str) {
         self.typed = true;
         let external = text.split('[').next().unwrap_or(text);
-        let subset = text.contains('[');
+        // Attributes and elements may be declared; entities are what reaches outside or unfolds.
+        let subset = text.contains('[') && text.contains("<!ENTITY");
         let published = PUBLIC_TYPES.iter().any(|start| external.contains(&format!("\"{start}")));
         if !subset && (published || external.trim().eq_ignore_ascii_case("html")) {
             self.published = true;

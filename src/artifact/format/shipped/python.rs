@@ -122,7 +122,10 @@ fn note(inspection: &mut Inspection<'_>, text: &str, loaded: bool) {
         inspection.list("artifact.code.dangers", format!("encoding:{odd}"));
     }
     if !found.whole {
-        inspection.issue("not_inspected", "a part of the Python source nests deeper than Python itself allows");
+        inspection.issue(
+            "not_inspected",
+            "a statement of the Python source is too long, or nests deeper than Python itself allows",
+        );
     }
     if !found.followed {
         inspection.issue("budget_exceeded", "the Python source has more names in names than are followed");

@@ -26,7 +26,7 @@ const ENTRIES: &[&str] = &[
     "(PreTrainedTokenizerFast)",
     "(DiffusionPipeline)",
     "def model_fn(",
-    "def handle(",
+    "\ndef handle(",
 ];
 
 /// True for a source that is run by whoever loads or serves the model.

@@ -5,8 +5,10 @@
 
 use std::ops::Range;
 
-/// Bytes of one piece; a statement that is longer is not parsed.
+/// Bytes of code in one piece, without texts, comments and spaces; a statement of more is not parsed.
 const PIECE: usize = 256 << 10;
+/// Bytes of one piece with them.
+const PIECE_BYTES: usize = 4 << 20;
 /// Brackets in brackets.
 const BRACKETS_MAX: usize = 200;
 /// Operators, calls and brackets that can nest in one expression.
@@ -18,21 +20,22 @@ const INDENT_MAX: usize = 800;
 pub fn pieces(text: &str) -> Vec<(Range<usize>, bool)> {
     let code = strip(text);
     let mut pieces = Vec::new();
-    let (mut start, mut end) = (0, 0);
+    let (mut start, mut end, mut dense) = (0_usize, 0_usize, 0_usize);
     let mut sound = true;
     let mut expression = Expression::default();
     for line in code.split_inclusive('\n') {
         // A statement begins here, at the left and outside of all brackets.
         let begins = expression.open.is_empty() && line.bytes().next().is_some_and(|byte| !byte.is_ascii_whitespace());
-        if begins && end - start >= PIECE / 2 {
-            pieces.push((start..end, sound && end - start <= PIECE));
-            (start, sound) = (end, true);
+        if begins && (dense >= PIECE / 2 || end - start >= PIECE_BYTES / 2) {
+            pieces.push((start..end, sound && dense <= PIECE && end - start <= PIECE_BYTES));
+            (start, sound, dense) = (end, true, 0);
         }
+        dense = dense.saturating_add(line.bytes().filter(|byte| !byte.is_ascii_whitespace()).count());
         let indent = line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         sound &= expression.line(line) && (indent <= INDENT_MAX || line.trim().is_empty());
         end = end.saturating_add(line.len());
     }
-    pieces.push((start..end, sound && end - start <= PIECE));
+    pieces.push((start..end, sound && dense <= PIECE && end - start <= PIECE_BYTES));
     pieces
 }
 
@@ -87,7 +90,7 @@ impl Expression {
     }
 }
 
-/// The source with comments and texts blanked, byte for byte as long.
+/// The source with comments and texts blanked, byte for byte as long and with the same lines.
 pub fn strip(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -105,7 +108,8 @@ pub fn strip(text: &str) -> String {
         };
         // As long as before, so that places in the code are places in the text.
         let end = skip.max(1).min(rest.len());
-        out.resize(out.len().saturating_add(end), b' ');
+        let blank = |byte: &u8| if *byte == b'\n' { b'\n' } else { b' ' };
+        out.extend(rest.iter().take(end).map(blank));
         at = at.saturating_add(skip.max(1));
     }
     String::from_utf8_lossy(&out).into_owned()
