@@ -113,6 +113,7 @@ fn chains_are_known_by_their_classes() {
         ["langchain_community", "tools", "shell", "ShellTool"],
         ["langchain_experimental", "utilities", "python", "PythonREPL"],
         ["os", "path", "os", "system"],
+        ["langchain_core", "load", "os", "system"],
     ] {
         assert_eq!(list(&class(&id, json!({})), DANGEROUS), [id.join(".")]);
     }

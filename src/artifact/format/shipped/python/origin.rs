@@ -43,6 +43,27 @@ const DECODE: &[&str] = &[
 ];
 /// Methods that do, whatever they belong to.
 const DECODING: &[&str] = &["fromhex", "decrypt", "b64decode", "a85decode", "unhexlify"];
+/// Parts of paths under which somebody's secrets lie.
+const SECRETS: &[&str] = &[
+    ".ssh/",
+    "id_rsa",
+    "id_ed25519",
+    ".aws/credentials",
+    "/etc/shadow",
+    "/etc/passwd",
+    ".git-credentials",
+    ".bash_history",
+    ".kube/config",
+    ".docker/config.json",
+    "gcloud/application_default_credentials",
+    "/proc/self/environ",
+    "wallet.dat",
+    "Login Data",
+    "cookies.sqlite",
+    "/var/run/secrets/",
+];
+/// Longest text that is a path.
+const PATH_MAX: usize = 200;
 /// Methods of connections.
 const RECEIVING: &[&str] = &["recv", "recvfrom", "recv_into", "urlopen"];
 
@@ -54,6 +75,9 @@ impl Origin {
     pub const DECODED: Self = Self(2);
     pub const COMPUTED: Self = Self(4);
     pub const ENVIRONMENT: Self = Self(8);
+    /// The path of somebody's secret.
+    pub const SECRET: Self = Self(16);
+    pub const SOCKET: Self = Self(32);
 
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -168,6 +192,9 @@ impl Search<'_> {
             if begins(FETCH) {
                 self.found.add(Origin::FETCHED);
             }
+            if matches!(name.as_str(), "socket.socket" | "socket.create_connection") {
+                self.found.add(Origin::SOCKET);
+            }
             if begins(DECODE) {
                 self.found.add(Origin::DECODED);
             }
@@ -180,6 +207,9 @@ impl Search<'_> {
             let method = method.attr.as_str();
             if RECEIVING.contains(&method) {
                 self.found.add(Origin::FETCHED);
+            }
+            if method == "accept" {
+                self.found.add(Origin::SOCKET);
             }
             let encoding = call.arguments.args.first().and_then(|first| self.names.text(first));
             let odd = |name: &str| {
@@ -229,6 +259,7 @@ impl<'a> Visitor<'a> for Search<'_> {
                     self.found.add(Origin::COMPUTED);
                 }
             }
+            Expr::StringLiteral(text) if is_secret(text.value.to_str()) => self.found.add(Origin::SECRET),
             Expr::BinOp(operation) if operation.op == Operator::BitXor => self.found.add(Origin::COMPUTED),
             Expr::Call(call) => {
                 let method = self.names.of(&call.func);
@@ -241,4 +272,9 @@ impl<'a> Visitor<'a> for Search<'_> {
         }
         walk_expr(self, expression);
     }
+}
+
+/// A path under which somebody's secrets lie; their public halves are none.
+pub fn is_secret(text: &str) -> bool {
+    text.len() <= PATH_MAX && text.rsplit('.').next() != Some("pub") && SECRETS.iter().any(|part| text.contains(part))
 }
