@@ -34,6 +34,9 @@ fn what_a_script_may_do_is_no_danger() {
         "key = open('/root/.ssh/id_rsa.pub').read()\nrequests.post(url, data=key)",
         "s = socket.socket()\nos.dup2(null.fileno(), 0)",
         "cfg = eval(open('config.dict').read())",
+        "def a():\n    x = requests.get(u).text\ndef b(x):\n    exec(x)",
+        "exec_ = getattr(builtins, 'exec')\nexec_(open('a.py').read())",
+        "import pty\npty.spawn(sys.argv[1:], read)",
         "subprocess.run('curl -fsSL https://ollama.com/install.sh | sh', shell=True)",
         "os.system('rm -rf ./build /tmp/x')",
     ] {
@@ -47,6 +50,12 @@ fn what_no_script_needs_is_a_danger() {
         ("exec(requests.get(url).text)", "fetched:exec"),
         ("code = requests.get(url).text\nif code:\n    exec(code)", "fetched:exec"),
         ("with urllib.request.urlopen(u) as f:\n    exec(f.read())", "fetched:exec"),
+        ("def f(u):\n    x = requests.get(u).text\n    def g():\n        exec(x)\n    g()", "fetched:exec"),
+        ("run = getattr(builtins, 'exec')\nrun(requests.get(u).text)", "fetched:exec"),
+        (
+            "class A:\n    def a(self):\n        self.x = requests.get(u).text\n    def b(self):\n        exec(self.x)",
+            "fetched:exec",
+        ),
         ("def get(u):\n    return requests.get(u).text\neval(get(u))", "fetched:eval"),
         ("exec(compile(base64.b64decode(x), '', 'exec'))", "decoded:exec"),
         ("import base64 as b\nexec(b.b64decode(x))", "decoded:exec"),

@@ -1,4 +1,4 @@
-//! Objects and pickles that are written as text: jsonpickle, LangChain, base64 in configurations.
+//! Objects and pickles that are written as text: jsonpickle, `LangChain`, base64 in configurations.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -127,7 +127,9 @@ impl Deeds {
             "eval" | "exec" => self.execute(name, first, names, origins),
             "execfile" | "runpy.run_path" => self.file(first, names),
             "os.dup2" if has(first, Origin::SOCKET) => self.tell("shell:dup2".to_owned()),
-            "pty.spawn" => self.tell("terminal:pty.spawn".to_owned()),
+            "pty.spawn" if first.is_some_and(|first| is_shell(&spelt(first, names, 8))) => {
+                self.tell("terminal:pty.spawn".to_owned());
+            }
             "marshal.load" | "marshal.loads" => self.tell(format!("bytecode:{name}")),
             _ if runs(name) => self.command(name, call, names, origins),
             _ if READERS.iter().any(|reader| name.starts_with(reader))
@@ -231,7 +233,12 @@ pub fn runs(name: &str) -> bool {
 /// A name by which commands or code are run, which nobody has a reason to hide.
 pub fn is_hidden_for_a_reason(name: &str) -> bool {
     runs(name) && !matches!(name, "subprocess.PIPE" | "subprocess.DEVNULL" | "subprocess.STARTUPINFO")
-        || matches!(name, "eval" | "exec" | "execfile" | "pty.spawn" | "marshal.loads" | "socket.socket")
+        || matches!(name, "eval" | "exec" | "execfile" | "pty.spawn" | "marshal.loads")
+}
+
+fn is_shell(command: &str) -> bool {
+    let program = command.split(' ').next().and_then(|program| program.rsplit('/').next());
+    matches!(program, Some("sh" | "bash" | "zsh" | "dash" | "ksh" | "ash"))
 }
 
 fn is_data(path: &str) -> bool {

@@ -11,6 +11,8 @@ use super::names::Names;
 
 /// Names of one source whose values are followed.
 const NAMES_MAX: usize = 5000;
+/// Functions in functions whose names are looked through.
+const SCOPES_MAX: usize = 8;
 /// Calls that give back what came over the network.
 const FETCH: &[&str] = &[
     "urllib.request.urlopen",
@@ -45,7 +47,7 @@ const DECODE: &[&str] = &[
 const DECODING: &[&str] = &["fromhex", "decrypt", "b64decode", "a85decode", "unhexlify"];
 /// Parts of paths under which somebody's secrets lie.
 const SECRETS: &[&str] = &[
-    ".ssh/",
+    ".ssh/id_",
     "id_rsa",
     "id_ed25519",
     ".aws/credentials",
@@ -141,7 +143,7 @@ impl Origins {
             Stmt::Return(given) => {
                 if let (Some(value), Some(function)) = (&given.value, self.functions.last().cloned()) {
                     let origin = self.of(value, names);
-                    self.remember(&function, origin);
+                    self.remember("", &function, origin);
                 }
             }
             _ => {}
@@ -158,8 +160,11 @@ impl Origins {
 
     fn bind(&mut self, target: &Expr, origin: Origin) {
         match target {
-            Expr::Name(name) => self.remember(name.id.as_str(), origin),
-            Expr::Attribute(attribute) => self.remember(attribute.attr.as_str(), origin),
+            Expr::Name(name) => {
+                let scope = self.functions.last().cloned().unwrap_or_default();
+                self.remember(&scope, name.id.as_str(), origin);
+            }
+            Expr::Attribute(attribute) => self.remember(".", attribute.attr.as_str(), origin),
             Expr::Tuple(tuple) => tuple.elts.iter().for_each(|each| self.bind(each, origin)),
             Expr::List(list) => list.elts.iter().for_each(|each| self.bind(each, origin)),
             _ => {}
@@ -167,15 +172,27 @@ impl Origins {
     }
 
     /// A name keeps what it once was: which value it has where is a matter of what runs.
-    fn remember(&mut self, name: &str, origin: Origin) {
+    fn remember(&mut self, scope: &str, name: &str, origin: Origin) {
         if origin == Origin::default() {
             return;
         }
-        if let Some(known) = self.known.get_mut(name) {
+        let place = format!("{scope}:{name}");
+        if let Some(known) = self.known.get_mut(&place) {
             known.add(origin);
         } else if self.known.len() < NAMES_MAX {
-            self.known.insert(name.to_owned(), origin);
+            self.known.insert(place, origin);
         }
+    }
+
+    /// What a name is in the functions that are being read, or in all of the source.
+    fn known(&self, name: &str) -> Origin {
+        let mut found = Origin::default();
+        for scope in self.functions.iter().rev().take(SCOPES_MAX).map(String::as_str).chain([""]) {
+            if let Some(origin) = self.known.get(&format!("{scope}:{name}")) {
+                found.add(*origin);
+            }
+        }
+        found
     }
 }
 
@@ -233,9 +250,7 @@ impl<'a> Visitor<'a> for Search<'_> {
         match expression {
             Expr::Name(name) => {
                 let name = name.id.as_str();
-                if let Some(known) = self.origins.known.get(name) {
-                    self.found.add(*known);
-                }
+                self.found.add(self.origins.known(name));
                 if name == "chr" {
                     self.found.add(Origin::COMPUTED);
                 }
@@ -244,7 +259,7 @@ impl<'a> Visitor<'a> for Search<'_> {
                 }
             }
             Expr::Attribute(attribute) => {
-                if let Some(known) = self.origins.known.get(attribute.attr.as_str()) {
+                if let Some(known) = self.origins.known.get(&format!(".:{}", attribute.attr.as_str())) {
                     self.found.add(*known);
                 }
                 if self.names.of(expression).as_deref() == Some("os.environ") {
