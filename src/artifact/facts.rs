@@ -390,7 +390,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.code.dangers",
         FieldType::TextList,
-        "What no script needs to do: `fetched:exec`, `decoded:…` and `computed:…` when that is run, `hidden:os.system`, `text:…` in a text that is run, `shell:…`, `bytecode:…`, `terminal:…`, `file:…` for data that is run, `gives_away:…`, `encoding:…` of the source itself, `native_code`.",
+        "What no script needs to do: `fetched:exec`, `decoded:…` and `computed:…` when that is run, `hidden:os.system`, `text:…` in a text that is run, `shell:…`, `pipes:…` in a script that runs what a host with a name sends it encrypted, `loads:…` for a pickle that was fetched, `bytecode:…`, `terminal:…`, `file:…` for data that is run, `gives_away:…`, `encoding:…` of the source itself, `native_code`.",
     ),
     field(
         "artifact.packaging.dangers",
@@ -401,7 +401,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.notebook.dangers",
         FieldType::TextList,
-        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `installer` when that is the script of a known maker, `output_drives_kernel`, `output_gives_away`, `handler` in a text cell.",
+        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `script` when a host with a name sends it encrypted, `installer` when it is that of a known maker, `output_drives_kernel`, `output_gives_away`, `handler` in a text cell.",
     ),
     field(
         "artifact.hidden_unicode",

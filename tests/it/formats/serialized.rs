@@ -1,4 +1,4 @@
-//! Objects and pickles that are written as text: jsonpickle, LangChain, base64 in configurations.
+//! Objects and pickles that are written as text: jsonpickle, `LangChain`, base64 in configurations.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -113,6 +113,7 @@ fn chains_are_known_by_their_classes() {
         ["langchain_community", "tools", "shell", "ShellTool"],
         ["langchain_experimental", "utilities", "python", "PythonREPL"],
         ["os", "path", "os", "system"],
+        ["langchain_core", "load", "os", "system"],
     ] {
         assert_eq!(list(&class(&id, json!({})), DANGEROUS), [id.join(".")]);
     }

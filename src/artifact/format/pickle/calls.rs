@@ -17,6 +17,22 @@ const ARGUMENT_CHARS: usize = 160;
 const LOADERS: &[&str] =
     &["loads", "load", "_load_from_bytes", "read_pickle", "Unpickler", "unsafe_load", "_loads", "_load"];
 
+/// Vetted classes that read a file which their constructor is given.
+const READERS: &[&str] = &[
+    "lightgbm.basic.Booster",
+    "lightgbm.Booster",
+    "lightgbm.basic.Dataset",
+    "lightgbm.Dataset",
+    "xgboost.core.Booster",
+    "xgboost.Booster",
+    "xgboost.core.DMatrix",
+    "xgboost.DMatrix",
+    "xgboost.core.QuantileDMatrix",
+    "xgboost.QuantileDMatrix",
+    "catboost.core.Pool",
+    "catboost.Pool",
+];
+
 /// How an object gets its texts. State is data: paths and addresses belong there.
 #[derive(Debug, Clone, Copy)]
 enum Handed {
@@ -151,9 +167,7 @@ impl Machine<'_, '_> {
     /// Vetted classes whose constructor reads a file when it is given one; their own pickles give none.
     fn judge_file(&mut self, import: &Import, arguments: Slot) {
         let all = match import.full.as_str() {
-            "lightgbm.basic.Booster" | "lightgbm.Booster" | "xgboost.core.Booster" | "xgboost.Booster" => true,
-            "lightgbm.basic.Dataset" | "lightgbm.Dataset" | "xgboost.core.DMatrix" | "xgboost.DMatrix" => true,
-            "xgboost.core.QuantileDMatrix" | "xgboost.QuantileDMatrix" | "catboost.core.Pool" | "catboost.Pool" => true,
+            full if READERS.contains(&full) => true,
             // Its second argument is a name that it only keeps.
             "dateutil.tz.tz.tzfile" | "dateutil.tz.tzfile" | "dateutil.tz.tz.tzical" | "dateutil.tz.tzical" => false,
             // Names of zones are no paths.
@@ -169,7 +183,7 @@ impl Machine<'_, '_> {
         };
         let reached = if all { self.arena.reach(arguments, REACH) } else { Vec::new() };
         let mut slots: Vec<Slot> = reached.into_iter().map(Slot::Node).collect();
-        slots.extend(self.tuple(arguments).into_iter().take(if all { 0 } else { 1 }));
+        slots.extend(self.tuple(arguments).into_iter().take(usize::from(!all)));
         for slot in slots {
             if let Some(text) = self.arena.as_text(slot).map(str::to_owned) {
                 Findings::keep(&mut self.findings.suspicious, shorten(&text, ARGUMENT_CHARS));

@@ -42,11 +42,26 @@ static INSTALLER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
+/// One script, fetched from a host with a name and piped at once.
+static PIPE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"^[^|]*\b(?:curl|wget)\b[^|]*https://[A-Za-z][\w.-]*\.[A-Za-z]{2,}/[^|]*",
+        r"\|\s*(?:sudo\s+(?:-\S+\s+)*)?(?:ba|z|da)?sh\b[^|]*$"
+    ))
+    .ok()
+});
+/// What no such line has beside.
+static MORE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"http://|base64|/dev/tcp|\b(?:ba)?sh\s+-i\b|authorized_keys|crontab|\bnc\b|\beval\b").ok()
+});
+
 /// What a command does that needs a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
     /// It runs the script of a known maker.
     Installs,
+    /// It runs a script of a host that has a name, over an encrypted connection.
+    Pipes,
     Endangers,
 }
 
@@ -59,10 +74,21 @@ pub fn judge(text: &str) -> Option<(Deed, String)> {
         if !DANGER.as_ref().is_some_and(|pattern| pattern.is_match(line)) {
             continue;
         }
-        if !INSTALLER.as_ref().is_some_and(|pattern| pattern.is_match(line)) {
-            return Some((Deed::Endangers, line.to_owned()));
+        // Whoever makes a cluster lets its machines into each other with a key of their own.
+        if line.contains("authorized_keys") && line.contains(".pub") && !line.contains("://") {
+            continue;
         }
-        worst.get_or_insert((Deed::Installs, line.to_owned()));
+        let is = |pattern: &LazyLock<Option<Regex>>| pattern.as_ref().is_some_and(|pattern| pattern.is_match(line));
+        let deed = if is(&INSTALLER) {
+            Deed::Installs
+        } else if is(&PIPE) && !is(&MORE) {
+            Deed::Pipes
+        } else {
+            return Some((Deed::Endangers, line.to_owned()));
+        };
+        if worst.as_ref().is_none_or(|(known, _)| *known < deed) {
+            worst = Some((deed, line.to_owned()));
+        }
     }
     worst
 }

@@ -71,7 +71,11 @@ fn code(inspection: &mut Inspection<'_>, source: &str) {
         commands.push_str(&python);
     }
     if let Some((deed, _)) = commands::judge(&commands) {
-        let danger = if deed == Deed::Installs { "installer" } else { "shell" };
+        let danger = match deed {
+            Deed::Installs => "installer",
+            Deed::Pipes => "script",
+            Deed::Endangers => "shell",
+        };
         inspection.list("artifact.notebook.dangers", danger);
     }
     python::inspect_cells(inspection, &python);

@@ -19,7 +19,7 @@ const TARGETS_MAX: usize = 256;
 /// Tags by which readers of other languages build objects or functions.
 const FOREIGN_TAGS: &[&str] = &["ruby/object", "ruby/hash", "js/function", "php/object", "perl/", "javax.", "com.sun."];
 
-/// Functions that MkDocs' own configurations name: icons, fences, slugs.
+/// Functions that configurations of `MkDocs` name: icons, fences, slugs.
 const DOCUMENTATION: &[&str] = &[
     "material.extensions.emoji.twemoji",
     "material.extensions.emoji.to_svg",

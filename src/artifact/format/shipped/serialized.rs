@@ -81,12 +81,13 @@ fn langchain(inspection: &mut Inspection<'_>, node: &Json, under: &str) {
         Some("constructor") if !parts.is_empty() => {
             let (name, root) = (parts.join("."), parts.first().copied().unwrap_or_default());
             let lower = name.to_ascii_lowercase();
-            let known = LANGCHAIN.contains(&root);
-            if root.starts_with("langchain") && RUNS.iter().any(|word| lower.contains(word)) {
+            let family = root.starts_with("langchain");
+            // Pickles have no reason to name any of it; here only the way out of it counts.
+            let inner = parts.get(1..).unwrap_or_default().join(".");
+            let judged = if family { targets::verdict(&format!("_.{inner}")) } else { targets::verdict(&name) };
+            if judged == Tier::Dangerous || family && RUNS.iter().any(|word| lower.contains(word)) {
                 inspection.list("artifact.config.dangerous_targets", &name);
-            } else if !known && !root.starts_with("langchain") && targets::verdict(&name) == Tier::Dangerous {
-                inspection.list("artifact.config.dangerous_targets", &name);
-            } else if !known {
+            } else if !LANGCHAIN.contains(&root) {
                 inspection.list("artifact.remote_code", format!("lc:{name}"));
             }
             prompt(inspection, node.get("kwargs"));

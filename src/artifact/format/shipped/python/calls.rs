@@ -78,6 +78,7 @@ const QUIET: &[&str] = &[
     "socket.gaierror",
     "socket.setdefaulttimeout",
     "socket.getdefaulttimeout",
+    "importlib.util.find_spec",
     "subprocess.CalledProcessError",
     "subprocess.TimeoutExpired",
     "subprocess.SubprocessError",
@@ -209,7 +210,13 @@ impl Calls {
             }
             _ => false,
         };
-        if around && let Some(name) = self.names.of(expression).filter(|name| is_hidden_for_a_reason(name)) {
+        // `getattr(builtins, "exec")` was how sources ran on two versions of Python; what it runs is looked at.
+        let written = matches!(expression, Expr::Call(call) if matches!(call.arguments.args.get(1), Some(Expr::StringLiteral(_))));
+        let compatible = |name: &str| written && matches!(name, "eval" | "exec");
+        if around
+            && let Some(name) =
+                self.names.of(expression).filter(|name| is_hidden_for_a_reason(name) && !compatible(name))
+        {
             self.deeds.tell(format!("hidden:{name}"));
         }
     }
@@ -246,6 +253,9 @@ impl<'a> Visitor<'a> for Calls {
                         self.note(&name);
                     }
                     self.deeds.call(&name, call, &self.names, &self.origins);
+                }
+                if let Expr::Attribute(method) = &*call.func {
+                    self.deeds.method(method.attr.as_str(), &method.value, &self.names, &self.origins);
                 }
                 // `map(os.system, …)`, `Thread(target=os.system)`: whoever takes it may call it.
                 let values =

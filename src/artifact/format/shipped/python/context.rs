@@ -18,15 +18,15 @@ const NAMES: &[&str] =
 const ENTRIES: &[&str] = &[
     "class TritonPythonModel",
     "class EndpointHandler",
-    "(BaseHandler)",
+    "from ts.torch_handler",
     "(PreTrainedModel)",
     "(PretrainedConfig)",
     "(PreTrainedConfig)",
     "(PreTrainedTokenizer)",
     "(PreTrainedTokenizerFast)",
     "(DiffusionPipeline)",
-    "def model_fn(",
-    "\ndef handle(",
+    "\ndef model_fn(model_dir",
+    "\ndef handle(data, context",
 ];
 
 /// True for a source that is run by whoever loads or serves the model.

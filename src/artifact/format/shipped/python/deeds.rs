@@ -6,7 +6,7 @@ use ruff_python_ast::{Expr, ExprCall, Operator};
 
 use super::super::commands::{self, Deed};
 use super::names::Names;
-use super::origin::{Origin, Origins};
+use super::origin::{Origin, Origins, is_secret};
 
 /// Deeds told of one source.
 const DEEDS_MAX: usize = 64;
@@ -15,8 +15,6 @@ const EXECUTED_MAX: usize = 32;
 const EXECUTED_BYTES_MAX: usize = 64 << 10;
 /// Words of a command that are put together.
 const COMMAND_MAX: usize = 4096;
-/// Longest text that is a path.
-const PATH_MAX: usize = 200;
 /// Readers that build objects, or code, from bytes.
 const READERS: &[&str] =
     &["pickle.load", "cPickle.load", "_pickle.load", "dill.load", "cloudpickle.load", "pickle.Unpickler"];
@@ -34,25 +32,6 @@ const SENDERS: &[&str] = &[
     "smtplib.",
     "ftplib.",
 ];
-/// Parts of paths under which somebody's secrets lie.
-const SECRETS: &[&str] = &[
-    ".ssh/",
-    "id_rsa",
-    "id_ed25519",
-    ".aws/credentials",
-    "/etc/shadow",
-    "/etc/passwd",
-    ".git-credentials",
-    ".bash_history",
-    ".kube/config",
-    ".docker/config.json",
-    "gcloud/application_default_credentials",
-    "/proc/self/environ",
-    "wallet.dat",
-    "Login Data",
-    "cookies.sqlite",
-    "/var/run/secrets/",
-];
 /// Members of the system's libraries by which bytes become code.
 const NATIVE: &[&str] = &[
     "VirtualAlloc",
@@ -64,19 +43,46 @@ const NATIVE: &[&str] = &[
     "mprotect",
     "memfd_create",
 ];
-/// What a file that holds source is called, at its end.
-const SOURCES: &[&str] =
-    &[".py", ".pyi", ".txt", ".cfg", ".in", ".conf", ".config", "version", "version__", "info", "about"];
+/// Ends of names of files that hold no source that anybody reads.
+const DATA: &[&str] = &[
+    "bin",
+    "pt",
+    "pth",
+    "ckpt",
+    "safetensors",
+    "onnx",
+    "h5",
+    "pkl",
+    "npy",
+    "npz",
+    "gguf",
+    "png",
+    "jpg",
+    "jpeg",
+    "gif",
+    "wav",
+    "mp3",
+    "zip",
+    "gz",
+    "dat",
+    "so",
+];
+/// Calls that read a file.
+const OPENERS: &[&str] = &["open", "io.open", "codecs.open", "shutil.copy", "shutil.copyfile", "shutil.copy2"];
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about one source")]
 pub struct Deeds {
     pub told: Vec<String>,
     /// Texts that are handed to `exec` and its like.
     pub executed: Vec<String>,
     secret: Option<String>,
+    /// A secret is read, not only named as a key to log in with.
+    reads: bool,
     sends: bool,
-    connects: bool,
-    redirects: bool,
+    /// An address is fetched from without encryption, and readers of what was fetched.
+    plain: bool,
+    loaded: Vec<String>,
     foreign: bool,
     maps: bool,
     makes_functions: bool,
@@ -91,38 +97,46 @@ impl Deeds {
 
     /// A text of the source: one may be the path of a secret.
     pub fn text(&mut self, text: &str) {
-        // Prose that speaks of such a place reads nothing.
-        let path = text.len() <= PATH_MAX && text.split_whitespace().count() <= 2;
-        let open = [".ssh/config", ".ssh/known_hosts", ".pub"].iter().any(|end| text.ends_with(end));
-        if self.secret.is_none() && path && !open && SECRETS.iter().any(|part| text.contains(part)) {
+        if self.secret.is_none() && is_secret(text) {
             self.secret = Some(text.to_owned());
         }
+        let near = ["http://localhost", "http://127.0.0.1", "http://0.0.0.0"].iter().any(|near| text.starts_with(near));
+        self.plain |= text.starts_with("http://") && !near;
+    }
+
+    /// A method that reads the file whose path it belongs to.
+    pub fn method(&mut self, name: &str, of: &Expr, names: &Names, origins: &Origins) {
+        let reads = matches!(name, "read_text" | "read_bytes" | "open");
+        self.reads |= reads && origins.of(of, names).has(Origin::SECRET);
     }
 
     /// An attribute, whatever it belongs to.
     pub fn member(&mut self, name: &str, full: Option<&str>) {
         self.maps |= NATIVE.contains(&name) || name == "mmap" && full != Some("mmap.mmap");
         self.makes_functions |= matches!(name, "CFUNCTYPE" | "WINFUNCTYPE" | "PYFUNCTYPE") || NATIVE.contains(&name);
-        self.redirects |= name == "dup2" && full == Some("os.dup2");
         self.foreign |= full.is_some_and(|full| full.starts_with("ctypes."));
     }
 
     pub fn call(&mut self, name: &str, call: &ExprCall, names: &Names, origins: &Origins) {
         let first = call.arguments.args.first();
         self.sends |= SENDERS.iter().any(|sender| name.starts_with(sender));
-        self.connects |= matches!(name, "socket.socket" | "socket.create_connection");
+        let has = |value: Option<&Expr>, origin| value.is_some_and(|value| origins.of(value, names).has(origin));
+        self.reads |= OPENERS.contains(&name) && has(first, Origin::SECRET);
         self.foreign |= name.starts_with("ctypes.");
         match name {
             "eval" | "exec" => self.execute(name, first, names, origins),
-            "execfile" | "runpy.run_path" => self.file(name, first, names),
-            "pty.spawn" => self.tell("terminal:pty.spawn".to_owned()),
+            "execfile" | "runpy.run_path" => self.file(first, names),
+            "os.dup2" if has(first, Origin::SOCKET) => self.tell("shell:dup2".to_owned()),
+            "pty.spawn" if first.is_some_and(|first| is_shell(&spelt(first, names, 8))) => {
+                self.tell("terminal:pty.spawn".to_owned());
+            }
             "marshal.load" | "marshal.loads" => self.tell(format!("bytecode:{name}")),
             _ if runs(name) => self.command(name, call, names, origins),
-            _ if READERS.iter().any(|reader| name.starts_with(reader)) => {
-                let fetched = |value| origins.of(value, names).has(Origin::FETCHED);
-                if first.is_some_and(fetched) {
-                    self.tell(format!("fetched:{name}"));
-                }
+            _ if READERS.iter().any(|reader| name.starts_with(reader))
+                && has(first, Origin::FETCHED)
+                && self.loaded.len() < DEEDS_MAX =>
+            {
+                self.loaded.push(name.to_owned());
             }
             _ if SENDERS.iter().any(|sender| name.starts_with(sender)) => {
                 let mut values =
@@ -162,8 +176,8 @@ impl Deeds {
     }
 
     /// A file that is run though its name is that of data.
-    fn file(&mut self, _name: &str, path: Option<&Expr>, names: &Names) {
-        if let Some(path) = path.and_then(|path| names.text(path)).filter(|path| !holds_source(path)) {
+    fn file(&mut self, path: Option<&Expr>, names: &Names) {
+        if let Some(path) = path.and_then(|path| names.text(path)).filter(|path| is_data(path)) {
             self.tell(format!("file:{path}"));
         }
     }
@@ -174,12 +188,15 @@ impl Deeds {
         let Some(first) = arguments.args.first().or_else(|| named.map(|keyword| &keyword.value)) else { return };
         let words: Vec<String> = arguments.args.iter().map(|word| spelt(word, names, 8)).collect();
         let text = if arguments.args.is_empty() { spelt(first, names, 8) } else { words.join(" ") };
-        if let Some((Deed::Endangers, line)) = commands::judge(&text) {
+        if let Some((Deed::Endangers | Deed::Pipes, line)) = commands::judge(&text) {
             self.tell(format!("shell:{line}"));
         }
-        if text.ends_with("sh -i") {
+        let input = arguments.find_keyword("stdin").map(|keyword| &keyword.value);
+        let remote = input.is_some_and(|input| origins.of(input, names).has(Origin::SOCKET));
+        if text.ends_with("sh -i") || remote {
             self.tell(format!("shell:{text}"));
         }
+        self.reads |= text.starts_with("cat ") && is_secret(&text);
         // A command that begins with a word of the source's own is that command.
         let program = match first {
             Expr::List(list) => list.elts.first(),
@@ -194,11 +211,11 @@ impl Deeds {
 
     /// What only the source as a whole tells.
     pub fn finish(&mut self) {
-        if let Some(secret) = self.secret.take().filter(|_| self.sends) {
+        if let Some(secret) = self.secret.take().filter(|_| self.sends && self.reads) {
             self.tell(format!("gives_away:{secret}"));
         }
-        if self.connects && self.redirects {
-            self.tell("shell:dup2".to_owned());
+        for reader in std::mem::take(&mut self.loaded) {
+            self.tell(format!("{}:{reader}", if self.plain { "fetched" } else { "loads" }));
         }
         if self.foreign && self.maps && self.makes_functions {
             self.tell("native_code".to_owned());
@@ -216,13 +233,17 @@ pub fn runs(name: &str) -> bool {
 /// A name by which commands or code are run, which nobody has a reason to hide.
 pub fn is_hidden_for_a_reason(name: &str) -> bool {
     runs(name) && !matches!(name, "subprocess.PIPE" | "subprocess.DEVNULL" | "subprocess.STARTUPINFO")
-        || matches!(name, "eval" | "exec" | "execfile" | "pty.spawn" | "marshal.loads" | "socket.socket")
+        || matches!(name, "eval" | "exec" | "execfile" | "pty.spawn" | "marshal.loads")
 }
 
-fn holds_source(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    let file = lower.rsplit('/').next().unwrap_or(&lower);
-    !file.contains('.') || SOURCES.iter().any(|end| file.ends_with(end))
+fn is_shell(command: &str) -> bool {
+    let program = command.split(' ').next().and_then(|program| program.rsplit('/').next());
+    matches!(program, Some("sh" | "bash" | "zsh" | "dash" | "ksh" | "ash"))
+}
+
+fn is_data(path: &str) -> bool {
+    let end = path.rsplit_once('.').map_or("", |(_, end)| end).to_ascii_lowercase();
+    DATA.contains(&end.as_str())
 }
 
 /// A file with the name of data, opened for what it holds.
@@ -236,7 +257,7 @@ impl<'a> Visitor<'a> for Opened<'_> {
         if let Expr::Call(call) = expression
             && matches!(self.names.of(&call.func).as_deref(), Some("open" | "io.open" | "pathlib.Path" | "codecs.open"))
             && let Some(path) = call.arguments.args.first().and_then(|path| self.names.text(path))
-            && !holds_source(&path)
+            && is_data(&path)
         {
             self.path = Some(path);
         }

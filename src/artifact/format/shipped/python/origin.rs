@@ -11,6 +11,8 @@ use super::names::Names;
 
 /// Names of one source whose values are followed.
 const NAMES_MAX: usize = 5000;
+/// Functions in functions whose names are looked through.
+const SCOPES_MAX: usize = 8;
 /// Calls that give back what came over the network.
 const FETCH: &[&str] = &[
     "urllib.request.urlopen",
@@ -43,6 +45,27 @@ const DECODE: &[&str] = &[
 ];
 /// Methods that do, whatever they belong to.
 const DECODING: &[&str] = &["fromhex", "decrypt", "b64decode", "a85decode", "unhexlify"];
+/// Parts of paths under which somebody's secrets lie.
+const SECRETS: &[&str] = &[
+    ".ssh/id_",
+    "id_rsa",
+    "id_ed25519",
+    ".aws/credentials",
+    "/etc/shadow",
+    "/etc/passwd",
+    ".git-credentials",
+    ".bash_history",
+    ".kube/config",
+    ".docker/config.json",
+    "gcloud/application_default_credentials",
+    "/proc/self/environ",
+    "wallet.dat",
+    "Login Data",
+    "cookies.sqlite",
+    "/var/run/secrets/",
+];
+/// Longest text that is a path.
+const PATH_MAX: usize = 200;
 /// Methods of connections.
 const RECEIVING: &[&str] = &["recv", "recvfrom", "recv_into", "urlopen"];
 
@@ -54,6 +77,9 @@ impl Origin {
     pub const DECODED: Self = Self(2);
     pub const COMPUTED: Self = Self(4);
     pub const ENVIRONMENT: Self = Self(8);
+    /// The path of somebody's secret.
+    pub const SECRET: Self = Self(16);
+    pub const SOCKET: Self = Self(32);
 
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -117,7 +143,7 @@ impl Origins {
             Stmt::Return(given) => {
                 if let (Some(value), Some(function)) = (&given.value, self.functions.last().cloned()) {
                     let origin = self.of(value, names);
-                    self.remember(&function, origin);
+                    self.remember("", &function, origin);
                 }
             }
             _ => {}
@@ -134,8 +160,11 @@ impl Origins {
 
     fn bind(&mut self, target: &Expr, origin: Origin) {
         match target {
-            Expr::Name(name) => self.remember(name.id.as_str(), origin),
-            Expr::Attribute(attribute) => self.remember(attribute.attr.as_str(), origin),
+            Expr::Name(name) => {
+                let scope = self.functions.last().cloned().unwrap_or_default();
+                self.remember(&scope, name.id.as_str(), origin);
+            }
+            Expr::Attribute(attribute) => self.remember(".", attribute.attr.as_str(), origin),
             Expr::Tuple(tuple) => tuple.elts.iter().for_each(|each| self.bind(each, origin)),
             Expr::List(list) => list.elts.iter().for_each(|each| self.bind(each, origin)),
             _ => {}
@@ -143,15 +172,27 @@ impl Origins {
     }
 
     /// A name keeps what it once was: which value it has where is a matter of what runs.
-    fn remember(&mut self, name: &str, origin: Origin) {
+    fn remember(&mut self, scope: &str, name: &str, origin: Origin) {
         if origin == Origin::default() {
             return;
         }
-        if let Some(known) = self.known.get_mut(name) {
+        let place = format!("{scope}:{name}");
+        if let Some(known) = self.known.get_mut(&place) {
             known.add(origin);
         } else if self.known.len() < NAMES_MAX {
-            self.known.insert(name.to_owned(), origin);
+            self.known.insert(place, origin);
         }
+    }
+
+    /// What a name is in the functions that are being read, or in all of the source.
+    fn known(&self, name: &str) -> Origin {
+        let mut found = Origin::default();
+        for scope in self.functions.iter().rev().take(SCOPES_MAX).map(String::as_str).chain([""]) {
+            if let Some(origin) = self.known.get(&format!("{scope}:{name}")) {
+                found.add(*origin);
+            }
+        }
+        found
     }
 }
 
@@ -168,6 +209,9 @@ impl Search<'_> {
             if begins(FETCH) {
                 self.found.add(Origin::FETCHED);
             }
+            if matches!(name.as_str(), "socket.socket" | "socket.create_connection") {
+                self.found.add(Origin::SOCKET);
+            }
             if begins(DECODE) {
                 self.found.add(Origin::DECODED);
             }
@@ -180,6 +224,9 @@ impl Search<'_> {
             let method = method.attr.as_str();
             if RECEIVING.contains(&method) {
                 self.found.add(Origin::FETCHED);
+            }
+            if method == "accept" {
+                self.found.add(Origin::SOCKET);
             }
             let encoding = call.arguments.args.first().and_then(|first| self.names.text(first));
             let odd = |name: &str| {
@@ -203,9 +250,7 @@ impl<'a> Visitor<'a> for Search<'_> {
         match expression {
             Expr::Name(name) => {
                 let name = name.id.as_str();
-                if let Some(known) = self.origins.known.get(name) {
-                    self.found.add(*known);
-                }
+                self.found.add(self.origins.known(name));
                 if name == "chr" {
                     self.found.add(Origin::COMPUTED);
                 }
@@ -214,7 +259,7 @@ impl<'a> Visitor<'a> for Search<'_> {
                 }
             }
             Expr::Attribute(attribute) => {
-                if let Some(known) = self.origins.known.get(attribute.attr.as_str()) {
+                if let Some(known) = self.origins.known.get(&format!(".:{}", attribute.attr.as_str())) {
                     self.found.add(*known);
                 }
                 if self.names.of(expression).as_deref() == Some("os.environ") {
@@ -229,6 +274,7 @@ impl<'a> Visitor<'a> for Search<'_> {
                     self.found.add(Origin::COMPUTED);
                 }
             }
+            Expr::StringLiteral(text) if is_secret(text.value.to_str()) => self.found.add(Origin::SECRET),
             Expr::BinOp(operation) if operation.op == Operator::BitXor => self.found.add(Origin::COMPUTED),
             Expr::Call(call) => {
                 let method = self.names.of(&call.func);
@@ -241,4 +287,9 @@ impl<'a> Visitor<'a> for Search<'_> {
         }
         walk_expr(self, expression);
     }
+}
+
+/// A path under which somebody's secrets lie; their public halves are none.
+pub fn is_secret(text: &str) -> bool {
+    text.len() <= PATH_MAX && text.rsplit('.').next() != Some("pub") && SECRETS.iter().any(|part| text.contains(part))
 }
