@@ -110,6 +110,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             None => zip::member_of(inspection, data, &member),
         });
     }
+    if end >= input.len() {
+        inspection.issue("truncated", "the archive has no end: members may be missing");
+    }
     behind(inspection, input, end);
     if let Some(plan) = plan {
         plan.finish(inspection);
