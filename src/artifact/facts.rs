@@ -131,6 +131,11 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "How a model was packaged: `modelpack`, `kitops`, `docker-ai`, `ollama`, `modelcar`.",
     ),
+    field(
+        "artifact.oci.layers",
+        FieldType::TextList,
+        "Layers of an image, by type and digest: `application/vnd.ollama.image.template@sha256:…`.",
+    ),
     field("artifact.oci.titles", FieldType::TextList, "Names under which the layers of a packaged model are written."),
     field(
         "artifact.oci.urls",

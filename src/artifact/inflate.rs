@@ -1,5 +1,7 @@
 //! Decompression within bounds: by ratio, by size, and without holding more than one item.
 
+mod frames;
+
 use std::io::{self, BufReader, Read};
 use std::sync::{Mutex, PoisonError};
 
@@ -159,8 +161,8 @@ fn open(source: Stream<'_>, codec: Codec) -> io::Result<Box<dyn Read + Send + '_
             let stream = lzma(liblzma::stream::Stream::new_lzma_decoder(LZMA_MEMORY_MAX))?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(source, stream))
         }
-        Codec::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(source)),
-        Codec::Zstd => Box::new(ruzstd::decoding::StreamingDecoder::new(source).map_err(io::Error::other)?),
+        Codec::Lz4 => Box::new(frames::Lz4::new(source)?),
+        Codec::Zstd => Box::new(frames::Zstd::new(source)?),
     })
 }
 

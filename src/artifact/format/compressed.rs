@@ -15,7 +15,8 @@ fn codec(head: &[u8]) -> Option<(Codec, &'static str)> {
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31 | 0x17, ..] => Some((Codec::Bzip2, "bzip2")),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some((Codec::Xz, "xz")),
         [0x04, 0x22, 0x4d, 0x18, ..] => Some((Codec::Lz4, "lz4")),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some((Codec::Zstd, "zstd")),
+        // Both have frames that are skipped; those in front of LZ4 are not met.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some((Codec::Zstd, "zstd")),
         // The old LZMA container: properties, a dictionary size, and an unknown or sane length.
         [0x5d, 0, 0, _, _, length @ ..]
             if length.get(..8).is_some_and(|length| length == [0xff; 8] || length.ends_with(&[0, 0])) =>

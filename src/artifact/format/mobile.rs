@@ -17,8 +17,19 @@ const FUNCTION: u64 = 16;
 const CUSTOM_CLASS: u64 = 2;
 /// Classes that come with `PyTorch`, below the root of all of them.
 const CLASSES: &str = "__torch__.torch.classes.";
-const OWN: &[&str] =
-    &["quantized.", "sparse.", "rnn.", "xnnpack.", "vulkan.", "metal.", "_nnapi.", "c10d.", "dist_", "profiling."];
+const OWN: &[&str] = &[
+    "quantized.",
+    "sparse.",
+    "rnn.",
+    "xnnpack.",
+    "vulkan.",
+    "metal.",
+    "_nnapi.",
+    "c10d.",
+    "dist_",
+    "profiling.",
+    "__backends__.",
+];
 
 pub fn identify(head: &Head<'_>) -> bool {
     head.bytes.get(4..8) == Some(b"PTMF")

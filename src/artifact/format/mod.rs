@@ -162,6 +162,7 @@ static CLAIMS: &[(&str, &str, &[&str])] = &[
     ("cbm", "catboost", &["catboost", "unknown", "empty"]),
     ("llamafile", "llamafile", &["llamafile", "unknown", "empty"]),
     ("mnn", "mnn", &["mnn", "unknown", "empty"]),
+    ("ocdbt", "ocdbt", &["ocdbt", "unknown", "empty"]),
     ("rknn", "rknn", &["rknn", "unknown", "empty"]),
     ("engine", "tensorrt", ENGINES),
     ("plan", "tensorrt", ENGINES),

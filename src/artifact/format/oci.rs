@@ -130,6 +130,10 @@ fn descriptor(inspection: &mut Inspection<'_>, json: &Json, input: Input<'_>, de
                 descriptor(inspection, value, input, depth.saturating_add(1));
             }
             ("layers" | "manifests" | "blobs", Json::List(items)) => {
+                for layer in items.iter().filter(|_| key != "manifests") {
+                    let text = |key: &str| layer.get(key).and_then(Json::as_text).unwrap_or_default();
+                    inspection.list("artifact.oci.layers", format!("{}@{}", text("mediaType"), text("digest")));
+                }
                 for item in items {
                     descriptor(inspection, item, input, depth.saturating_add(1));
                 }

@@ -62,11 +62,13 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             inspection.issue("malformed", "the tar archive is broken or cut off");
             break;
         };
-        end = entry.raw_file_position().saturating_add(entry.size()).next_multiple_of(BLOCK);
         let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let header = entry.header().clone();
         let kind = header.entry_type();
         let size = entry.size();
+        // A sparse member unfolds to more than is written of it.
+        let written = if kind == EntryType::GNUSparse { header.entry_size().unwrap_or(size) } else { size };
+        end = entry.raw_file_position().saturating_add(written).next_multiple_of(BLOCK);
         let data = input.window(entry.raw_file_position(), size);
         let file = matches!(kind, EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
         let target = entry.link_name_bytes().map(|target| String::from_utf8_lossy(&target).into_owned());
@@ -115,6 +117,9 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             Some(part) => archive::look(inspection, data, &member, part),
             None => zip::member_of(inspection, data, &member, called),
         });
+    }
+    if end >= input.len() {
+        inspection.issue("truncated", "the archive has no end: members may be missing");
     }
     behind(inspection, input, end);
     if let Some(plan) = plan {

@@ -66,8 +66,8 @@ pub fn chunk(inspection: &mut Inspection<'_>, input: Input<'_>) {
         [0x28, 0xb5, 0x2f, 0xfd] => Codec::Zstd,
         [0x1f, 0x8b, 8, _] => Codec::Gzip,
         _ => {
+            // Blosc, as a rule, or whatever else a codec made of the numbers.
             probe::data(inspection, input, input.position());
-            midst::low_bits(inspection, input, None);
             return;
         }
     };
@@ -80,7 +80,6 @@ pub fn chunk(inspection: &mut Inspection<'_>, input: Input<'_>) {
         return;
     }
     midst::weights(inspection, numbers);
-    midst::low_bits(inspection, numbers, None);
 }
 
 /// The places of the chunks in a shard: its index stands at its end, and accounts for every byte.

@@ -65,6 +65,10 @@ fn values_in_the_same_file_are_looked_into() {
     let beyond = arrays::leaf(&["d/0123456789abcdef0123456789abcdef"], &[], &[("w/0.0", 300, 1 << 40)], false);
     assert_eq!(list(&report(&beyond, DATA), "artifact.tensors.anomalies"), ["out_of_bounds"]);
     quiet(&noise(4000), DATA, "ocdbt");
+    // A description in front of numbers that some codec packed.
+    let described =
+        br#"{"chunks":[64,64],"compressor":{"blocksize":0,"clevel":5,"cname":"lz4","id":"blosc","shuffle":-1}}"#;
+    quiet(&[described.as_slice(), &noise(4000)].concat(), DATA, "ocdbt");
     quiet(&arrays::zstd(&noise(4000)), DATA, "ocdbt");
 }
 

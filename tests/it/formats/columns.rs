@@ -5,6 +5,9 @@ use std::process::Command;
 
 use lanner::artifact::{FileBytes, Limits, Report, hash, inspect_with};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::build::{self, tables};
 use super::{ALARMING, declared, list, report};
 use crate::support::python;
@@ -94,6 +97,26 @@ fn damaged_tables_are_survived() {
                 report(&damaged, name);
             }
         }
+    }
+}
+
+#[test]
+fn every_framing_of_lz4_is_read() {
+    use std::io::Write as _;
+    let text = STANDARD.encode(build::pickle_os_system());
+    let length = u32::try_from(text.len()).expect("short");
+    let values = [length.to_le_bytes().as_slice(), text.as_bytes()].concat();
+    let size = u32::try_from(values.len()).expect("short");
+    let block = lz4_flex::block::compress(&values);
+    let packed = u32::try_from(block.len()).expect("short");
+    let hadoop = [size.to_be_bytes().as_slice(), &packed.to_be_bytes(), &block].concat();
+    let mut frame = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    frame.write_all(&values).expect("memory takes it");
+    let frame = frame.finish().expect("memory takes it");
+    for (codec, packed) in [(7, &block), (5, &hadoop), (5, &block), (5, &frame)] {
+        let found = report(&tables::parquet_page(codec, packed, size.into()), "a.parquet");
+        assert_eq!(list(&found, CALLS), ["os.system"], "{codec}: {found:?}");
+        assert_eq!(list(&found, "artifact.metadata.suspicious").len(), 1, "{codec}: {found:?}");
     }
 }
 

@@ -1,5 +1,8 @@
-//! Archives that are recognised only.
+//! Archives that are recognised only, and compressed streams of several frames.
 
+use std::io::Write as _;
+
+use super::build::{self, arrays};
 use super::{list, report};
 
 #[test]
@@ -31,4 +34,28 @@ fn a_pointer_of_git_lfs_is_no_disguise() {
     }
     let longer = [pointer.as_bytes(), &b"# more of it\n".repeat(100)].concat();
     assert!(report(&longer, "model.safetensors").facts.contains_key("artifact.extension_mismatch"));
+}
+
+#[test]
+fn every_frame_of_a_stream_is_unpacked() {
+    let lz4 = |bytes: &[u8]| {
+        let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        encoder.write_all(bytes).expect("memory takes it");
+        encoder.finish().expect("memory takes it")
+    };
+    let skipped = [[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0].as_slice(), b"abc"].concat();
+    let payload = build::pickle_os_system();
+    let (start, end) = payload.split_at(payload.len() / 2);
+    let zstd = |bytes: &[u8]| arrays::zstd(bytes);
+    for (sample, name) in [
+        ([zstd(start), zstd(end)].concat(), "a.pkl.zst"),
+        ([skipped.clone(), zstd(start), zstd(b""), skipped.clone(), zstd(end)].concat(), "a.pkl.zst"),
+        ([lz4(start), lz4(end)].concat(), "a.pkl.lz4"),
+        ([lz4(start), skipped, lz4(b""), lz4(end), b"what follows".to_vec()].concat(), "a.pkl.lz4"),
+    ] {
+        let found = report(&sample, name);
+        assert_eq!(list(&found, "artifact.pickle.dangerous_calls"), ["os.system"], "{name}: {found:?}");
+    }
+    let empty = report(&zstd(b"").repeat(10_000), "a.zst");
+    assert!(empty.issues.iter().any(|issue| issue.code == "malformed"), "{empty:?}");
 }

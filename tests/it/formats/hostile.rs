@@ -7,7 +7,7 @@ use lanner::artifact::{Bytes, Limits, Memory, inspect};
 
 use super::build::protobuf::{self, onnx, tensorflow};
 use super::build::values::{self, msgpack, torch7, ubjson};
-use super::build::{self, flatbuffer, hdf5, keras, pickle, tables, tensors, zip};
+use super::build::{self, arrays, flatbuffer, hdf5, keras, oci, pickle, tables, tensors, zip};
 use super::{declared, list, report};
 
 /// Bytes that count what is read of them.
@@ -46,6 +46,8 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let header = "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n";
     let length = u8::try_from(header.len()).expect("short");
     let graph = tensorflow::graph(&[tensorflow::node("MatMul", &[])], &[]);
+    let layer = oci::tar(&[oci::file("models/clf.pkl", &payload)]);
+    let image = oci::Image::new((oci::CONFIG, b"{}"), &[(oci::descriptor(oci::LAYER, &layer, None), &layer)]);
     let npy = [b"\x93NUMPY\x01\0".as_slice(), &[length, 0], header.as_bytes(), &payload].concat();
     vec![
         ("a.pkl", pickle::stack_call("os", "system", &["echo lanner"])),
@@ -72,6 +74,10 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
             torch7::object(1, "nn.Linear", &torch7::table(2, &[(torch7::text("w"), torch7::tensor(3, 8, &[7; 32]))])),
         ),
         ("a.ubj", ubjson::object(&[("learner", ubjson::object(&[("weights", ubjson::numbers(4, &[7; 16]))]))])),
+        ("a.ptl", flatbuffer::mobile(&["aten::linear"], "text", &[7; 64])),
+        ("manifest.ocdbt", arrays::manifest(&["d/0123456789abcdef0123456789abcdef"])),
+        ("b.parquet", tables::parquet_page(0, b"\x04\0\0\0abcd", 8)),
+        ("image.tar", image.archive()),
         ("a.index", values::checkpoint(&[("w", vec![protobuf::number(5, 8)])])),
     ]
 }

@@ -58,6 +58,7 @@ fn packagings_are_told_by_their_types() {
         let manifest = quiet(text.as_bytes(), &path(text.as_bytes()));
         assert_eq!(manifest.format, "oci-manifest");
         assert_eq!(list(&manifest, PACKAGING), [packaging]);
+        assert_eq!(list(&manifest, "artifact.oci.layers"), [format!("{layer}@sha256:{}", Sha256::of(&weights))]);
     }
 }
 

@@ -17,8 +17,8 @@ const DEPTH_MAX: u32 = 64;
 const VALUE_MAX: u64 = 4 << 20;
 /// Where Parquet keeps the schema as Arrow has it.
 const NESTED: &str = "ARROW:schema";
-/// Types of columns: bytes and texts, of both widths.
-const TEXTS: [u64; 4] = [4, 5, 19, 20];
+/// Types of columns: bytes and texts, of both widths, and views of them.
+const TEXTS: [u64; 6] = [4, 5, 19, 20, 23, 24];
 /// The type whose metadata is a pickle.
 const PICKLED: &str = "arrow.py_extension_type";
 

@@ -19,9 +19,13 @@ pub fn zstd(content: &[u8]) -> Vec<u8> {
 /// Texts of which none shares anything with the one before.
 fn texts(texts: &[&str], beside: usize) -> Vec<u8> {
     let mut out = vec![0; texts.len().saturating_sub(1)];
-    texts.iter().for_each(|text| out.extend(varint(text.len() as u64)));
+    for text in texts {
+        out.extend(varint(text.len() as u64));
+    }
     out.extend(vec![0; texts.len() * beside]);
-    texts.iter().for_each(|text| out.extend(text.bytes()));
+    for text in texts {
+        out.extend(text.bytes());
+    }
     out
 }
 
@@ -43,8 +47,12 @@ pub fn leaf(names: &[&str], here: &[(&str, &[u8])], there: &[(&str, u64, u64)], 
     body.extend(vec![0; here.len()]);
     body.extend(vec![1; there.len()]);
     body.extend(vec![0; there.len()]);
-    there.iter().for_each(|(_, offset, _)| body.extend(varint(*offset)));
-    here.iter().for_each(|(_, value)| body.extend_from_slice(value));
+    for (_, offset, _) in there {
+        body.extend(varint(*offset));
+    }
+    for (_, value) in here {
+        body.extend_from_slice(value);
+    }
     part(0x20de, &body, packed)
 }
 
