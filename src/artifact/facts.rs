@@ -1,6 +1,7 @@
 //! The fields that inspections and comparisons produce.
 
 mod formats;
+mod shipped;
 
 use std::sync::LazyLock;
 
@@ -371,99 +372,6 @@ pub const FIELDS: &[Field] = &[
         FieldType::TextList,
         "Cells of a table that make an address of other cells, with their line.",
     ),
-    // Files shipped with a model
-    field(
-        "artifact.code_files",
-        FieldType::TextList,
-        "Python or notebook sources that loading would run or could import.",
-    ),
-    field(
-        "artifact.remote_code",
-        FieldType::TextList,
-        "References to code that a loader would import: `auto_map:…`, `py/object:…`, `lc:…`, `loader_module:…`, `code_paths:…`, `handler:…`, `op_library:…`, `triton_backend:…`, `execution_env:…`.",
-    ),
-    field(
-        "artifact.code.sinks",
-        FieldType::TextList,
-        "Calls in shipped code that execute, reach the network or read the environment.",
-    ),
-    field(
-        "artifact.code.loaded_sinks",
-        FieldType::TextList,
-        "Those of them in code that loading a model, serving it or starting Python runs: in an archive, in a file that loaders look for by its name or classes, in a path file.",
-    ),
-    field(
-        "artifact.code.dangers",
-        FieldType::TextList,
-        "What no script needs to do: `fetched:exec`, `decoded:…` and `computed:…` when that is run, `hidden:os.system`, `text:…` in a text that is run, `shell:…`, `pipes:…` in a script that runs what a host with a name sends it encrypted, `loads:…` for a pickle that was fetched, `bytecode:…`, `terminal:…`, `file:…` for data that is run, `gives_away:…`, `encoding:…` of the source itself, `native_code`.",
-    ),
-    field(
-        "artifact.packaging.dangers",
-        FieldType::TextList,
-        "Dangers in MLmodel, conda and requirements files: `git_url`, `direct_url`, `extra_index`, `index`, `insecure_url`, `trusted_host`, `remote_requirements`, `interpolation`, `yaml_tag`, `loader_module`.",
-    ),
-    field("artifact.notebook.commands", FieldType::TextList, "Commands that a notebook hands to a shell."),
-    field(
-        "artifact.notebook.dangers",
-        FieldType::TextList,
-        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `script` when a host with a name sends it encrypted, `installer` when it is that of a known maker, `output_drives_kernel`, `output_gives_away`, `handler` in a text cell.",
-    ),
-    field(
-        "artifact.hidden_unicode",
-        FieldType::TextList,
-        "Characters that a reader does not see, with their line: `tags@line 3`, `zero_width@…`, `selectors@…`, `bidi@…`.",
-    ),
-    field("artifact.requirements", FieldType::TextList, "Requirements as written, one each."),
-    field(
-        "artifact.secrets",
-        FieldType::TextList,
-        "Kinds and places of secrets, never their text: `aws_access_key@line 3`, `environment:DB_PASSWORD`.",
-    ),
-    field(
-        "artifact.config.targets",
-        FieldType::TextList,
-        "Everything that a Hydra, OmegaConf, NeMo or Lightning configuration has its loader build, by `module.name`.",
-    ),
-    field(
-        "artifact.config.dangerous_targets",
-        FieldType::TextList,
-        "Those of them that execute, deserialise, or reach files or the network.",
-    ),
-    field(
-        "artifact.config.interpolations",
-        FieldType::TextList,
-        "Resolvers of a configuration that run commands or evaluate code: `eval:__import__(…)`; shortened.",
-    ),
-    field(
-        "artifact.config.duplicate_keys",
-        FieldType::TextList,
-        "Keys that decide what is loaded and are written twice with different values, so that two readers differ.",
-    ),
-    field(
-        "artifact.config.base_models",
-        FieldType::TextList,
-        "Models that a configuration or an adapter builds on, as written.",
-    ),
-    field(
-        "artifact.config.foreign_paths",
-        FieldType::TextList,
-        "Those of them that are addresses or shares of another machine.",
-    ),
-    field(
-        "artifact.config.environment_secrets",
-        FieldType::TextList,
-        "Variables of the environment that a loader of LangChain puts where no secret belongs, with the key: `content:AWS_SECRET_ACCESS_KEY`.",
-    ),
-    field(
-        "artifact.site_file.lines",
-        FieldType::TextList,
-        "Lines of a Python path file that every start of the interpreter runs: `import:…`, or `code:…` when they do more.",
-    ),
-    field("artifact.config.label_map", FieldType::TextList, "`id=label` pairs of `id2label`."),
-    field("artifact.config.architectures", FieldType::TextList, "Architectures that a configuration names."),
-    field("artifact.tokenizer.digest", FieldType::Text, "SHA-256 over the tokenizer's vocabulary, in id order."),
-    field("artifact.tokenizer.tokens", FieldType::Integer, "Entries of the vocabulary."),
-    field("artifact.tokenizer.pipeline", FieldType::Text, "SHA-256 over normalizer, pre-tokenizer and decoder."),
 ];
 
 /// Facts that only a comparison has. The previous version is the last one of the same lineage.
@@ -482,10 +390,15 @@ pub const DIFF_FIELDS: &[Field] = &[
     ),
 ];
 
-/// All fields that this room produces: [`FIELDS`], [`DIFF_FIELDS`], and what derives from lists.
+/// Facts of one inspection, of models and of what is shipped with them.
+fn facts() -> impl Iterator<Item = &'static Field> {
+    FIELDS.iter().chain(shipped::FIELDS)
+}
+
+/// All fields that this room produces: the facts, [`DIFF_FIELDS`], and what derives from lists.
 pub fn fields() -> &'static [Field] {
     static ALL: LazyLock<Vec<Field>> = LazyLock::new(|| {
-        let derived = FIELDS.iter().filter(|fact| fact.kind == FieldType::TextList).flat_map(|fact| {
+        let derived = facts().filter(|fact| fact.kind == FieldType::TextList).flat_map(|fact| {
             [("added", "Items that the previous version did not have: "), ("removed", "Items that are gone: ")]
                 .into_iter()
                 .filter_map(|(way, prefix)| {
@@ -494,13 +407,13 @@ pub fn fields() -> &'static [Field] {
                     Some(field(path, FieldType::TextList, doc))
                 })
         });
-        FIELDS.iter().chain(DIFF_FIELDS).copied().chain(derived).collect()
+        facts().chain(DIFF_FIELDS).copied().chain(derived).collect()
     });
     &ALL
 }
 
 /// Path of what was `added` to or `removed` from the list fact `path`; `None` for other facts.
 pub fn diff_path(way: &str, path: &str) -> Option<String> {
-    let list = FIELDS.iter().any(|fact| fact.path == path && fact.kind == FieldType::TextList);
+    let list = facts().any(|fact| fact.path == path && fact.kind == FieldType::TextList);
     path.strip_prefix("artifact.").filter(|_| list).map(|rest| format!("artifact.diff.{way}.{rest}"))
 }
