@@ -35,6 +35,8 @@ use crate::base::files;
 use crate::config::raw;
 use crate::event::Severity;
 
+/// Files at addresses looked at side by side, unless somebody asks for another number.
+const FETCHES: usize = 8;
 /// Bytes of a list of vetted classes.
 const VETTED_BYTES_MAX: u64 = 4 << 20;
 
@@ -89,7 +91,8 @@ pub struct Args {
     /// Classes of yours that pickles may name, listed in this file; may be given again.
     #[arg(long, value_name = "FILE")]
     vetted: Vec<PathBuf>,
-    /// Files looked at side by side; all processors when it is not given.
+    /// Files looked at side by side; as many as there are processors when it is not given, eight at least
+    /// where there are files at addresses.
     #[arg(short, long, value_name = "COUNT")]
     jobs: Option<NonZero<u16>>,
     /// Most seconds that one file may take; what was not looked at by then is said.
@@ -137,7 +140,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut log = sarif::Log::new(&set);
     let mut suite = junit::Suite::default();
     let mut result = Ok(());
-    let jobs = args.jobs.map_or_else(cores, |jobs| usize::from(jobs.get()));
+    // Most of the time of a file at an address is waiting.
+    let usual = if fetcher.files.is_empty() { cores() } else { cores().max(FETCHES) };
+    let jobs = args.jobs.map_or(usual, |jobs| usize::from(jobs.get()));
     let limits = Limits { vetted: Arc::new(vetted(&args.vetted)?), ..Limits::default() };
     let looker = Looker {
         set: &set,

@@ -21,14 +21,16 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
     kind
 }
 
-/// `libmodel.so.1.2`, `kernel.dll`: names that no model has.
+/// `libmodel.so.1.2`, `kernel.dll`, `bin/protoc`: names that no model has.
 fn is_called_one(name: &str) -> bool {
-    let file = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let mut parts = name.rsplit('/');
+    let file = parts.next().unwrap_or(name).to_ascii_lowercase();
+    let programs = matches!(parts.next(), Some("bin" | "sbin"));
     let endings = [".so", ".dylib", ".dll", ".pyd", ".exe", ".node", ".ko"];
     let versioned = file.split_once(".so.").is_some_and(|(_, version)| {
         !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
     });
-    versioned || endings.iter().any(|ending| file.ends_with(ending))
+    programs || versioned || endings.iter().any(|ending| file.ends_with(ending))
 }
 
 /// Notes a program that begins at `position`, if there is one.

@@ -17,8 +17,9 @@ use crate::support::{peer, python, runtime};
 pub fn scan(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let home = TempDir::new().unwrap();
     Command::new(LANNER)
-        .args(["scan", "--format", "json"])
+        .arg("scan")
         .args(arguments)
+        .args(if arguments.contains(&"--format") { [].as_slice() } else { ["--format", "json"].as_slice() })
         .env_clear()
         .env("HOME", home.path())
         .env("PATH", std::env::var_os("PATH").unwrap())
@@ -244,6 +245,9 @@ fn a_repository_of_the_hub_is_read_at_one_commit() {
     let found = verdicts(&output);
     assert_eq!(found.len(), 5, "{found:?} {}", stderr(&output));
     assert!(found.contains(&("hf://team/model/a/model.pkl".to_owned(), "malicious".to_owned())), "{found:?}");
+    // Reports name the address as what it is.
+    let sarif = scan(&["hf://team/model", "--format", "sarif"], &environment);
+    assert!(stdout(&sarif).contains("\"uri\":\"hf://team/model/a/model.pkl\""), "{}", stdout(&sarif));
     let commit = hub.hub.lock().unwrap().repositories["team/model"].commit.clone();
     let line = &lines(&output)[0];
     assert_eq!(line["remote"]["version"], commit.as_str());

@@ -196,7 +196,9 @@ fn matrices_and_arrays_of_old_numpy_are_vetted() {
 #[test]
 fn libraries_pages_and_prose_are_what_they_are_called() {
     let elf = [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 120]].concat();
-    for name in ["conv.cpython-311-x86_64-linux-gnu.so", "libgfortran-040039e1.so.5.0.0", "a/kernel.dll"] {
+    for name in
+        ["conv.cpython-311-x86_64-linux-gnu.so", "libgfortran-040039e1.so.5.0.0", "a/kernel.dll", "torch/bin/protoc"]
+    {
         let plain = report(&elf, name);
         assert_eq!(list(&plain, "artifact.programs"), ["elf"], "{name}");
         assert!(list(&plain, "artifact.embedded_executables").is_empty(), "{name}");
