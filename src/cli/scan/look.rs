@@ -337,7 +337,7 @@ impl Looker<'_> {
     /// A file at an address: fetched whole, or in the parts that its format asks for.
     fn at_address(&self, number: usize, name: &str) -> io::Result<Looked> {
         let limits = self.limits();
-        let (entry, fetched) = self.remote.fetch(number, &|| limits.stop.now())?;
+        let (entry, fetched) = self.remote.fetch(number, &limits.stop)?;
         let told = Told { version: entry.version.clone(), claimed: entry.claimed, parts: None };
         match fetched {
             Fetched::Late => Err(self.late()),

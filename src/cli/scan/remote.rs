@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
+use crate::artifact::Stop;
 use crate::sources::remote::{self, Entry, Ranged, Remote, RemoteError};
 
 /// A file at an address.
@@ -49,13 +50,18 @@ impl Fetcher {
     }
 
     /// Fetches the file of this number, until `stop` says so.
-    pub fn fetch(&self, number: usize, stop: &dyn Fn() -> bool) -> io::Result<(&Entry, Fetched)> {
+    pub fn fetch(&self, number: usize, stop: &Stop) -> io::Result<(&Entry, Fetched)> {
         let (Some(Remoted { remote, entry }), Some(runtime)) = (self.files.get(number), &self.runtime) else {
             return Err(io::Error::other("it was not listed"));
         };
         // What one request fetches anyway is taken whole.
         let fetched = if entry.size > self.whole_max.max(remote::BLOCK) {
-            Fetched::Parts(Box::new(Ranged::new(Arc::clone(remote), entry.clone(), runtime.handle().clone())))
+            Fetched::Parts(Box::new(Ranged::new(
+                Arc::clone(remote),
+                entry.clone(),
+                runtime.handle().clone(),
+                stop.clone(),
+            )))
         } else {
             remote::spool(&**remote, entry, runtime.handle(), stop)?.map_or(Fetched::Late, Fetched::Whole)
         };

@@ -8,11 +8,13 @@ mod spool;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use super::{BoxFuture, StoreError, huggingface, mlflow, objects, oci};
+use crate::artifact::Stop;
 use crate::base::http::{self, Failure};
 use crate::event::Sha256;
 
@@ -26,6 +28,9 @@ pub const FILES_MAX: usize = 100_000;
 pub const PAGES_MAX: usize = 2_000;
 /// Bytes of one answer that is not an artifact.
 pub const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// How often is asked whether anybody still waits.
+const STOP_EVERY: Duration = Duration::from_millis(100);
 
 /// One file at an address, as the store tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +131,19 @@ pub fn open(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
     }
     let known: Vec<&str> = SCHEMES.iter().map(|scheme| scheme.example).collect();
     Err(RemoteError::Address(format!("no address that is known here; known are {}", known.join(", "))))
+}
+
+/// Waits for the work, or until `stop` says that nobody does.
+async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
+    let stopped = async {
+        while !stop.now() {
+            tokio::time::sleep(STOP_EVERY).await;
+        }
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = stopped => None,
+    }
 }
 
 /// A part of a path that a listing names, if it can be part of an address and of a request: neither

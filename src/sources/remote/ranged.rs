@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::runtime::Handle;
 
-use super::{Entry, Remote};
-use crate::artifact;
+use super::{Entry, Remote, until};
+use crate::artifact::{self, Stop};
 use crate::base::http;
 use crate::sources::StoreError;
 
@@ -28,6 +28,7 @@ pub struct Ranged {
     remote: Arc<dyn Remote>,
     entry: Entry,
     runtime: Handle,
+    stop: Stop,
     kept: Mutex<Kept>,
     fetched: AtomicU64,
 }
@@ -41,8 +42,9 @@ struct Kept {
 }
 
 impl Ranged {
-    pub fn new(remote: Arc<dyn Remote>, entry: Entry, runtime: Handle) -> Self {
-        Self { remote, entry, runtime, kept: Mutex::default(), fetched: AtomicU64::new(0) }
+    /// Reading fails once `stop` says so.
+    pub fn new(remote: Arc<dyn Remote>, entry: Entry, runtime: Handle, stop: Stop) -> Self {
+        Self { remote, entry, runtime, stop, kept: Mutex::default(), fetched: AtomicU64::new(0) }
     }
 
     /// Bytes fetched so far.
@@ -53,7 +55,8 @@ impl Ranged {
     fn fetch(&self, start: u64, end: u64) -> io::Result<Bytes> {
         let mut last = None;
         for _ in 0..TRIES {
-            match self.runtime.block_on(self.stretch(start, end)) {
+            let fetched = self.runtime.block_on(until(&self.stop, self.stretch(start, end)));
+            match fetched.ok_or_else(|| io::Error::from(io::ErrorKind::TimedOut))? {
                 Ok(bytes) => return Ok(bytes),
                 Err(error @ StoreError::Transient(_)) => last = Some(error),
                 Err(error) => return Err(io::Error::other(http::chain(&error))),

@@ -7,7 +7,8 @@ use std::io::{self, Seek as _, Write as _};
 use futures_util::StreamExt as _;
 use tokio::runtime::Handle;
 
-use super::{Entry, Remote};
+use super::{Entry, Remote, until};
+use crate::artifact::Stop;
 use crate::base::http;
 use crate::sources::StoreError;
 
@@ -16,20 +17,17 @@ const CONTINUE_MAX: u32 = 3;
 
 /// Fetches all bytes, unless `stop` says so in between. The file is gone with the process, however that
 /// ends.
-pub fn spool(
-    remote: &dyn Remote,
-    entry: &Entry,
-    runtime: &Handle,
-    stop: &dyn Fn() -> bool,
-) -> io::Result<Option<File>> {
+pub fn spool(remote: &dyn Remote, entry: &Entry, runtime: &Handle, stop: &Stop) -> io::Result<Option<File>> {
     let mut file = tempfile::tempfile()?;
     let mut written = 0;
     let mut tries = 0;
     while written < entry.size {
         let before = written;
-        match runtime.block_on(fetch(remote, entry, &mut file, &mut written, stop)) {
-            Ok(true) => {}
-            Ok(false) => return Ok(None),
+        let Some(fetched) = runtime.block_on(until(stop, fetch(remote, entry, &mut file, &mut written))) else {
+            return Ok(None);
+        };
+        match fetched {
+            Ok(()) => {}
             Err(StoreError::Transient(_)) if written > before => {}
             Err(StoreError::Transient(_)) if tries < CONTINUE_MAX => {}
             // It cannot go on in the middle: it begins anew.
@@ -49,14 +47,8 @@ pub fn spool(
     Ok(Some(file))
 }
 
-/// Fetches what is left; false when it was stopped.
-async fn fetch(
-    remote: &dyn Remote,
-    entry: &Entry,
-    file: &mut File,
-    written: &mut u64,
-    stop: &dyn Fn() -> bool,
-) -> Result<bool, StoreError> {
+/// Fetches what is left.
+async fn fetch(remote: &dyn Remote, entry: &Entry, file: &mut File, written: &mut u64) -> Result<(), StoreError> {
     let mut body = remote.read(entry, *written..entry.size).await?;
     while let Some(chunk) = body.next().await {
         let chunk = chunk?;
@@ -65,9 +57,6 @@ async fn fetch(
         }
         file.write_all(&chunk).map_err(|error| StoreError::Refused(format!("no place to keep it: {error}")))?;
         *written = written.saturating_add(chunk.len() as u64);
-        if stop() {
-            return Ok(false);
-        }
     }
-    Ok(true)
+    Ok(())
 }

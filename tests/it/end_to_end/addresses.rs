@@ -409,3 +409,19 @@ fn what_is_no_address_is_said_without_asking_anybody() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(lines(&output).len(), 2);
 }
+
+#[test]
+fn a_store_that_does_not_answer_costs_no_more_than_the_time_of_one_file() {
+    let bytes = vec![7; 600_000];
+    let hub = hub::start(&[("team/model", &[("a.bin", &bytes), ("b.json", b"{}")])]);
+    hub.hub.lock().unwrap().stalls = true;
+    for whole in ["1000000", "1000"] {
+        let began = std::time::Instant::now();
+        let output = scan(&["hf://team/model", "--timeout", "1", "--whole-max", whole], &[("HF_ENDPOINT", &hub.url)]);
+        assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
+        let lines = lines(&output);
+        assert_eq!(lines.len(), 2, "{}", stdout(&output));
+        assert_ne!(lines[0]["status"], "clean", "{}", stdout(&output));
+        assert_eq!(lines[1]["status"], "clean", "{}", stdout(&output));
+    }
+}

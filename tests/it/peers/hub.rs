@@ -41,6 +41,8 @@ pub struct Hub {
     pub without_ranges: bool,
     /// Downloads of large files end after so many bytes.
     pub breaks_after: Option<usize>,
+    /// The store of large files does not answer.
+    pub stalls: bool,
     /// What was asked for: method, path, range, and whether a token came along.
     pub asked: Vec<(String, String, Option<String>, bool)>,
     port: u16,
@@ -73,6 +75,9 @@ pub fn start(repositories: &[(&str, Files<'_>)]) -> Running {
 }
 
 async fn answer(State(hub): State<Arc<Mutex<Hub>>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if hub.lock().unwrap().stalls && uri.path().starts_with("/lfs/") {
+        tokio::time::sleep(std::time::Duration::from_mins(5)).await;
+    }
     let mut hub = hub.lock().unwrap();
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
     let token = text("authorization").is_some();
