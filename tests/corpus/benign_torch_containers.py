@@ -44,6 +44,7 @@ def write(corpus):
             torch.jit.save(traced, str(corpus.at(f"torchscript/{name}-traced.pth", "torchscript", "pth", f"{name}, traced")))
             torch.jit.save(torch.jit.freeze(traced), str(corpus.at(f"torchscript/{name}-frozen.pt", "torchscript", "pt", f"{name}, frozen")))
         scripted._save_for_lite_interpreter(str(corpus.at(f"torchscript/{name}.ptl", "torchscript-mobile", "ptl", f"{name} for mobile")))
+        scripted._save_for_lite_interpreter(str(corpus.at(f"torchscript/{name}-flat.ptl", "torchscript-mobile", "ptl", f"{name} for mobile, as a flat buffer")), _use_flatbuffer=True)
         if name != "counter":
             exported = torch.export.export(model, (example,))
             torch.export.save(exported, str(corpus.at(f"pt2/{name}.pt2", "pt2", "pt2", f"{name}, exported")), extra_files={"note.txt": "hello"})

@@ -242,7 +242,8 @@ impl Reader<'_> {
                 return;
             }
         };
-        let bytes = if how == Packed::Not && bounds(before, rows, data.len()).is_none() {
+        let mut places = bounds(before, rows, data.len()).filter(|_| how == Packed::Not);
+        let bytes = if how == Packed::Not && places.is_none() {
             // Numbers, or the places of the values that come next.
             if data.len() > OFFSETS_MAX {
                 before.clear();
@@ -252,7 +253,10 @@ impl Reader<'_> {
         } else {
             self.columns.unpack(inspection, data, how).unwrap_or_default()
         };
-        for pair in bounds(before, rows, bytes.len() as u64).unwrap_or_default().windows(2) {
+        if how != Packed::Not {
+            places = bounds(before, rows, bytes.len() as u64);
+        }
+        for pair in places.unwrap_or_default().windows(2) {
             if let [from, to] = pair {
                 self.columns.value(inspection, "column", bytes.get(*from..*to).unwrap_or_default());
             }

@@ -219,12 +219,16 @@ fn kit(inspection: &mut Inspection<'_>, json: &Json) {
     }
 }
 
-/// True for a text that Ollama keeps among its blobs: a template of Go's, or another prompt.
-pub fn is_prompt(name: &str, text: &str) -> bool {
+/// True for a blob of Ollama's, whose type only its manifest tells.
+pub fn is_stored(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
-    let template =
-        || text.contains("{{") && [".System", ".Prompt", ".Messages", ".Response"].iter().any(|key| text.contains(key));
-    file.starts_with("sha256-") && crate::artifact::digest::claimed(name).is_some() && template()
+    file.starts_with("sha256-") && crate::artifact::digest::claimed(name).is_some()
+}
+
+/// True for a text among them that is a template, in the language of Go.
+pub fn is_template(name: &str, text: &str) -> bool {
+    let fields = [".System", ".Prompt", ".Messages", ".Response"];
+    is_stored(name) && text.contains("{{") && fields.iter().any(|field| text.contains(field))
 }
 
 /// What is said to a model before its user: characters that nobody sees, orders that its user is not to know of.

@@ -107,12 +107,17 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             super::tensorflow::text(inspection, &text);
             "text"
         }
-        _ if super::oci::is_prompt(name, &text) => {
+        _ if super::oci::is_template(name, &text) => {
             super::oci::prompt(inspection, "template", &text);
             "text"
         }
         _ if trimmed.starts_with('{') || trimmed.starts_with('[') => {
             json(inspection, input, text.as_bytes(), &file, name)
+        }
+        // A system prompt, or a license.
+        _ if super::oci::is_stored(name) => {
+            template::prompt(inspection, &text);
+            "text"
         }
         ("checkpoint", _) if text.contains("model_checkpoint_path") => {
             super::checkpoint::latest(inspection, &text);

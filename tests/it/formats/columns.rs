@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use lanner::artifact::{FileBytes, Limits, Report, hash, inspect_with};
+use lanner::artifact::{FileBytes, Limits, Report, hash, inspect, inspect_with};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -68,6 +68,16 @@ fn packed_columns_hide_no_pickle_and_no_formula() {
     for (name, report) in scanned(folder.path(), "formula").into_iter().filter(|(name, _)| !unread(name)) {
         assert_eq!(list(&report, FORMULAS).len(), 1, "{name}: {report:?}");
     }
+}
+
+#[test]
+fn the_beginning_of_a_buffer_longer_than_an_item_is_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write(folder.path(), &build::pickle_os_system());
+    let bytes = FileBytes::open(&folder.path().join("base64-None.arrow")).expect("it was written");
+    let report = inspect(&bytes, "a.arrow", &Limits { item_bytes_max: 1500, ..Limits::default() });
+    assert_eq!(list(&report, CALLS), ["os.system"], "{report:?}");
+    assert!(report.issues.iter().any(|issue| issue.code == "budget_exceeded"), "{report:?}");
 }
 
 #[test]
