@@ -317,7 +317,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.table.unread",
         FieldType::TextList,
-        "Columns of a table that are packed in a way that is not unpacked: `snappy:text`.",
+        "Columns of a table that are packed in a way that is not unpacked: `brotli:text`.",
     ),
     field("artifact.torch7.classes", FieldType::TextList, "Classes of the objects in a Torch 7 file."),
     field(

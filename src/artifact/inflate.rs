@@ -132,16 +132,32 @@ pub fn small(input: Input<'_>) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-/// A block of LZ4 without a frame, which is told to have so many bytes; `None` when it is broken, or more than
-/// one item may be.
-pub fn lz4_block(input: Input<'_>, size: u64) -> Option<Vec<u8>> {
+/// How a block without a frame was packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    Lz4,
+    Snappy,
+}
+
+/// A block without a frame, which is told to have so many bytes; `None` when it is broken, or more than one
+/// item may be.
+pub fn block(input: Input<'_>, kind: Block, size: u64) -> Option<Vec<u8>> {
     let budget = input.budget;
     let size = usize::try_from(size).ok().filter(|size| *size <= budget.item_max())?;
     let packed = input.whole()?;
     if !budget.spend(&budget.inflated, budget.limits.inflate_bytes_max, size as u64, "inflate_bytes_max") {
         return None;
     }
-    lz4_flex::block::decompress(&packed, size).ok()
+    match kind {
+        Block::Lz4 => lz4_flex::block::decompress(&packed, size).ok(),
+        // It says itself how long it is, before anything is made room for.
+        Block::Snappy => {
+            let length = snap::raw::decompress_len(&packed).ok().filter(|length| *length <= size)?;
+            let mut bytes = vec![0; length];
+            snap::raw::Decoder::new().decompress(&packed, &mut bytes).ok()?;
+            Some(bytes)
+        }
+    }
 }
 
 fn open(source: Stream<'_>, codec: Codec) -> io::Result<Box<dyn Read + Send + '_>> {

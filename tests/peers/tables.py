@@ -25,7 +25,7 @@ def main():
             {"text": pa.array(text), "n": list(range(rows)), "blob": pa.array(blob, pa.binary()),
              "tags": [["a", None], []] * (rows // 2)}
         )
-        for codec in ("NONE", "GZIP", "ZSTD", "LZ4", "SNAPPY"):
+        for codec in ("NONE", "GZIP", "ZSTD", "LZ4", "SNAPPY", "BROTLI"):
             for version in ("1.0", "2.0"):
                 pq.write_table(
                     table, folder / f"{name}-{codec}-{version}.parquet", compression=codec, data_page_version=version,

@@ -9,7 +9,7 @@ use regex::Regex;
 
 use super::{compressed, dataset, executable, midst, probe};
 use crate::artifact::Memory;
-use crate::artifact::inflate::{self, Codec};
+use crate::artifact::inflate::{self, Block, Codec};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 use crate::artifact::search::Search;
@@ -32,8 +32,8 @@ static PROGRAMS: LazyLock<Option<Regex>> =
 pub enum Packed {
     Not,
     As(Codec),
-    /// A block of LZ4 without a frame, of so many bytes.
-    Lz4Block(u64),
+    /// A block without a frame, of so many bytes.
+    Block(Block, u64),
 }
 
 /// What of a file's columns was looked at.
@@ -76,8 +76,8 @@ impl<'a> Columns<'a> {
                 midst::weights(inspection, input);
                 input.read(0, usize::try_from(input.len()).ok()?)
             }
-            Packed::Lz4Block(size) => {
-                let Some(bytes) = inflate::lz4_block(packed, size) else {
+            Packed::Block(kind, size) => {
+                let Some(bytes) = inflate::block(packed, kind, size) else {
                     inspection.issue("malformed", "a compressed page is broken, or larger than one item may be");
                     return None;
                 };

@@ -3,7 +3,7 @@
 use super::Chunk;
 use crate::artifact::format::columns::{Columns, Packed, plain};
 use crate::artifact::format::thrift::{self, Value};
-use crate::artifact::inflate::Codec;
+use crate::artifact::inflate::{Block, Codec};
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
@@ -38,7 +38,6 @@ pub fn read(inspection: &mut Inspection<'_>, input: Input<'_>, chunk: &Chunk, co
         return;
     }
     let unread = match chunk.codec {
-        1 => "snappy",
         3 => "lzo",
         4 => "brotli",
         _ => "",
@@ -94,10 +93,11 @@ fn values(inspection: &mut Inspection<'_>, body: Input<'_>, page: &Page, chunk: 
     let size = page.unpacked.saturating_sub(levels);
     let how = match chunk.codec {
         _ if page.kind == DATA_2 && !page.plain => Packed::Not,
+        1 => Packed::Block(Block::Snappy, size),
         2 => Packed::As(Codec::Gzip),
         5 => return hadoop(inspection, packed, page, chunk, columns),
         6 => Packed::As(Codec::Zstd),
-        7 => Packed::Lz4Block(size),
+        7 => Packed::Block(Block::Lz4, size),
         _ => Packed::Not,
     };
     if packed.len() == 0 {
@@ -118,9 +118,9 @@ fn hadoop(inspection: &mut Inspection<'_>, packed: Input<'_>, page: &Page, chunk
     let (block, how) = if head.starts_with(&[0x04, 0x22, 0x4d, 0x18]) {
         (packed, Packed::As(Codec::Lz4))
     } else if length <= packed.len().saturating_sub(8) && unpacked <= page.unpacked {
-        (packed.window(8, length), Packed::Lz4Block(unpacked))
+        (packed.window(8, length), Packed::Block(Block::Lz4, unpacked))
     } else {
-        (packed, Packed::Lz4Block(page.unpacked.saturating_sub(page.levels)))
+        (packed, Packed::Block(Block::Lz4, page.unpacked.saturating_sub(page.levels)))
     };
     if let Some(bytes) = columns.unpack(inspection, block, how) {
         split(inspection, &bytes, page, chunk, columns);
