@@ -177,6 +177,10 @@ fn read(text: &str, depth: u32) -> Found {
         calls.visit_body(parsed.suite());
     }
     let followed = calls.finish(text.len());
+    for program in std::mem::take(&mut calls.deeds.programs).iter().filter(|_| depth > 0) {
+        let inner = read(program, depth.saturating_sub(1));
+        inner.deeds.into_iter().for_each(|deed| calls.deeds.tell(deed));
+    }
     let executed = std::mem::take(&mut calls.deeds.executed);
     for text in executed.iter().filter(|_| depth > 0) {
         let inner = read(text, depth.saturating_sub(1));

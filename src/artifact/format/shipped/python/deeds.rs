@@ -7,6 +7,7 @@ use ruff_python_ast::{Expr, ExprCall, Operator};
 use super::super::commands::{self, Deed};
 use super::names::Names;
 use super::origin::{Origin, Origins, is_secret};
+use crate::artifact::format::places;
 
 /// Deeds told of one source.
 const DEEDS_MAX: usize = 64;
@@ -67,6 +68,9 @@ const DATA: &[&str] = &[
     "dat",
     "so",
 ];
+/// What is put in front of a program.
+const INTERPRETERS: &[&str] =
+    &["sudo", "sh", "bash", "zsh", "dash", "python", "python3", "perl", "nohup", "env", "exec"];
 /// Calls that read a file.
 const OPENERS: &[&str] = &["open", "io.open", "codecs.open", "shutil.copy", "shutil.copyfile", "shutil.copy2"];
 
@@ -76,6 +80,11 @@ pub struct Deeds {
     pub told: Vec<String>,
     /// Texts that are handed to `exec` and its like.
     pub executed: Vec<String>,
+    /// Texts that are handed to another interpreter, as whose programs they are looked at.
+    pub programs: Vec<String>,
+    /// Files that are fetched, and commands: one may run another.
+    files: Vec<String>,
+    commands: Vec<String>,
     secret: Option<String>,
     /// A secret is read, not only named as a key to log in with.
     reads: bool,
@@ -125,6 +134,17 @@ impl Deeds {
         self.foreign |= name.starts_with("ctypes.");
         match name {
             "eval" | "exec" => self.execute(name, first, names, origins),
+            "torch.utils.cpp_extension.load_inline" => {
+                let mut sources =
+                    call.arguments.args.iter().chain(call.arguments.keywords.iter().map(|word| &word.value));
+                if sources.any(|source| origins.of(source, names).has(Origin::FETCHED)) {
+                    self.tell(format!("fetched:{name}"));
+                }
+            }
+            "urllib.request.urlretrieve" | "urllib.urlretrieve" => {
+                let file = call.arguments.args.get(1).and_then(|file| names.text(file));
+                self.files.extend(file.filter(|_| self.files.len() < DEEDS_MAX));
+            }
             "execfile" | "runpy.run_path" => self.file(first, names),
             "os.dup2" if has(first, Origin::SOCKET) => self.tell("shell:dup2".to_owned()),
             "pty.spawn" if first.is_some_and(|first| is_shell(&spelt(first, names, 8))) => {
@@ -197,6 +217,10 @@ impl Deeds {
             self.tell(format!("shell:{text}"));
         }
         self.reads |= text.starts_with("cat ") && is_secret(&text);
+        if self.commands.len() < DEEDS_MAX {
+            self.commands.push(text);
+        }
+        self.program(first, names);
         // A command that begins with a word of the source's own is that command.
         let program = match first {
             Expr::List(list) => list.elts.first(),
@@ -209,10 +233,40 @@ impl Deeds {
         }
     }
 
+    /// `[sys.executable, "-c", "…"]`
+    fn program(&mut self, command: &Expr, names: &Names) {
+        let Expr::List(words) = command else { return };
+        let Some(interpreter) = words.elts.first() else { return };
+        let python = names.of(interpreter).as_deref() == Some("sys.executable")
+            || names.text(interpreter).is_some_and(|name| name.contains("python"));
+        let texts: Vec<Option<String>> = words.elts.iter().take(8).map(|word| names.text(word)).collect();
+        let at = texts.iter().position(|word| word.as_deref() == Some("-c"));
+        let code = at.and_then(|at| texts.get(at.saturating_add(1)).cloned().flatten());
+        self.programs.extend(code.filter(|_| python && self.programs.len() < EXECUTED_MAX));
+    }
+
+    /// A function that runs commands is handed to another that will call it, with what stands beside it.
+    pub fn hand(&mut self, call: &ExprCall, names: &Names) {
+        let values = call.arguments.args.iter().chain(call.arguments.keywords.iter().map(|word| &word.value));
+        for value in values {
+            if let Some((Deed::Endangers | Deed::Pipes, line)) = commands::judge(&spelt(value, names, 8)) {
+                self.tell(format!("shell:{line}"));
+            }
+        }
+    }
+
     /// What only the source as a whole tells.
     pub fn finish(&mut self) {
         if let Some(secret) = self.secret.take().filter(|_| self.sends && self.reads) {
             self.tell(format!("gives_away:{secret}"));
+        }
+        for command in std::mem::take(&mut self.commands) {
+            let mut words =
+                command.split(' ').skip_while(|word| INTERPRETERS.contains(&word.rsplit('/').next().unwrap_or(word)));
+            let program = words.next().map_or("", |word| word.strip_prefix("./").unwrap_or(word));
+            if self.files.iter().any(|file| file == program) || self.sends && places::is_shared(program) {
+                self.tell(format!("fetched:{program}"));
+            }
         }
         for reader in std::mem::take(&mut self.loaded) {
             self.tell(format!("{}:{reader}", if self.plain { "fetched" } else { "loads" }));
@@ -243,7 +297,7 @@ fn is_shell(command: &str) -> bool {
 
 fn is_data(path: &str) -> bool {
     let end = path.rsplit_once('.').map_or("", |(_, end)| end).to_ascii_lowercase();
-    DATA.contains(&end.as_str())
+    DATA.contains(&end.as_str()) || places::is_shared(path)
 }
 
 /// A file with the name of data, opened for what it holds.

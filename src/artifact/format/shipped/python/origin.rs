@@ -154,6 +154,11 @@ impl Origins {
         self.functions.push(function.to_owned());
     }
 
+    /// The function whose body is being read.
+    pub fn function(&self) -> Option<&str> {
+        self.functions.last().map(String::as_str)
+    }
+
     pub fn leave(&mut self) {
         self.functions.pop();
     }
