@@ -25,7 +25,7 @@ const SCRIPT_MAX: usize = 1 << 20;
 /// Files of tokenizers, by a part of their names.
 const VOCABULARIES: &[&str] = &["vocab", "tokenizer", "merges", "tokens", "special_token", "tekken", "unigram", "bpe"];
 
-pub use python::holds_code;
+pub use python::{holds_code, is_shallow};
 pub use secrets::{inspect as find_secrets, inspect_from as find_secrets_from};
 
 /// Files that are text by their first bytes: no control characters, and UTF-8 as far as seen.

