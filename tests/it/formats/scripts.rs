@@ -286,3 +286,16 @@ fn passwords_of_a_development_machine_and_keys_without_a_body_are_less() {
         assert_eq!(secrets(&key), ["private_key@line 1"], "{key}");
     }
 }
+
+/// Names of names and commands without end cost no more than their bounds, and are told.
+#[test]
+fn a_source_that_computes_without_end_is_told() {
+    let nested = format!("y = {}0{}\n", "x[".repeat(150), "]".repeat(150)).repeat(400);
+    let long = format!("x = 'a' * 4000\n{}", "os.system(x + x[9:])\n".repeat(2000));
+    for (code, issues) in [(nested, vec![]), (long, vec!["budget_exceeded"])] {
+        let started = std::time::Instant::now();
+        let found = report(code.as_bytes(), "tools.py");
+        assert_eq!(list(&found, "artifact.issues"), issues, "{:?}", found.facts);
+        assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    }
+}

@@ -125,7 +125,8 @@ fn note(inspection: &mut Inspection<'_>, text: &str, loaded: bool) {
         inspection.issue("not_inspected", "a part of the Python source nests deeper than Python itself allows");
     }
     if !found.followed {
-        inspection.issue("budget_exceeded", "the Python source has more names in names than are followed");
+        inspection
+            .issue("budget_exceeded", "the Python source has more names in names, or commands, than are followed");
     }
     for deed in &found.deeds {
         inspection.list("artifact.code.dangers", deed);

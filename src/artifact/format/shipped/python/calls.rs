@@ -118,7 +118,7 @@ impl Calls {
         if self.names.is_exhausted() && length < SHORT {
             self.deeds.tell("hidden:beyond_bounds".to_owned());
         }
-        !self.names.is_exhausted()
+        !self.names.is_exhausted() && !self.deeds.is_exhausted()
     }
 
     fn note(&mut self, name: &str) {

@@ -16,6 +16,9 @@ const EXECUTED_MAX: usize = 32;
 const EXECUTED_BYTES_MAX: usize = 64 << 10;
 /// Words of a command that are put together.
 const COMMAND_MAX: usize = 4096;
+/// Arguments of one call that may be a command, and bytes of commands of one source.
+const WORDS_MAX: usize = 64;
+const JUDGED_MAX: usize = 4 << 20;
 /// Readers that build objects, or code, from bytes.
 const READERS: &[&str] =
     &["pickle.load", "cPickle.load", "_pickle.load", "dill.load", "cloudpickle.load", "pickle.Unpickler"];
@@ -85,6 +88,8 @@ pub struct Deeds {
     /// Files that are fetched, and commands: one may run another.
     files: Vec<String>,
     commands: Vec<String>,
+    /// Bytes of commands that were looked at.
+    judged: usize,
     secret: Option<String>,
     /// A secret is read, not only named as a key to log in with.
     reads: bool,
@@ -211,11 +216,9 @@ impl Deeds {
         let arguments = &call.arguments;
         let named = ["args", "command", "cmd"].iter().find_map(|word| arguments.find_keyword(word));
         let Some(first) = arguments.args.first().or_else(|| named.map(|keyword| &keyword.value)) else { return };
-        let words: Vec<String> = arguments.args.iter().map(|word| spelt(word, names, 8)).collect();
+        let words: Vec<String> = arguments.args.iter().take(WORDS_MAX).map(|word| spelt(word, names, 8)).collect();
         let text = if arguments.args.is_empty() { spelt(first, names, 8) } else { words.join(" ") };
-        if let Some((Deed::Endangers | Deed::Pipes, line)) = commands::judge(&text) {
-            self.tell(format!("shell:{line}"));
-        }
+        self.judge(&text);
         let input = arguments.find_keyword("stdin").map(|keyword| &keyword.value);
         let remote = input.is_some_and(|input| origins.of(input, names).has(Origin::SOCKET));
         if text.ends_with("sh -i") || remote {
@@ -253,11 +256,24 @@ impl Deeds {
     /// A function that runs commands is handed to another that will call it, with what stands beside it.
     pub fn hand(&mut self, call: &ExprCall, names: &Names) {
         let values = call.arguments.args.iter().chain(call.arguments.keywords.iter().map(|word| &word.value));
-        for value in values {
-            if let Some((Deed::Endangers | Deed::Pipes, line)) = commands::judge(&spelt(value, names, 8)) {
-                self.tell(format!("shell:{line}"));
-            }
+        for value in values.take(WORDS_MAX) {
+            self.judge(&spelt(value, names, 8));
         }
+    }
+
+    fn judge(&mut self, command: &str) {
+        self.judged = self.judged.saturating_add(command.len());
+        if self.judged > JUDGED_MAX {
+            return;
+        }
+        if let Some((Deed::Endangers | Deed::Pipes, line)) = commands::judge(command) {
+            self.tell(format!("shell:{line}"));
+        }
+    }
+
+    /// True when the source spells more commands than are looked at.
+    pub const fn is_exhausted(&self) -> bool {
+        self.judged > JUDGED_MAX
     }
 
     /// What only the source as a whole tells.
@@ -338,7 +354,17 @@ fn spelt(expression: &Expr, names: &Names, depth: u32) -> String {
     if let Some(text) = names.text(expression) {
         return text;
     }
-    let all = |items: &[Expr]| items.iter().map(|item| spelt(item, names, depth)).collect::<Vec<_>>().join(" ");
+    let all = |items: &[Expr]| {
+        let mut out = String::new();
+        for item in items {
+            if out.len() > COMMAND_MAX {
+                break;
+            }
+            out.push_str(if out.is_empty() { "" } else { " " });
+            out.push_str(&spelt(item, names, depth));
+        }
+        out
+    };
     let text = match expression {
         Expr::List(list) => all(&list.elts),
         Expr::Tuple(tuple) => all(&tuple.elts),
@@ -346,6 +372,9 @@ fn spelt(expression: &Expr, names: &Names, depth: u32) -> String {
         Expr::FString(text) => {
             let mut out = String::new();
             for part in text.value.elements() {
+                if out.len() > COMMAND_MAX {
+                    break;
+                }
                 match part {
                     ruff_python_ast::InterpolatedStringElement::Literal(literal) => out.push_str(&literal.value),
                     ruff_python_ast::InterpolatedStringElement::Interpolation(inner) => {
