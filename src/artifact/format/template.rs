@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 mod folding;
+mod nesting;
 mod orders;
 
 use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
@@ -149,6 +150,14 @@ fn look(inspection: &mut Inspection<'_>, text: &str, chat: bool) {
         return;
     }
     let plain = without_generation(text);
+    if !nesting::is_bounded(&plain) {
+        if chat {
+            inspection.list("artifact.chat_template.unsafe", "loop:nesting");
+        }
+        inspection.issue("budget_exceeded", "the template nests deeper than it can be parsed");
+        fallback(inspection, text);
+        return;
+    }
     match parse(&plain, "chat_template", SyntaxConfig::default()) {
         Ok(tree) => {
             let mut walk = Walk {

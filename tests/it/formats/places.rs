@@ -162,3 +162,28 @@ fn a_template_that_computes_without_end_is_told() {
     let found = template(&text, "artifact.chat_template.unsafe");
     assert_eq!(found, ["call:computed"]);
 }
+
+/// Longer chains would overflow the stack of whoever walks the tree.
+#[test]
+fn a_template_that_is_too_deep_is_told_and_not_parsed() {
+    let chains = [
+        format!("{{{{ {}'b' }}}}", "'a' ~ ".repeat(20_000)),
+        format!("{{{{ {}'b' }}}}", "'}}' ~ ".repeat(20_000)),
+        format!("{{{{ x{} }}}}", "|upper".repeat(20_000)),
+        format!("{{{{ x{} }}}}", ".a".repeat(20_000)),
+        format!("{{{{ x if a{} else z }}}}", " else y if b".repeat(20_000)),
+        format!("{{% if a %}}{}{{% endif %}}", "{% elif c %}x".repeat(20_000)),
+        format!("{{{{ {}x{} }}}}", "(".repeat(20_000), ")".repeat(20_000)),
+        format!("{{{{ {}x }}}}", "not ".repeat(20_000)),
+        format!("{{{{ {}x }}}}", "-".repeat(20_000)),
+    ];
+    for chain in chains {
+        let found = report(chain.as_bytes(), "chat_template.jinja");
+        assert_eq!(list(&found, UNSAFE), ["loop:nesting"], "{}", chain.chars().take(40).collect::<String>());
+    }
+    let long = format!("{{% set x = [{}] %}}{{{{ x }}}}", "'a', ".repeat(5000));
+    let many = "{{ message['role'] + '<|' ~ eos }}".repeat(5000);
+    for honest in [long, many] {
+        assert!(template(&honest, UNSAFE).is_empty());
+    }
+}

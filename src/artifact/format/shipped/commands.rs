@@ -7,6 +7,8 @@ use regex::Regex;
 
 /// Lines of one text.
 const LINES_MAX: usize = 100_000;
+/// Files that are fetched whose fate is followed.
+const FILES_MAX: usize = 64;
 /// Longest line that is looked at.
 const LINE_MAX: usize = 16 << 10;
 
@@ -55,6 +57,26 @@ static MORE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"http://|base64|/dev/tcp|\b(?:ba)?sh\s+-i\b|authorized_keys|crontab|\bnc\b|\beval\b").ok()
 });
 
+/// A file that is fetched without encryption, or from a host without a name.
+static FETCHED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"\b(?:curl|wget)\b(?:[^\n|;&]*\s(?:-o|-O|--output|--output-document)[ =]?(?P<file>[\w./~-]+))?[^\n|;&]*",
+        r"\s(?:http://|https?://\d{1,3}(?:\.\d{1,3}){3})[^\s|;&]*?(?P<last>[\w.-]+)(?:\s|$|[;&])"
+    ))
+    .ok()
+});
+
+/// True for a line that runs a file.
+fn runs(line: &str, file: &str) -> bool {
+    let begins = |word: &str| word == file || word.strip_prefix("./") == Some(file);
+    line.split([';', '&', '|']).any(|command| {
+        let mut words = command.split_whitespace().skip_while(|word| {
+            matches!(*word, "sudo" | "sh" | "bash" | "nohup" | "exec" | "then" | "python" | "python3" | "source" | ".")
+        });
+        words.next().is_some_and(begins)
+    })
+}
+
 /// What a command does that needs a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
@@ -70,7 +92,17 @@ pub fn judge(text: &str) -> Option<(Deed, String)> {
     let text = text.replace("\\\n", " ");
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#') && line.len() <= LINE_MAX);
     let mut worst: Option<(Deed, String)> = None;
+    let mut fetched: Vec<String> = Vec::new();
     for line in lines.take(LINES_MAX) {
+        if fetched.iter().any(|file| runs(line, file)) {
+            return Some((Deed::Endangers, line.to_owned()));
+        }
+        let found = FETCHED.as_ref().and_then(|pattern| pattern.captures(line));
+        if let Some(found) = found.filter(|_| fetched.len() < FILES_MAX) {
+            let file = found.name("file").or_else(|| found.name("last")).map_or("", |file| file.as_str());
+            let near = ["://localhost", "://127.", "://0.0.0.0"].iter().any(|near| line.contains(near));
+            fetched.extend((!file.is_empty() && !near).then(|| file.to_owned()));
+        }
         if !DANGER.as_ref().is_some_and(|pattern| pattern.is_match(line)) {
             continue;
         }

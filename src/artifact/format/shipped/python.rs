@@ -128,7 +128,8 @@ fn note(inspection: &mut Inspection<'_>, text: &str, loaded: bool) {
         );
     }
     if !found.followed {
-        inspection.issue("budget_exceeded", "the Python source has more names in names than are followed");
+        inspection
+            .issue("budget_exceeded", "the Python source has more names in names, or commands, than are followed");
     }
     for deed in &found.deeds {
         inspection.list("artifact.code.dangers", deed);
@@ -143,6 +144,8 @@ fn note(inspection: &mut Inspection<'_>, text: &str, loaded: bool) {
         }
     }
 }
+
+pub use pieces::is_shallow;
 
 /// A line without its texts and comments.
 pub fn skeleton(line: &str) -> String {
@@ -180,6 +183,10 @@ fn read(text: &str, depth: u32) -> Found {
         calls.visit_body(parsed.suite());
     }
     let followed = calls.finish(text.len());
+    for program in std::mem::take(&mut calls.deeds.programs).iter().filter(|_| depth > 0) {
+        let inner = read(program, depth.saturating_sub(1));
+        inner.deeds.into_iter().for_each(|deed| calls.deeds.tell(deed));
+    }
     let executed = std::mem::take(&mut calls.deeds.executed);
     for text in executed.iter().filter(|_| depth > 0) {
         let inner = read(text, depth.saturating_sub(1));

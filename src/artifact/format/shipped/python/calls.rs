@@ -118,7 +118,7 @@ impl Calls {
         if self.names.is_exhausted() && length < SHORT {
             self.deeds.tell("hidden:beyond_bounds".to_owned());
         }
-        !self.names.is_exhausted()
+        !self.names.is_exhausted() && !self.deeds.is_exhausted()
     }
 
     fn note(&mut self, name: &str) {
@@ -197,7 +197,7 @@ impl Calls {
                     _ => "",
                 };
                 let import = matches!(last, "__import__" | "import_module");
-                let plain = matches!(call.arguments.args.first(), Some(Expr::StringLiteral(_)));
+                let plain = matches!(call.arguments.args.first(), Some(Expr::StringLiteral(text)) if !text.value.is_implicit_concatenated());
                 if import
                     && !plain
                     && let Some(module) = self.names.of(expression)
@@ -239,6 +239,17 @@ impl<'a> Visitor<'a> for Calls {
                 self.decorated(&class.decorator_list);
                 walk_stmt(self, statement);
             }
+            // What a pickle of the object would call.
+            Stmt::Return(given) => {
+                if let Some(Expr::Tuple(made)) = given.value.as_deref()
+                    && let [callee, ..] = made.elts.as_slice()
+                    && self.origins.function().is_some_and(|name| name.starts_with("__reduce"))
+                    && let Some(name) = self.names.of(callee).filter(|name| hands_on(name))
+                {
+                    self.deeds.tell(format!("hidden:{name}"));
+                }
+                walk_stmt(self, statement);
+            }
             _ => walk_stmt(self, statement),
         }
     }
@@ -265,6 +276,7 @@ impl<'a> Visitor<'a> for Calls {
                         && hands_on(&name)
                     {
                         self.note(&name);
+                        self.deeds.hand(call, &self.names);
                     }
                 }
             }
@@ -274,12 +286,26 @@ impl<'a> Visitor<'a> for Calls {
                     self.note("os.environ");
                 }
                 self.deeds.member(attribute.attr.as_str(), name.as_deref());
+                // All classes that there are, from any object; a class of its own has a name.
+                if attribute.attr.as_str() == "__subclasses__" && is_root(&attribute.value) {
+                    self.deeds.tell("hidden:__subclasses__".to_owned());
+                }
             }
             Expr::Subscript(_) => self.hidden(expression),
             Expr::StringLiteral(text) => self.deeds.text(text.value.to_str()),
             _ => {}
         }
         walk_expr(self, expression);
+    }
+}
+
+/// `object`, or a way up to it: `().__class__.__base__`, `"".__class__.__mro__[1]`.
+fn is_root(expression: &Expr) -> bool {
+    match expression {
+        Expr::Name(name) => name.id.as_str() == "object",
+        Expr::Attribute(attribute) => matches!(attribute.attr.as_str(), "__base__" | "__bases__" | "__mro__"),
+        Expr::Subscript(item) => is_root(&item.value),
+        _ => false,
     }
 }
 

@@ -30,6 +30,9 @@ impl Names {
             Expr::FString(text) => {
                 let mut out = String::new();
                 for part in text.value.elements() {
+                    if out.len() > TEXT_MAX {
+                        return None;
+                    }
                     match part {
                         InterpolatedStringElement::Literal(literal) => out.push_str(&literal.value),
                         InterpolatedStringElement::Interpolation(inner) => {

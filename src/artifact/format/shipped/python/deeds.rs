@@ -7,6 +7,7 @@ use ruff_python_ast::{Expr, ExprCall, Operator};
 use super::super::commands::{self, Deed};
 use super::names::Names;
 use super::origin::{Origin, Origins, is_secret};
+use crate::artifact::format::places;
 
 /// Deeds told of one source.
 const DEEDS_MAX: usize = 64;
@@ -15,6 +16,9 @@ const EXECUTED_MAX: usize = 32;
 const EXECUTED_BYTES_MAX: usize = 64 << 10;
 /// Words of a command that are put together.
 const COMMAND_MAX: usize = 4096;
+/// Arguments of one call that may be a command, and bytes of commands of one source.
+const WORDS_MAX: usize = 64;
+const JUDGED_MAX: usize = 4 << 20;
 /// Readers that build objects, or code, from bytes.
 const READERS: &[&str] =
     &["pickle.load", "cPickle.load", "_pickle.load", "dill.load", "cloudpickle.load", "pickle.Unpickler"];
@@ -67,6 +71,9 @@ const DATA: &[&str] = &[
     "dat",
     "so",
 ];
+/// What is put in front of a program.
+const INTERPRETERS: &[&str] =
+    &["sudo", "sh", "bash", "zsh", "dash", "python", "python3", "perl", "nohup", "env", "exec"];
 /// Calls that read a file.
 const OPENERS: &[&str] = &["open", "io.open", "codecs.open", "shutil.copy", "shutil.copyfile", "shutil.copy2"];
 
@@ -76,6 +83,13 @@ pub struct Deeds {
     pub told: Vec<String>,
     /// Texts that are handed to `exec` and its like.
     pub executed: Vec<String>,
+    /// Texts that are handed to another interpreter, as whose programs they are looked at.
+    pub programs: Vec<String>,
+    /// Files that are fetched, and commands: one may run another.
+    files: Vec<String>,
+    commands: Vec<String>,
+    /// Bytes of commands that were looked at.
+    judged: usize,
     secret: Option<String>,
     /// A secret is read, not only named as a key to log in with.
     reads: bool,
@@ -125,6 +139,17 @@ impl Deeds {
         self.foreign |= name.starts_with("ctypes.");
         match name {
             "eval" | "exec" => self.execute(name, first, names, origins),
+            "torch.utils.cpp_extension.load_inline" => {
+                let mut sources =
+                    call.arguments.args.iter().chain(call.arguments.keywords.iter().map(|word| &word.value));
+                if sources.any(|source| origins.of(source, names).has(Origin::FETCHED)) {
+                    self.tell(format!("fetched:{name}"));
+                }
+            }
+            "urllib.request.urlretrieve" | "urllib.urlretrieve" => {
+                let file = call.arguments.args.get(1).and_then(|file| names.text(file));
+                self.files.extend(file.filter(|_| self.files.len() < DEEDS_MAX));
+            }
             "execfile" | "runpy.run_path" => self.file(first, names),
             "os.dup2" if has(first, Origin::SOCKET) => self.tell("shell:dup2".to_owned()),
             "pty.spawn" if first.is_some_and(|first| is_shell(&spelt(first, names, 8))) => {
@@ -143,6 +168,11 @@ impl Deeds {
                     call.arguments.args.iter().chain(call.arguments.keywords.iter().map(|keyword| &keyword.value));
                 if values.any(|value| origins.of(value, names).has(Origin::ENVIRONMENT)) {
                     self.tell("gives_away:environment".to_owned());
+                }
+                // Services have names, or addresses of their own network.
+                let abroad = first.is_some_and(|first| is_foreign(&spelt(first, names, 8)));
+                if abroad && has(first, Origin::VARIABLE) {
+                    self.tell("gives_away:variable".to_owned());
                 }
             }
             _ => {}
@@ -186,17 +216,19 @@ impl Deeds {
         let arguments = &call.arguments;
         let named = ["args", "command", "cmd"].iter().find_map(|word| arguments.find_keyword(word));
         let Some(first) = arguments.args.first().or_else(|| named.map(|keyword| &keyword.value)) else { return };
-        let words: Vec<String> = arguments.args.iter().map(|word| spelt(word, names, 8)).collect();
+        let words: Vec<String> = arguments.args.iter().take(WORDS_MAX).map(|word| spelt(word, names, 8)).collect();
         let text = if arguments.args.is_empty() { spelt(first, names, 8) } else { words.join(" ") };
-        if let Some((Deed::Endangers | Deed::Pipes, line)) = commands::judge(&text) {
-            self.tell(format!("shell:{line}"));
-        }
+        self.judge(&text);
         let input = arguments.find_keyword("stdin").map(|keyword| &keyword.value);
         let remote = input.is_some_and(|input| origins.of(input, names).has(Origin::SOCKET));
         if text.ends_with("sh -i") || remote {
             self.tell(format!("shell:{text}"));
         }
         self.reads |= text.starts_with("cat ") && is_secret(&text);
+        if self.commands.len() < DEEDS_MAX {
+            self.commands.push(text);
+        }
+        self.program(first, names);
         // A command that begins with a word of the source's own is that command.
         let program = match first {
             Expr::List(list) => list.elts.first(),
@@ -209,10 +241,53 @@ impl Deeds {
         }
     }
 
+    /// `[sys.executable, "-c", "…"]`
+    fn program(&mut self, command: &Expr, names: &Names) {
+        let Expr::List(words) = command else { return };
+        let Some(interpreter) = words.elts.first() else { return };
+        let python = names.of(interpreter).as_deref() == Some("sys.executable")
+            || names.text(interpreter).is_some_and(|name| name.contains("python"));
+        let texts: Vec<Option<String>> = words.elts.iter().take(8).map(|word| names.text(word)).collect();
+        let at = texts.iter().position(|word| word.as_deref() == Some("-c"));
+        let code = at.and_then(|at| texts.get(at.saturating_add(1)).cloned().flatten());
+        self.programs.extend(code.filter(|_| python && self.programs.len() < EXECUTED_MAX));
+    }
+
+    /// A function that runs commands is handed to another that will call it, with what stands beside it.
+    pub fn hand(&mut self, call: &ExprCall, names: &Names) {
+        let values = call.arguments.args.iter().chain(call.arguments.keywords.iter().map(|word| &word.value));
+        for value in values.take(WORDS_MAX) {
+            self.judge(&spelt(value, names, 8));
+        }
+    }
+
+    fn judge(&mut self, command: &str) {
+        self.judged = self.judged.saturating_add(command.len());
+        if self.judged > JUDGED_MAX {
+            return;
+        }
+        if let Some((Deed::Endangers | Deed::Pipes, line)) = commands::judge(command) {
+            self.tell(format!("shell:{line}"));
+        }
+    }
+
+    /// True when the source spells more commands than are looked at.
+    pub const fn is_exhausted(&self) -> bool {
+        self.judged > JUDGED_MAX
+    }
+
     /// What only the source as a whole tells.
     pub fn finish(&mut self) {
         if let Some(secret) = self.secret.take().filter(|_| self.sends && self.reads) {
             self.tell(format!("gives_away:{secret}"));
+        }
+        for command in std::mem::take(&mut self.commands) {
+            let mut words =
+                command.split(' ').skip_while(|word| INTERPRETERS.contains(&word.rsplit('/').next().unwrap_or(word)));
+            let program = words.next().map_or("", |word| word.strip_prefix("./").unwrap_or(word));
+            if self.files.iter().any(|file| file == program) || self.sends && places::is_shared(program) {
+                self.tell(format!("fetched:{program}"));
+            }
         }
         for reader in std::mem::take(&mut self.loaded) {
             self.tell(format!("{}:{reader}", if self.plain { "fetched" } else { "loads" }));
@@ -241,9 +316,17 @@ fn is_shell(command: &str) -> bool {
     matches!(program, Some("sh" | "bash" | "zsh" | "dash" | "ksh" | "ash"))
 }
 
+/// An address whose host is a number, and of no private network.
+fn is_foreign(address: &str) -> bool {
+    let rest = address.strip_prefix("http://").or_else(|| address.strip_prefix("https://")).unwrap_or_default();
+    let host = rest.split(['/', ':', '?', '#']).next().unwrap_or_default();
+    host.parse::<std::net::Ipv4Addr>()
+        .is_ok_and(|host| !(host.is_private() || host.is_loopback() || host.is_unspecified() || host.is_link_local()))
+}
+
 fn is_data(path: &str) -> bool {
     let end = path.rsplit_once('.').map_or("", |(_, end)| end).to_ascii_lowercase();
-    DATA.contains(&end.as_str())
+    DATA.contains(&end.as_str()) || places::is_shared(path)
 }
 
 /// A file with the name of data, opened for what it holds.
@@ -271,7 +354,17 @@ fn spelt(expression: &Expr, names: &Names, depth: u32) -> String {
     if let Some(text) = names.text(expression) {
         return text;
     }
-    let all = |items: &[Expr]| items.iter().map(|item| spelt(item, names, depth)).collect::<Vec<_>>().join(" ");
+    let all = |items: &[Expr]| {
+        let mut out = String::new();
+        for item in items {
+            if out.len() > COMMAND_MAX {
+                break;
+            }
+            out.push_str(if out.is_empty() { "" } else { " " });
+            out.push_str(&spelt(item, names, depth));
+        }
+        out
+    };
     let text = match expression {
         Expr::List(list) => all(&list.elts),
         Expr::Tuple(tuple) => all(&tuple.elts),
@@ -279,6 +372,9 @@ fn spelt(expression: &Expr, names: &Names, depth: u32) -> String {
         Expr::FString(text) => {
             let mut out = String::new();
             for part in text.value.elements() {
+                if out.len() > COMMAND_MAX {
+                    break;
+                }
                 match part {
                     ruff_python_ast::InterpolatedStringElement::Literal(literal) => out.push_str(&literal.value),
                     ruff_python_ast::InterpolatedStringElement::Interpolation(inner) => {

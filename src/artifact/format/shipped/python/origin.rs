@@ -80,6 +80,8 @@ impl Origin {
     /// The path of somebody's secret.
     pub const SECRET: Self = Self(16);
     pub const SOCKET: Self = Self(32);
+    /// One variable of the environment.
+    pub const VARIABLE: Self = Self(64);
 
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -152,6 +154,11 @@ impl Origins {
 
     pub fn enter(&mut self, function: &str) {
         self.functions.push(function.to_owned());
+    }
+
+    /// The function whose body is being read.
+    pub fn function(&self) -> Option<&str> {
+        self.functions.last().map(String::as_str)
     }
 
     pub fn leave(&mut self) {
@@ -267,7 +274,10 @@ impl<'a> Visitor<'a> for Search<'_> {
                 }
             }
             // One variable of it is not the environment.
-            Expr::Subscript(item) if self.names.of(&item.value).as_deref() == Some("os.environ") => return,
+            Expr::Subscript(item) if self.names.of(&item.value).as_deref() == Some("os.environ") => {
+                self.found.add(Origin::VARIABLE);
+                return;
+            }
             Expr::Subscript(item) => {
                 let reversed = |slice: &Expr| matches!(slice, Expr::Slice(slice) if slice.step.as_deref().is_some_and(is_minus_one));
                 if reversed(&item.slice) {
@@ -278,7 +288,11 @@ impl<'a> Visitor<'a> for Search<'_> {
             Expr::BinOp(operation) if operation.op == Operator::BitXor => self.found.add(Origin::COMPUTED),
             Expr::Call(call) => {
                 let method = self.names.of(&call.func);
-                if matches!(method.as_deref(), Some("os.environ.get" | "os.environ.pop" | "os.environ.setdefault")) {
+                if matches!(
+                    method.as_deref(),
+                    Some("os.environ.get" | "os.environ.pop" | "os.environ.setdefault" | "os.getenv")
+                ) {
+                    self.found.add(Origin::VARIABLE);
                     return;
                 }
                 self.call(call);

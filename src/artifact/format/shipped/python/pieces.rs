@@ -39,6 +39,12 @@ pub fn pieces(text: &str) -> Vec<(Range<usize>, bool)> {
     pieces
 }
 
+/// True for code without texts that nests no deeper than a parser can walk.
+pub fn is_shallow(code: &str) -> bool {
+    let mut expression = Expression::default();
+    code.split_inclusive('\n').all(|line| expression.line(line))
+}
+
 /// How deep the expression that is being read can nest: counted per open bracket, begun anew at
 /// every comma.
 #[derive(Default)]
