@@ -132,10 +132,8 @@ fn scan_bucket(server: &Stub) -> std::process::Output {
 #[test]
 fn one_key_that_is_no_path_does_not_hide_the_others() {
     let keys = ["a//b.json", "a/../../b.json", "/lead.json", "ok.json", "new%0Aline.json", "%F0%9F%98%80.json"];
-    let contents: String = keys
-        .iter()
-        .map(|key| format!("<Contents><Key>{key}</Key><Size>2</Size><ETag>&quot;e&quot;</ETag></Contents>"))
-        .collect();
+    let of = |key: &&str| format!("<Contents><Key>{key}</Key><Size>2</Size><ETag>&quot;e&quot;</ETag></Contents>");
+    let contents = keys.iter().map(of).collect::<Vec<_>>().concat();
     let server = bucket(format!("<ListBucketResult><EncodingType>url</EncodingType>{contents}</ListBucketResult>"));
     let output = scan_bucket(&server);
     let lines = lines(&output);

