@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod environment;
 pub mod files;
 pub mod http;
 pub mod log;

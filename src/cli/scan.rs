@@ -129,7 +129,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let asked = raw::Rules { shipped: args.rules.is_empty(), paths: args.rules.clone(), ..raw::Rules::default() };
     let set = rules::load(&asked).map_err(|error| Invalid(error.explain()))?;
     let mut accept = accept::Accept::new(&args.allow, args.baseline.as_deref(), args.write_baseline.is_some(), &set)?;
-    let mut fetcher = remote::Fetcher::new(args.whole_max);
+    let mut fetcher = remote::Fetcher::new(args.whole_max, Duration::from_secs(args.timeout));
     let List { entries, remote, missing } = list(args, &mut fetcher)?;
     fetcher.files = remote;
     if entries.is_empty() {

@@ -11,6 +11,7 @@ use self::address::Address;
 use self::api::Api;
 use super::remote::{Body, Entry, Remote, RemoteError};
 use super::{BoxFuture, StoreError};
+use crate::base::environment::variable;
 
 /// What helps when the hub does not let in.
 const ACCESS: &str = "set HF_TOKEN to a token that may read it, or log in with `hf auth login`";
@@ -18,12 +19,11 @@ const ACCESS: &str = "set HF_TOKEN to a token that may read it, or log in with `
 /// Makes sense of `hf://[datasets/|spaces/]organisation/name[@revision][/path]`. The hub and the token are
 /// those of the hub's own client: `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HOME`.
 pub fn open(text: &str) -> Result<Arc<dyn Remote>, RemoteError> {
-    let environment = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     let address = Address::parse(text).map_err(RemoteError::Address)?;
-    if environment("HF_HUB_OFFLINE").is_some_and(|text| matches!(&*text.to_lowercase(), "1" | "true" | "yes" | "on")) {
+    if variable("HF_HUB_OFFLINE").is_some_and(|text| matches!(&*text.to_lowercase(), "1" | "true" | "yes" | "on")) {
         return Err(RemoteError::Denied("HF_HUB_OFFLINE is set; unset it to ask the hub".to_owned()));
     }
-    let api = Api::connect(&environment).map_err(RemoteError::Failed)?;
+    let api = Api::connect(&variable).map_err(RemoteError::Failed)?;
     Ok(Arc::new(Repository { api, address }))
 }
 
@@ -45,13 +45,18 @@ impl Repository {
     }
 
     fn entry(&self, file: api::File, commit: &str) -> Entry {
-        let plain = super::remote::is_plain(&file.path);
+        let unreadable = match file.size() {
+            _ if !super::remote::is_plain(&file.path) => Some("its name can be no part of a request"),
+            None => Some("the hub does not tell how large it is"),
+            Some(_) => None,
+        };
         Entry {
             address: self.address.of_file(&file.path),
-            size: file.size(),
+            size: file.size().unwrap_or(0),
             claimed: file.sha256(),
             version: Some(commit.to_owned()),
-            unreadable: (!plain).then(|| "its name can be no part of a request".to_owned()),
+            note: None,
+            unreadable: unreadable.map(ToOwned::to_owned),
             key: file.path,
         }
     }

@@ -25,6 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BoxFuture, Built, Change, Context, RecordKind, Settings, Source, SourceError, Store};
+use crate::base::environment::variable;
 use crate::event::Fields;
 use api::Api;
 use changes::Deletions;
@@ -160,7 +161,7 @@ impl Settings for Config {
                 ));
             }
         }
-        let api = auth::connect(&self, &|name| std::env::var(name).ok(), &mut problems);
+        let api = auth::connect(&self, &variable, &mut problems);
         match api {
             Some(api) if problems.is_empty() => Ok(Arc::new(Mlflow {
                 shared: Arc::new(Shared { config: self, api, downloads: tokio::sync::Semaphore::new(DOWNLOADS_MAX) }),

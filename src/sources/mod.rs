@@ -231,6 +231,7 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Gone => Self::Gone,
+            Failure::Denied { status: 300..=399 } => Self::Refused(format!("{failure}: it leads elsewhere")),
             Failure::Denied { .. } => Self::Denied(Box::new(failure)),
             Failure::Rejected { .. } => Self::Refused(failure.to_string()),
             Failure::Server { .. }

@@ -11,22 +11,19 @@ mod xml;
 use std::sync::Arc;
 
 use super::remote::{Remote, RemoteError};
+use crate::base::environment::variables;
 
 /// `s3://bucket/prefix`, with the variables that other tools for S3 know: `AWS_ACCESS_KEY_ID`,
 /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`; else the identity of
 /// the machine or pod.
 pub fn open_s3(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
-    let variables =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(Arc::new(s3::Bucket::open(address, variables)?))
+    Ok(Arc::new(s3::Bucket::open(address, variables())?))
 }
 
 /// `gs://bucket/prefix`, `az://container/prefix` and `abfs[s]://container@account…/prefix`, with the
 /// variables of their own tools: `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_ACCOUNT_NAME` and so on.
 pub fn open_other(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
-    let variables =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(Arc::new(other::Bucket::open(address, variables)?))
+    Ok(Arc::new(other::Bucket::open(address, variables())?))
 }
 
 /// A bucket, and the part of it that is meant.

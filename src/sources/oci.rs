@@ -5,7 +5,7 @@ mod credentials;
 mod manifest;
 mod token;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,8 +13,10 @@ use oci_spec::distribution::Reference;
 
 use self::api::{Api, Fetched};
 use self::manifest::{Descriptor, Manifest};
-use super::remote::{Body, Entry, Remote, RemoteError};
+use super::remote::{Body, Entry, FILES_MAX, Remote, RemoteError};
 use super::{BoxFuture, StoreError};
+use crate::base::environment::variable;
+use crate::base::text::shorten;
 
 /// What helps when the registry does not let in.
 const ACCESS: &str = "log in with `docker login`, `podman login` or `oras login`, and set DOCKER_CONFIG or \
@@ -31,8 +33,7 @@ pub fn open(text: &str) -> Result<Arc<dyn Remote>, RemoteError> {
     let reference = Reference::try_from(written).map_err(|error| {
         RemoteError::Address(format!("`{text}` is no image ({error}); write oci://registry/repository:tag"))
     })?;
-    let environment = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let api = Api::connect(&reference, &environment).map_err(RemoteError::Failed)?;
+    let api = Api::connect(&reference, &variable).map_err(RemoteError::Failed)?;
     Ok(Arc::new(Image { address: format!("oci://{written}"), reference, api }))
 }
 
@@ -46,21 +47,41 @@ struct Image {
 impl Image {
     async fn entries(&self) -> Result<Vec<Entry>, RemoteError> {
         let asked = self.reference.digest().or(self.reference.tag()).unwrap_or("latest");
-        let mut listing = Listing::default();
+        let mut listing = Listing { image: &self.address, ..Listing::default() };
         let mut waiting = vec![(asked.to_owned(), String::new(), 0)];
         while let Some((asked, folder, depth)) = waiting.pop() {
-            let fetched = self.api.manifest(&asked).await.map_err(|failure| RemoteError::of(&failure, ACCESS))?;
-            let manifest = Manifest::parse(&fetched.bytes).map_err(RemoteError::Failed)?;
-            listing.manifest(&self.address, &folder, &fetched);
-            for file in manifest.files() {
-                listing.blob(&self.address, &folder, file);
-            }
-            for inner in &manifest.manifests {
-                if depth >= DEPTH_MAX || listing.manifests + waiting.len() >= MANIFESTS_MAX {
-                    let message = "the index leads to more manifests than are followed; name one of them by its digest";
-                    return Err(RemoteError::Failed(message.to_owned()));
+            let read = match self.api.manifest(&asked).await {
+                Ok(fetched) => {
+                    Manifest::parse(&fetched.bytes).map(|manifest| (fetched, manifest)).map_err(RemoteError::Failed)
                 }
-                waiting.push((inner.digest.clone(), format!("{folder}{}/", inner.platform()), depth + 1));
+                Err(failure) => Err(RemoteError::of(&failure, ACCESS)),
+            };
+            let (fetched, manifest) = match read {
+                Ok(read) => read,
+                Err(error) if depth == 0 => return Err(error),
+                // One of several: the others are looked at.
+                Err(error) => {
+                    listing.unread(&folder, &asked, error.to_string());
+                    continue;
+                }
+            };
+            listing.manifest(&folder, &fetched, manifest.ambiguous.as_deref());
+            for file in &manifest.files {
+                listing.blob(&folder, file);
+            }
+            for inner in manifest.manifests {
+                let folder = format!("{folder}{}/", inner.platform());
+                if !inner.is_plain() {
+                    listing.unread(&folder, &inner.digest, "its digest is none".to_owned());
+                } else if depth >= DEPTH_MAX || listing.manifests + waiting.len() >= MANIFESTS_MAX {
+                    let why = "the index leads to more manifests than are followed; name this one by its digest";
+                    listing.unread(&folder, &inner.digest, why.to_owned());
+                } else {
+                    waiting.push((inner.digest, folder, depth + 1));
+                }
+            }
+            if listing.entries.len() > FILES_MAX {
+                return Err(RemoteError::Failed(format!("it holds more than {FILES_MAX} files")));
             }
         }
         Ok(listing.entries)
@@ -69,47 +90,73 @@ impl Image {
 
 /// What was found so far; no two files have one address.
 #[derive(Default)]
-struct Listing {
+struct Listing<'i> {
+    image: &'i str,
     entries: Vec<Entry>,
-    named: BTreeSet<String>,
+    /// Addresses, with what lies there.
+    named: BTreeMap<String, String>,
     manifests: usize,
 }
 
-impl Listing {
-    fn manifest(&mut self, image: &str, folder: &str, fetched: &Fetched) {
+impl Listing<'_> {
+    fn manifest(&mut self, folder: &str, fetched: &Fetched, ambiguous: Option<&str>) {
         self.manifests += 1;
+        let note = |key| {
+            format!("the key `{}` is read by some and not by others; all that it names is looked at", shorten(key, 40))
+        };
         self.push(Entry {
-            address: format!("{image}/{folder}manifest.json"),
+            address: format!("{}/{folder}manifest.json", self.image),
             key: format!("manifests/{}", fetched.digest),
             size: fetched.bytes.len() as u64,
             claimed: manifest::sha256(&fetched.digest),
             version: Some(fetched.digest.clone()),
+            note: ambiguous.map(note),
             unreadable: None,
         });
     }
 
-    fn blob(&mut self, image: &str, folder: &str, file: &Descriptor) {
+    fn blob(&mut self, folder: &str, file: &Descriptor) {
+        let claimed = manifest::sha256(&file.digest);
+        let unreadable = match file.size {
+            _ if !file.is_plain() => Some("its digest is none"),
+            None => Some("the manifest does not tell how large it is"),
+            Some(_) => None,
+        };
         self.push(Entry {
-            address: format!("{image}/{folder}{}", file.name()),
+            address: format!("{}/{folder}{}", self.image, file.name()),
             key: format!("blobs/{}", file.digest),
-            size: file.size,
-            claimed: manifest::sha256(&file.digest),
+            size: file.size.unwrap_or(0),
+            claimed,
             version: Some(file.digest.clone()),
-            unreadable: (!file.is_plain()).then(|| "its digest is none".to_owned()),
+            note: claimed.is_none().then(|| "its digest is no SHA-256, and was not compared with the bytes".to_owned()),
+            unreadable: unreadable.map(ToOwned::to_owned),
+        });
+    }
+
+    /// A manifest that leads no further.
+    fn unread(&mut self, folder: &str, digest: &str, why: String) {
+        self.push(Entry {
+            address: format!("{}/{folder}manifest.json", self.image),
+            key: String::new(),
+            size: 0,
+            claimed: None,
+            version: Some(shorten(digest, 100)),
+            note: None,
+            unreadable: Some(why),
         });
     }
 
     fn push(&mut self, mut entry: Entry) {
-        if !self.named.insert(entry.address.clone()) {
-            let digest = entry.version.as_deref().unwrap_or_default();
+        let version = entry.version.clone().unwrap_or_default();
+        match self.named.get(&entry.address) {
             // The same blob under the same name is one file.
-            if self.entries.iter().any(|known| known.address == entry.address && known.version == entry.version) {
-                return;
-            }
-            entry.address = format!("{}@{digest}", entry.address);
-            self.named.insert(entry.address.clone());
+            Some(known) if *known == version => return,
+            Some(_) => entry.address = format!("{}@{version}", entry.address),
+            None => {}
         }
-        self.entries.push(entry);
+        if self.named.insert(entry.address.clone(), version).is_none() {
+            self.entries.push(entry);
+        }
     }
 }
 

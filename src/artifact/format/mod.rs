@@ -338,7 +338,8 @@ const NUMBERS: &[&str] = &[
 /// Inspects a whole artifact.
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {
     let format = dispatch(inspection, input, name);
-    if let Some((_, declared, allowed)) = claim(name) {
+    // Of bytes that did not come nothing is known.
+    if let Some((_, declared, allowed)) = claim(name).filter(|_| !input.budget.unreadable.get()) {
         inspection.set("artifact.declared_format", *declared);
         if !allowed.contains(&format) && format != "empty" && !is_pointer(input) {
             inspection.set("artifact.extension_mismatch", true);

@@ -339,6 +339,11 @@ impl Looker<'_> {
         let limits = self.limits();
         let (entry, fetched) = self.remote.fetch(number, &limits.stop)?;
         let told = Told { version: entry.version.clone(), claimed: entry.claimed, parts: None };
+        let notes = entry.note.iter().map(|note| Issue {
+            code: "not_verified".to_owned(),
+            detail: note.clone(),
+            member: String::new(),
+        });
         match fetched {
             Fetched::Late => Err(self.late()),
             Fetched::Whole(file) => {
@@ -348,12 +353,20 @@ impl Looker<'_> {
                 {
                     note(&mut looked.report.facts, "artifact.digest.mismatches", &format!("store:sha256:{claimed}"));
                 }
+                looked.report.issues.extend(notes);
                 Ok(Looked { remote: Some(told), ..looked })
             }
             Fetched::Parts(bytes) => {
                 let limits = Limits { sweep_bytes_max: 0, ..limits };
                 let mut report = artifact::inspect(&*bytes, name, &limits);
                 let fetched = bytes.fetched();
+                if let Some(failure) = bytes.failure() {
+                    if fetched == 0 {
+                        return Err(io::Error::other(failure));
+                    }
+                    report.issues.push(Issue { code: "unreadable".to_owned(), detail: failure, member: String::new() });
+                }
+                report.issues.extend(notes);
                 report.issues.push(Issue {
                     code: "not_fetched".to_owned(),
                     detail: format!(

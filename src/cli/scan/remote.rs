@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -21,6 +22,8 @@ pub struct Fetcher {
     runtime: Option<Runtime>,
     /// Larger files are read in parts. Bytes.
     whole_max: u64,
+    /// How long the listing of one address may take.
+    timeout: Duration,
     pub files: Vec<Remoted>,
 }
 
@@ -33,8 +36,8 @@ pub enum Fetched {
 }
 
 impl Fetcher {
-    pub const fn new(whole_max: u64) -> Self {
-        Self { runtime: None, whole_max, files: Vec::new() }
+    pub const fn new(whole_max: u64, timeout: Duration) -> Self {
+        Self { runtime: None, whole_max, timeout, files: Vec::new() }
     }
 
     /// Everything at an address. Nobody is asked for anything before this is called.
@@ -45,7 +48,14 @@ impl Fetcher {
             self.runtime = Some(built.map_err(|error| RemoteError::Failed(error.to_string()))?);
         }
         let Some(runtime) = &self.runtime else { return Ok(Vec::new()) };
-        let entries = runtime.block_on(remote.list())?;
+        let (began, timeout) = (Instant::now(), self.timeout);
+        let stop = Stop::when(move || began.elapsed() > timeout);
+        let listed = runtime.block_on(remote::until(&stop, remote.list()));
+        let late = || RemoteError::Failed(format!("listing it takes longer than {timeout:?}; `--timeout` allows more"));
+        let entries = listed.unwrap_or_else(|| Err(late()))?;
+        if entries.is_empty() {
+            return Err(RemoteError::Missing);
+        }
         Ok(entries.into_iter().map(|entry| Remoted { remote: Arc::clone(&remote), entry }).collect())
     }
 

@@ -7,13 +7,15 @@ use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
 
 use super::address::{Address, Kind};
-use super::token::{self, Environment};
+use super::token;
+use crate::base::environment::Environment;
 use crate::base::http::{self, Failure};
 use crate::base::secret::Secret;
+use crate::base::text::shorten;
 use crate::base::uri;
 use crate::event::Sha256;
 use crate::sources::StoreError;
-use crate::sources::remote::{ANSWER_BYTES_MAX, Body, FILES_MAX, PAGES_MAX, answer, patiently};
+use crate::sources::remote::{ANSWER_BYTES_MAX, Body, FILES_MAX, NAME_MAX, PAGES_MAX, answer, patiently};
 
 const ENDPOINT: &str = "https://huggingface.co";
 /// The hub sends files on to a store, and that sometimes to another.
@@ -32,15 +34,14 @@ pub struct File {
     #[serde(rename = "type")]
     kind: String,
     pub path: String,
-    #[serde(default)]
-    size: u64,
+    size: Option<u64>,
     lfs: Option<Lfs>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Lfs {
     oid: String,
-    size: u64,
+    size: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +50,16 @@ struct Revision {
 }
 
 impl File {
-    pub fn size(&self) -> u64 {
+    /// A name too long for any is cut, and no longer asked for.
+    fn bounded(mut self) -> Self {
+        if self.path.len() > NAME_MAX {
+            self.path = format!("{}/..", shorten(&self.path, 200));
+        }
+        self
+    }
+
+    /// Bytes; `None` when the hub does not tell.
+    pub fn size(&self) -> Option<u64> {
         self.lfs.as_ref().map_or(self.size, |lfs| lfs.size)
     }
 
@@ -97,7 +107,7 @@ impl Api {
         let mut seen = BTreeSet::new();
         loop {
             let (page, next): (Vec<File>, _) = self.json(&url).await?;
-            files.extend(page.into_iter().filter(|file| file.kind == "file"));
+            files.extend(page.into_iter().filter(|file| file.kind == "file").map(File::bounded));
             if files.len() > FILES_MAX {
                 return Err(Failure::Garbage(format!("it holds more than {FILES_MAX} files; name a folder in it")));
             }

@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::base::environment::Environment;
 use crate::base::files;
 use crate::base::secret::Secret;
 
 const FILE_BYTES_MAX: u64 = 64 << 10;
-
-/// Reads the environment; a function, so that a test needs not change it.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The token, unless there is none or nobody wants it to be sent.
 pub fn find(environment: Environment<'_>) -> Option<Secret> {

@@ -113,7 +113,7 @@ fn reread(secs: u64) -> String {
     format!("reread {}", now / secs.max(1))
 }
 
-fn join(directory: &str, name: &str) -> String {
+pub fn join(directory: &str, name: &str) -> String {
     if directory.is_empty() || name.is_empty() { format!("{directory}{name}") } else { format!("{directory}/{name}") }
 }
 

@@ -7,14 +7,12 @@ use reqwest::Url;
 
 use super::Config;
 use super::api::{Api, Credentials};
+use crate::base::environment::Environment;
 use crate::base::secret::Secret;
 use crate::base::{files, http};
 
 /// A certificate or token larger than this is none.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// Reads the environment; a function, so that a test needs not change it.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Makes the connection, or says what is wrong.
 pub fn connect(config: &Config, environment: Environment<'_>, problems: &mut Vec<String>) -> Option<Api> {

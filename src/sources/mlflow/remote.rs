@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::artifacts::{self, Budget};
+use super::artifacts::join;
 use super::location::{Location, resolve};
 use super::{Config, DOWNLOADS_MAX, Shared, auth};
+use crate::base::environment::variable;
 use crate::base::http::Failure;
-use crate::sources::remote::{self, Body, Entry, Remote, RemoteError};
+use crate::sources::remote::{self, Body, Entry, FILES_MAX, NAME_MAX, PAGES_MAX, Remote, RemoteError};
 use crate::sources::{BoxFuture, StoreError};
 
 const ACCESS: &str = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN";
-/// Requests of one listing.
-const REQUESTS_MAX: u64 = 100_000;
 
 /// Makes sense of an address; the server and the credentials are those of the variables that `MLflow`'s own
 /// client reads.
@@ -22,7 +21,7 @@ pub fn open(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
     let meant = Meant::parse(address)?;
     let mut problems = Vec::new();
     let config = Config::default();
-    let api = auth::connect(&config, &|name| std::env::var(name).ok(), &mut problems);
+    let api = auth::connect(&config, &variable, &mut problems);
     let Some(api) = api.filter(|_| problems.is_empty()) else { return Err(RemoteError::Failed(problems.join("; "))) };
     let shared = Shared { config, api, downloads: tokio::sync::Semaphore::new(DOWNLOADS_MAX) };
     Ok(Arc::new(Version { address: address.trim_end_matches('/').to_owned(), meant, shared, held: OnceCell::new() }))
@@ -95,16 +94,18 @@ impl Version {
         self.held
             .get_or_try_init(async || {
                 let uri = self.location().await.map_err(|failure| RemoteError::of(&failure, ACCESS))?;
-                match resolve(&uri, &self.shared) {
-                    Location::Proxy(path) => Ok(Held::Proxy(path)),
-                    Location::Local(_) | Location::Elsewhere if remote::is_address(&uri) && !uri.starts_with("models:") => {
-                        remote::open(&uri).map(Held::Store)
-                    }
-                    Location::Local(_) | Location::Elsewhere => Err(RemoteError::Failed(format!(
-                        "its bytes lie at `{uri}`, to which there is no way from here; scan them where they are, or let the \
-                         server serve artifacts"
-                    ))),
+                if let Location::Proxy(path) = resolve(&uri, &self.shared) {
+                    return Ok(Held::Proxy(path));
                 }
+                // An address of another registry would go round.
+                let store = if uri.starts_with("models:") { None } else { remote::open(&uri).ok() };
+                store.map(Held::Store).ok_or_else(|| {
+                    RemoteError::Failed(format!(
+                        "its bytes lie at `{}`, to which there is no way from here; scan them where they are, or let the \
+                         server serve artifacts",
+                        without_credentials(&uri)
+                    ))
+                })
             })
             .await
     }
@@ -114,36 +115,60 @@ impl Version {
             Held::Store(store) => return store.list().await,
             Held::Proxy(root) => root,
         };
-        let location = Location::Proxy(root.clone());
-        let listing = artifacts::list(&self.shared, &location, &mut Budget::new(REQUESTS_MAX))
-            .await
-            .map_err(|failure| RemoteError::of(&failure, ACCESS))?;
-        let mut entries: Vec<Entry> = listing
-            .files
-            .into_iter()
-            .map(|(path, held)| Entry {
-                address: format!("{}/{path}", self.address),
-                key: if root.is_empty() { path } else { format!("{root}/{path}") },
-                size: held.size.unwrap_or(0),
-                claimed: None,
-                version: Some(held.signature),
-                unreadable: held.size.is_none().then(|| "the server does not tell how large it is".to_owned()),
-            })
-            .collect();
-        if listing.left_out > 0 {
-            entries.push(Entry {
-                address: self.address.clone(),
-                key: String::new(),
-                size: 0,
-                claimed: None,
-                version: None,
-                unreadable: Some(format!(
-                    "{} of its files were left out: there are too many, or their names lead elsewhere",
-                    listing.left_out
-                )),
-            });
+        let mut entries = Vec::new();
+        let (mut directories, mut left_out) = (vec![String::new()], 0_usize);
+        for _ in 0..PAGES_MAX {
+            let Some(directory) = directories.pop() else { break };
+            let listed = self.shared.api.list(&join(root, &directory)).await;
+            for entry in listed.map_err(|failure| RemoteError::of(&failure, ACCESS))? {
+                // Servers differ in whether they repeat the directory before the name.
+                let name = entry.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+                let path = join(&directory, name);
+                if matches!(name, "" | "." | "..") || entries.len() >= FILES_MAX || path.len() > NAME_MAX {
+                    left_out += 1;
+                } else if entry.is_dir {
+                    directories.push(path);
+                } else {
+                    entries.push(self.entry(root, &path, entry.file_size).await);
+                }
+            }
+        }
+        if left_out > 0 || !directories.is_empty() {
+            let why = format!(
+                "{left_out} of its files and {} of its folders were left out: there are too many, or their names lead elsewhere",
+                directories.len()
+            );
+            let unread = self.entry(root, "", Some(0)).await;
+            entries.push(Entry { address: self.address.clone(), unreadable: Some(why), ..unread });
         }
         Ok(entries)
+    }
+
+    /// One file; where the listing does not tell its size, its header may.
+    async fn entry(&self, root: &str, path: &str, size: Option<u64>) -> Entry {
+        let key = join(root, path);
+        let size = match size {
+            Some(size) => Some(size),
+            None => self.shared.api.head(&key).await.ok().and_then(|head| head.size),
+        };
+        Entry {
+            address: format!("{}/{path}", self.address),
+            key,
+            size: size.unwrap_or(0),
+            claimed: None,
+            version: None,
+            note: None,
+            unreadable: size.is_none().then(|| "the server does not tell how large it is".to_owned()),
+        }
+    }
+}
+
+/// An address without what stands before `@` in its authority.
+fn without_credentials(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once(':') else { return uri.to_owned() };
+    match rest.rsplit_once('@') {
+        Some((_, rest)) => format!("{scheme}:…@{rest}"),
+        None => uri.to_owned(),
     }
 }
 

@@ -70,6 +70,7 @@ impl Bucket {
             size: object.size,
             claimed: None,
             version: object.e_tag,
+            note: None,
             unreadable: None,
         }
     }
@@ -86,13 +87,13 @@ impl Bucket {
 
     async fn get(&self, entry: &Entry, range: Range<u64>) -> Result<Body, StoreError> {
         let options = GetOptions {
-            range: Some(GetRange::Bounded(range.clone())),
+            range: (!range.is_empty()).then(|| GetRange::Bounded(range.clone())),
             if_match: entry.version.clone(),
             ..GetOptions::default()
         };
         let path = Path::parse(&entry.key).map_err(|error| StoreError::Refused(error.to_string()))?;
         let result = self.store.get_opts(&path, options).await.map_err(refusal)?;
-        if result.range != range {
+        if !range.is_empty() && result.range != range {
             return Err(StoreError::Refused("the store gave another part than was asked for".to_owned()));
         }
         Ok(result.into_stream().map_err(refusal).boxed())

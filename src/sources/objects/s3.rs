@@ -149,6 +149,7 @@ impl Bucket {
             address: self.place.of_key(&key),
             size: object.size,
             claimed: None,
+            note: None,
             version: object.etag.clone(),
             unreadable: climbs.then(|| "its key has `.` or `..` as a part, and can be no part of a request".to_owned()),
             key,

@@ -7,9 +7,10 @@ use oci_spec::distribution::Reference;
 use reqwest::header::ACCEPT;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 
-use super::credentials::{self, Basic, Environment};
+use super::credentials::{self, Basic};
 use super::manifest;
 use super::token::{self, Pass};
+use crate::base::environment::Environment;
 use crate::base::http::{self, Failure};
 use crate::event::Sha256;
 use crate::sources::StoreError;
@@ -97,7 +98,9 @@ impl Api {
     async fn send(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, Failure> {
         let pass = self.pass.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let response = with(request(), pass.as_ref()).send().await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        // Whoever a blob leads to is a stranger: only the registry is told who asks.
+        let asked = self.url("")?.origin();
+        if response.status() != StatusCode::UNAUTHORIZED || response.url().origin() != asked {
             return Ok(response);
         }
         let Some(challenge) = token::challenge(response.headers()) else { return Ok(response) };
@@ -121,7 +124,7 @@ fn with(request: RequestBuilder, pass: Option<&Pass>) -> RequestBuilder {
 }
 
 /// Whether a registry is on this machine: those are asked without TLS, as other tools do.
-fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     let name = host
         .rsplit_once(':')
         .map_or(host, |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host });

@@ -7,13 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use crate::base::environment::Environment;
 use crate::base::files;
 use crate::base::secret::Secret;
 
 const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// Reads the environment; a function, so that a test needs not change it.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 #[derive(Debug, Clone)]
 pub struct Basic {

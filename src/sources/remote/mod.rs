@@ -27,7 +27,9 @@ pub const FILES_MAX: usize = 100_000;
 /// Pages of one listing.
 pub const PAGES_MAX: usize = 2_000;
 /// Bytes of one answer that is not an artifact.
-pub const ANSWER_BYTES_MAX: u64 = 64 << 20;
+pub const ANSWER_BYTES_MAX: u64 = 8 << 20;
+/// Bytes of a name.
+pub const NAME_MAX: usize = 4096;
 
 /// How often is asked whether anybody still waits.
 const STOP_EVERY: Duration = Duration::from_millis(100);
@@ -45,6 +47,8 @@ pub struct Entry {
     pub claimed: Option<Sha256>,
     /// What changes with the bytes: a commit, a digest, a generation, an entity tag.
     pub version: Option<String>,
+    /// What whoever looks at it should know.
+    pub note: Option<String>,
     /// Why it cannot be asked for, although the store names it.
     pub unreadable: Option<String>,
 }
@@ -56,7 +60,8 @@ pub type Body = BoxStream<'static, Result<Bytes, StoreError>>;
 pub trait Remote: Send + Sync {
     /// Every file there is, in no certain order.
     fn list(&self) -> BoxFuture<'_, Result<Vec<Entry>, RemoteError>>;
-    /// Bytes of a file, of which none is outside of the range, which is not empty.
+    /// Bytes of a file, of which none is outside of the range. That is empty only for a file of no bytes: then
+    /// there must be none.
     fn read<'a>(&'a self, entry: &'a Entry, range: Range<u64>) -> BoxFuture<'a, Result<Body, StoreError>>;
 }
 
@@ -134,7 +139,7 @@ pub fn open(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
 }
 
 /// Waits for the work, or until `stop` says that nobody does.
-async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
+pub async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
     let stopped = async {
         while !stop.now() {
             tokio::time::sleep(STOP_EVERY).await;

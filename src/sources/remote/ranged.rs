@@ -17,9 +17,9 @@ use crate::sources::StoreError;
 /// Smallest stretch that is fetched: a request costs about as much as this many bytes.
 pub const BLOCK: u64 = 256 << 10;
 /// Largest: a format that reads on and on is met with fewer requests.
-const STRETCH_MAX: u64 = 8 << 20;
+const STRETCH_MAX: u64 = 4 << 20;
 /// Bytes that are kept.
-const KEPT_MAX: u64 = 32 << 20;
+const KEPT_MAX: u64 = 8 << 20;
 /// How often a stretch is asked for.
 const TRIES: u32 = 3;
 
@@ -30,6 +30,7 @@ pub struct Ranged {
     runtime: Handle,
     stop: Stop,
     kept: Mutex<Kept>,
+    failure: Mutex<Option<String>>,
     fetched: AtomicU64,
 }
 
@@ -44,12 +45,25 @@ struct Kept {
 impl Ranged {
     /// Reading fails once `stop` says so.
     pub fn new(remote: Arc<dyn Remote>, entry: Entry, runtime: Handle, stop: Stop) -> Self {
-        Self { remote, entry, runtime, stop, kept: Mutex::default(), fetched: AtomicU64::new(0) }
+        Self {
+            remote,
+            entry,
+            runtime,
+            stop,
+            kept: Mutex::default(),
+            failure: Mutex::default(),
+            fetched: AtomicU64::new(0),
+        }
     }
 
     /// Bytes fetched so far.
     pub fn fetched(&self) -> u64 {
         self.fetched.load(Ordering::Relaxed)
+    }
+
+    /// Why some of it could not be fetched.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn fetch(&self, start: u64, end: u64) -> io::Result<Bytes> {
@@ -99,7 +113,9 @@ impl artifact::Bytes for Ranged {
         }
         let (start, length) = kept.next(offset, buffer.len() as u64);
         let end = start.saturating_add(length).min(self.entry.size);
-        let bytes = self.fetch(start, end)?;
+        let bytes = self.fetch(start, end).inspect_err(|error| {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        })?;
         kept.keep(start, bytes);
         kept.read(offset, buffer).ok_or_else(|| io::Error::other("the store gave no bytes"))
     }

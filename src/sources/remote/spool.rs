@@ -21,7 +21,7 @@ pub fn spool(remote: &dyn Remote, entry: &Entry, runtime: &Handle, stop: &Stop) 
     let mut file = tempfile::tempfile()?;
     let mut written = 0;
     let mut tries = 0;
-    while written < entry.size {
+    loop {
         let before = written;
         let Some(fetched) = runtime.block_on(until(stop, fetch(remote, entry, &mut file, &mut written))) else {
             return Ok(None);
@@ -38,8 +38,11 @@ pub fn spool(remote: &dyn Remote, entry: &Entry, runtime: &Handle, stop: &Stop) 
             }
             Err(error) => return Err(io::Error::other(http::chain(&error))),
         }
+        if written >= entry.size {
+            break;
+        }
         tries += 1;
-        if tries > CONTINUE_MAX && written < entry.size {
+        if tries > CONTINUE_MAX {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the download broke off again and again"));
         }
     }

@@ -199,3 +199,134 @@ fn a_hub_that_leads_elsewhere_gets_no_token() {
     assert!(stdout(&output).contains("without end"), "{}", stdout(&output));
     assert_eq!(elsewhere.load(Ordering::Relaxed), 0);
 }
+
+#[test]
+fn keys_that_only_some_readers_know_hide_no_layer() {
+    let (good, bad) = (b"{}".to_vec(), super::calls_os_system("layers"));
+    let of = |layers: &str, bytes: &[u8], title: &str| {
+        format!("\"{layers}\": [{}]", layer(&digest(bytes), bytes.len(), title))
+    };
+    for manifest in [
+        format!("{{{}}}", of("Layers", &bad, "model.pkl")),
+        format!("{{{}, {}}}", of("layers", &good, "a.json"), of("Layers", &bad, "model.pkl")),
+        format!("{{{}, {}}}", of("layers", &bad, "model.pkl"), of("layers", &good, "a.json")),
+        format!("{{\"manifests\": null, {}}}", of("layers", &bad, "model.pkl")),
+    ] {
+        let (good, bad, served) = (good.clone(), bad.clone(), manifest.clone());
+        let server = stub::start(move |asked| {
+            let body = if asked.path.contains("/manifests/") {
+                served.clone().into_bytes()
+            } else if asked.path.ends_with(&digest(&bad)) {
+                bad.clone()
+            } else {
+                good.clone()
+            };
+            (200, Vec::new(), body)
+        });
+        let output = scan(&[&format!("oci://{}/team/model:v1", server.host)], &[]);
+        assert_eq!(output.status.code(), Some(1), "{manifest}: {}", stdout(&output));
+        let told = stdout(&output).contains("is read by some and not by others");
+        assert_eq!(told, !manifest.contains("null"), "{manifest}: {}", stdout(&output));
+    }
+}
+
+#[test]
+fn a_store_behind_the_registry_is_told_no_password() {
+    let asked_of_stranger = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked_of_stranger);
+    let stranger = stub::start(move |asked: Asked| {
+        let host = asked.header("host").unwrap_or_default().to_owned();
+        log.lock()
+            .expect("nobody panicked")
+            .push((asked.path.clone(), asked.header("authorization").map(str::to_owned)));
+        (401, vec![("www-authenticate", format!("Bearer realm=\"http://{host}/steal\",service=\"x\""))], Vec::new())
+    });
+    let blob = b"{}".to_vec();
+    let manifest = manifest(&[layer(&digest(&blob), 2, "a.json")]);
+    let target = stranger.host.clone();
+    let server = stub::start(move |asked: Asked| {
+        if asked.path.contains("/manifests/") {
+            (200, Vec::new(), manifest.clone())
+        } else {
+            (307, vec![("location", format!("http://{target}/blob"))], Vec::new())
+        }
+    });
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let auths = format!("{{\"auths\": {{\"{}\": {{\"auth\": \"YWxpY2U6U0VDUkVUUFc=\"}}}}}}", server.host);
+    std::fs::write(folder.path().join("config.json"), auths).expect("there is space");
+    let config = folder.path().to_str().expect("it is text");
+    let output = scan(&[&format!("oci://{}/team/model:v1", server.host)], &[("DOCKER_CONFIG", config)]);
+    assert_eq!(output.status.code(), Some(4), "{}", stdout(&output));
+    let asked = asked_of_stranger.lock().expect("nobody panicked").clone();
+    assert!(!asked.is_empty() && asked.iter().all(|(path, pass)| path == "/blob" && pass.is_none()), "{asked:?}");
+}
+
+#[test]
+fn what_could_not_be_fetched_is_neither_clean_nor_malicious() {
+    let bad = super::calls_os_system("nothing");
+    // The store tells of no bytes, and has some.
+    let server = registry(manifest(&[layer(&digest(&bad), 0, "model.pkl")]), bad);
+    let output = scan(&[&format!("oci://{}/team/model:v1", server.host)], &[]);
+    assert_eq!(output.status.code(), Some(4), "{}", stdout(&output));
+    // Parts that do not come are no false name of a file.
+    let hub = stub::start(|asked| {
+        if asked.path.contains("/revision/") {
+            (200, Vec::new(), format!("{{\"sha\": \"{}\"}}", "ab".repeat(20)).into_bytes())
+        } else if asked.path.contains("/tree/") {
+            let files = json!([{ "type": "file", "path": "model.safetensors", "size": 50_000_000 }, { "type": "file", "path": "b.pkl" }]);
+            (200, Vec::new(), serde_json::to_vec(&files).expect("it is JSON"))
+        } else {
+            (403, Vec::new(), Vec::new())
+        }
+    });
+    let endpoint = format!("http://{}", hub.host);
+    let output = scan(&["hf://team/model", "--whole-max", "1000"], &[("HF_ENDPOINT", &endpoint)]);
+    assert_eq!(output.status.code(), Some(4), "{}", stdout(&output));
+    assert!(lines(&output).iter().all(|line| line["status"] == "unreadable"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("HTTP 403"), "{}", stdout(&output));
+}
+
+#[test]
+fn one_manifest_of_several_that_is_missing_hides_no_other() {
+    let bad = super::calls_os_system("amd64");
+    let inner = manifest(&[layer(&digest(&bad), bad.len(), "model.pkl")]);
+    let index = json!({ "manifests": [
+        { "mediaType": KIND, "digest": digest(&inner), "size": inner.len(), "platform": { "os": "linux", "architecture": "amd64" } },
+        { "mediaType": KIND, "digest": digest(b"gone"), "size": 4, "platform": { "os": "linux", "architecture": "arm64" } },
+        { "mediaType": KIND, "digest": "../../../../other?x=1", "size": 4 },
+    ] });
+    let index = serde_json::to_vec(&index).expect("it is JSON");
+    let server = stub::start(move |asked| {
+        assert!(!asked.path.contains("other"), "{}", asked.path);
+        if asked.path.ends_with("/manifests/v1") || asked.path.ends_with(&digest(&index)) {
+            (200, Vec::new(), index.clone())
+        } else if asked.path.ends_with(&digest(&inner)) {
+            (200, Vec::new(), inner.clone())
+        } else if asked.path.ends_with(&digest(&bad)) {
+            (200, Vec::new(), bad.clone())
+        } else {
+            (404, Vec::new(), Vec::new())
+        }
+    });
+    let output = scan(&[&format!("oci://{}/team/model:v1", server.host)], &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    assert_eq!(lines(&output).iter().filter(|line| line["status"] == "unreadable").count(), 2, "{}", stdout(&output));
+}
+
+#[test]
+fn listings_take_no_longer_than_one_file() {
+    let number = Arc::new(AtomicU32::new(0));
+    let endless = stub::start(move |_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let next = number.fetch_add(1, Ordering::Relaxed);
+        let page =
+            format!("<ListBucketResult><NextContinuationToken>{next}</NextContinuationToken></ListBucketResult>");
+        (200, Vec::new(), page.into_bytes())
+    });
+    let began = std::time::Instant::now();
+    let variables = variables(&endless);
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let output = scan(&["s3://models", "--timeout", "1"], &variables);
+    assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(stdout(&output).contains("--timeout"), "{}", stdout(&output));
+}
