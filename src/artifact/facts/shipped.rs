@@ -37,7 +37,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.notebook.dangers",
         FieldType::TextList,
-        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `script` when a host with a name sends it encrypted, `installer` when it is that of a known maker, `output_drives_kernel`, `output_gives_away`, `handler` in a text cell.",
+        "What no lesson needs: `shell` when a command fetches and runs or opens a way in, `script` when a host with a name sends it encrypted, `installer` when it is that of a known maker, `output_drives_kernel`, `output_gives_away`, `cell_gives_away`, `handler` in a text cell, `fetched` when a magic takes code from an address without a name or without encryption.",
     ),
     field(
         "artifact.hidden_unicode",

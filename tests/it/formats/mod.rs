@@ -35,6 +35,7 @@ mod scripts;
 mod serialized;
 mod sevenz;
 mod skops;
+mod statements;
 mod tables;
 mod torch;
 mod unpickler;

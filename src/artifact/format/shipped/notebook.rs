@@ -1,5 +1,5 @@
-//! Jupyter notebooks: the sources of their cells, the commands that they hand to a shell, and
-//! outputs that drive the kernel.
+//! Jupyter notebooks: the sources of their cells, the commands that they hand to a shell, code that
+//! they fetch, and outputs that drive the kernel.
 
 use super::commands::{self, Deed};
 use super::python;
@@ -11,7 +11,9 @@ use crate::artifact::inspection::Inspection;
 const SCRIPT_MAX: usize = 64 << 10;
 /// First lines of cells that are run by another interpreter.
 const SHELLS: &[&str] = &["%%bash", "%%sh", "%%script", "%%system", "%%sx", "%%cmd", "%%perl", "%%ruby"];
-/// Beginnings of lines that are.
+/// First lines of cells that are shown as a page.
+const PAGES: &[&str] = &["%%javascript", "%%js", "%%html", "%%HTML", "%%svg", "%%SVG"];
+/// Beginnings of lines that are run by a shell.
 const ESCAPES: &[&str] = &["!", "%system ", "%sx ", "%sc "];
 
 pub fn inspect(inspection: &mut Inspection<'_>, json: &Json) {
@@ -37,10 +39,7 @@ pub fn inspect(inspection: &mut Inspection<'_>, json: &Json) {
                 if shown.contains("kernel.execute(") {
                     inspection.list("artifact.notebook.dangers", "output_drives_kernel");
                 }
-                // Libraries that come whole with a picture may touch all of it somewhere.
-                let takes = ["document.cookie", "localStorage", "_xsrf"].iter().any(|what| shown.contains(what));
-                let sends = ["fetch(", "sendBeacon(", "XMLHttpRequest", "new Image"];
-                if shown.len() < SCRIPT_MAX && takes && sends.iter().any(|how| shown.contains(how)) {
+                if gives_away(&shown) {
                     inspection.list("artifact.notebook.dangers", "output_gives_away");
                 }
             }
@@ -48,12 +47,45 @@ pub fn inspect(inspection: &mut Inspection<'_>, json: &Json) {
     }
 }
 
+/// A script in a page that sends what the browser keeps.
+fn gives_away(shown: &str) -> bool {
+    let takes = ["document.cookie", "localStorage", "_xsrf"].iter().any(|what| shown.contains(what));
+    let sends = ["fetch(", "sendBeacon(", "XMLHttpRequest", "new Image"].iter().any(|how| shown.contains(how));
+    // Libraries that come whole with a picture may touch all of it somewhere.
+    shown.len() < SCRIPT_MAX && takes && sends
+}
+
+/// What a line that has IPython take code from another machine is: text that is loaded is shown before it is run, as
+/// the documentation of many libraries does it.
+fn fetches(line: &str) -> Option<&'static str> {
+    let (magic, rest) = line.trim().strip_prefix('%')?.split_once(char::is_whitespace)?;
+    // Behind the options of the magic; what comes later is an argument of the program.
+    let address = rest.split_whitespace().find(|word| !word.starts_with('-'))?.trim_matches(['"', '\'']);
+    let (scheme, place) = address.split_once("://")?;
+    let host = place.split(['/', '?', '#']).next()?.rsplit('@').next()?.split(':').next()?;
+    let near = matches!(host, "localhost" | "127.0.0.1" | "0.0.0.0");
+    let bare = host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match (magic, scheme) {
+        ("run" | "load" | "loadpy" | "macro", "http" | "https" | "ftp") if bare && !near => Some("fetched"),
+        ("run", "http" | "ftp") if !near => Some("fetched"),
+        ("run", "https") => Some("script"),
+        _ => None,
+    }
+}
+
 fn code(inspection: &mut Inspection<'_>, source: &str) {
     let first = source.trim_start().lines().next().unwrap_or_default();
+    if PAGES.iter().any(|page| first.starts_with(page)) && gives_away(source) {
+        inspection.list("artifact.notebook.dangers", "cell_gives_away");
+    }
     let shell = SHELLS.iter().any(|shell| first.starts_with(shell));
     let (mut commands, mut python) = (String::new(), String::new());
     for line in source.lines() {
         let trimmed = line.trim_start();
+        if let Some(danger) = fetches(trimmed) {
+            inspection.list("artifact.notebook.dangers", danger);
+            inspection.list("artifact.notebook.commands", trimmed.trim_end());
+        }
         let escaped = ESCAPES.iter().find_map(|escape| trimmed.strip_prefix(escape));
         let (out, line) = match escaped {
             Some(command) => (&mut commands, command),
