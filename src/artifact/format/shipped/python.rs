@@ -8,6 +8,7 @@ mod deeds;
 mod encoding;
 mod names;
 mod origin;
+mod persistence;
 mod pieces;
 
 use std::sync::LazyLock;

@@ -266,7 +266,7 @@ impl<'a> Visitor<'a> for Calls {
                     self.deeds.call(&name, call, &self.names, &self.origins);
                 }
                 if let Expr::Attribute(method) = &*call.func {
-                    self.deeds.method(method.attr.as_str(), &method.value, &self.names, &self.origins);
+                    self.deeds.method(method.attr.as_str(), &method.value, call, &self.names, &self.origins);
                 }
                 // `map(os.system, …)`, `Thread(target=os.system)`: whoever takes it may call it.
                 let values =

@@ -6,7 +6,8 @@ use ruff_python_ast::{Expr, ExprCall, Operator};
 
 use super::super::commands::{self, Deed};
 use super::names::Names;
-use super::origin::{Origin, Origins, is_secret};
+use super::origin::{HUGGINGFACE, Origin, Origins, is_secret};
+use super::persistence::{is_run_key, writes};
 use crate::artifact::format::places;
 
 /// Deeds told of one source.
@@ -96,6 +97,11 @@ pub struct Deeds {
     sends: bool,
     /// An address is fetched from without encryption, and readers of what was fetched.
     plain: bool,
+    /// An address that is not the hub's.
+    elsewhere: bool,
+    /// The key of programs that start with a session is named, and keys are written.
+    run_key: bool,
+    sets_key: bool,
     loaded: Vec<String>,
     foreign: bool,
     maps: bool,
@@ -116,10 +122,16 @@ impl Deeds {
         }
         let near = ["http://localhost", "http://127.0.0.1", "http://0.0.0.0"].iter().any(|near| text.starts_with(near));
         self.plain |= text.starts_with("http://") && !near;
+        self.elsewhere |= (text.starts_with("http://") || text.starts_with("https://")) && !near && !is_hub(text);
+        self.run_key |= is_run_key(text);
     }
 
     /// A method that reads the file whose path it belongs to.
-    pub fn method(&mut self, name: &str, of: &Expr, names: &Names, origins: &Origins) {
+    pub fn method(&mut self, name: &str, of: &Expr, call: &ExprCall, names: &Names, origins: &Origins) {
+        let written = matches!(name, "write_text" | "write_bytes") || name == "open" && writes(call, 0, names);
+        if written && origins.of(of, names).has(Origin::RUN_LATER) {
+            self.tell(format!("persists:{name}"));
+        }
         let reads = matches!(name, "read_text" | "read_bytes" | "open");
         self.reads |= reads && origins.of(of, names).has(Origin::SECRET);
     }
@@ -137,6 +149,11 @@ impl Deeds {
         let has = |value: Option<&Expr>, origin| value.is_some_and(|value| origins.of(value, names).has(origin));
         self.reads |= OPENERS.contains(&name) && has(first, Origin::SECRET);
         self.foreign |= name.starts_with("ctypes.");
+        self.sets_key |= matches!(name, "winreg.SetValueEx" | "winreg.SetValue" | "_winreg.SetValueEx");
+        if matches!(name, "open" | "io.open" | "codecs.open") && writes(call, 1, names) && has(first, Origin::RUN_LATER)
+        {
+            self.tell(format!("persists:{name}"));
+        }
         match name {
             "eval" | "exec" => self.execute(name, first, names, origins),
             "torch.utils.cpp_extension.load_inline" => {
@@ -278,7 +295,11 @@ impl Deeds {
 
     /// What only the source as a whole tells.
     pub fn finish(&mut self) {
-        if let Some(secret) = self.secret.take().filter(|_| self.sends && self.reads) {
+        if self.run_key && self.sets_key {
+            self.tell("persists:winreg".to_owned());
+        }
+        let hub = |secret: &String| secret.contains(HUGGINGFACE) && !self.elsewhere;
+        if let Some(secret) = self.secret.take().filter(|secret| self.sends && self.reads && !hub(secret)) {
             self.tell(format!("gives_away:{secret}"));
         }
         for command in std::mem::take(&mut self.commands) {
@@ -314,6 +335,12 @@ pub fn is_hidden_for_a_reason(name: &str) -> bool {
 fn is_shell(command: &str) -> bool {
     let program = command.split(' ').next().and_then(|program| program.rsplit('/').next());
     matches!(program, Some("sh" | "bash" | "zsh" | "dash" | "ksh" | "ash"))
+}
+
+/// An address of the hub that gave the token.
+fn is_hub(address: &str) -> bool {
+    let host = address.split("://").nth(1).and_then(|rest| rest.split(['/', ':', '?', '#']).next());
+    host.is_some_and(|host| host == "huggingface.co" || host == "hf.co" || host.ends_with(".huggingface.co"))
 }
 
 /// An address whose host is a number, and of no private network.

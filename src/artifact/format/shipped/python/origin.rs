@@ -8,6 +8,7 @@ use ruff_python_ast::{Expr, ExprCall, Operator, Stmt};
 
 use super::constants::is_minus_one;
 use super::names::Names;
+use super::persistence::is_run_later;
 
 /// Names of one source whose values are followed.
 const NAMES_MAX: usize = 5000;
@@ -63,7 +64,10 @@ const SECRETS: &[&str] = &[
     "Login Data",
     "cookies.sqlite",
     "/var/run/secrets/",
+    HUGGINGFACE,
 ];
+/// The token of the hub, which scripts that talk to the hub read as well.
+pub const HUGGINGFACE: &str = ".cache/huggingface/token";
 /// Longest text that is a path.
 const PATH_MAX: usize = 200;
 /// Methods of connections.
@@ -82,6 +86,8 @@ impl Origin {
     pub const SOCKET: Self = Self(32);
     /// One variable of the environment.
     pub const VARIABLE: Self = Self(64);
+    /// The path of a file that is run without being asked for.
+    pub const RUN_LATER: Self = Self(128);
 
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -285,6 +291,7 @@ impl<'a> Visitor<'a> for Search<'_> {
                 }
             }
             Expr::StringLiteral(text) if is_secret(text.value.to_str()) => self.found.add(Origin::SECRET),
+            Expr::StringLiteral(text) if is_run_later(text.value.to_str()) => self.found.add(Origin::RUN_LATER),
             Expr::BinOp(operation) if operation.op == Operator::BitXor => self.found.add(Origin::COMPUTED),
             Expr::Call(call) => {
                 let method = self.names.of(&call.func);
