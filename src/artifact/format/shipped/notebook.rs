@@ -55,7 +55,7 @@ fn gives_away(shown: &str) -> bool {
     shown.len() < SCRIPT_MAX && takes && sends
 }
 
-/// What a line that has IPython take code from another machine is: text that is loaded is shown before it is run, as
+/// What a line that has `IPython` take code from another machine is: text that is loaded is shown before it is run, as
 /// the documentation of many libraries does it.
 fn fetches(line: &str) -> Option<&'static str> {
     let (magic, rest) = line.trim().strip_prefix('%')?.split_once(char::is_whitespace)?;

@@ -7,18 +7,8 @@ use super::names::Names;
 /// Longest text that is a path.
 const PATH_MAX: usize = 200;
 /// Files, in whatever folder of a user.
-const FILES: &[&str] = &[
-    ".bashrc",
-    ".bash_profile",
-    ".bash_login",
-    ".profile",
-    ".zshrc",
-    ".zprofile",
-    ".zshenv",
-    "authorized_keys",
-    "usercustomize.py",
-    "sitecustomize.py",
-];
+const FILES: &[&str] =
+    &[".bashrc", ".bash_profile", ".bash_login", ".profile", ".zshrc", ".zprofile", ".zshenv", "authorized_keys"];
 /// Parts of paths of folders, or of files for all users.
 const PLACES: &[&str] = &[
     "/etc/cron",

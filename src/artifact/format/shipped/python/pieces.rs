@@ -144,7 +144,7 @@ impl Expression {
                 }
                 // `not not`, `a if b else c`, `lambda: lambda:`, `await await` nest by words.
                 b' ' | b'\t' | b'\x0c' | b'\r' | b'\n' | b'\\' | b':' if was_word => {
-                    self.own = self.own.saturating_add(1)
+                    self.own = self.own.saturating_add(1);
                 }
                 _ => {}
             }
