@@ -46,6 +46,7 @@ impl Repository {
 
     fn entry(&self, file: api::File, commit: &str) -> Entry {
         let unreadable = match file.size() {
+            _ if file.cut => Some("its name is longer than a path may be"),
             _ if !super::remote::is_plain(&file.path) => Some("its name can be no part of a request"),
             None => Some("the hub does not tell how large it is"),
             Some(_) => None,

@@ -36,6 +36,9 @@ pub struct File {
     pub path: String,
     size: Option<u64>,
     lfs: Option<Lfs>,
+    /// The name was too long to be kept whole.
+    #[serde(skip)]
+    pub cut: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,10 +53,11 @@ struct Revision {
 }
 
 impl File {
-    /// A name too long for any is cut, and no longer asked for.
+    /// Keeps no more of a name than a path may have.
     fn bounded(mut self) -> Self {
         if self.path.len() > NAME_MAX {
-            self.path = format!("{}/..", shorten(&self.path, 200));
+            self.path = shorten(&self.path, 200);
+            self.cut = true;
         }
         self
     }

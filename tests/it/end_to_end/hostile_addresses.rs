@@ -273,7 +273,7 @@ fn what_could_not_be_fetched_is_neither_clean_nor_malicious() {
         if asked.path.contains("/revision/") {
             (200, Vec::new(), format!("{{\"sha\": \"{}\"}}", "ab".repeat(20)).into_bytes())
         } else if asked.path.contains("/tree/") {
-            let files = json!([{ "type": "file", "path": "model.safetensors", "size": 50_000_000 }, { "type": "file", "path": "b.pkl" }]);
+            let files = json!([{ "type": "file", "path": "model.safetensors", "size": 50_000_000 }, { "type": "file", "path": "b.pkl" }, { "type": "file", "path": "n".repeat(5000), "size": 1 }]);
             (200, Vec::new(), serde_json::to_vec(&files).expect("it is JSON"))
         } else {
             (403, Vec::new(), Vec::new())
@@ -284,6 +284,7 @@ fn what_could_not_be_fetched_is_neither_clean_nor_malicious() {
     assert_eq!(output.status.code(), Some(4), "{}", stdout(&output));
     assert!(lines(&output).iter().all(|line| line["status"] == "unreadable"), "{}", stdout(&output));
     assert!(stdout(&output).contains("HTTP 403"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("longer than a path may be"), "{}", stdout(&output));
 }
 
 #[test]
