@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::artifact::{self, Issue, Limits, Report, Stop};
+use super::paced::Paced;
+use crate::artifact::{self, Issue, Limits, Portrait, Report, Stop, portrait};
 use crate::base::metrics::Metrics;
-use crate::event::ArtifactRef;
+use crate::event::{ArtifactRef, Difference, Sha256};
 use crate::sources::{Opened, Store, StoreError};
 use crate::state::{Blob, State};
 
@@ -37,26 +38,74 @@ pub enum ExamineError {
     Refused(String),
 }
 
+/// What one look at an artifact gives.
+#[derive(Debug)]
+pub struct Examined {
+    pub blob: Blob,
+    /// What is kept to compare later bytes with.
+    pub portrait: Portrait,
+    /// What differs from the bytes before, where their portrait was given.
+    pub differences: Vec<Difference>,
+}
+
 impl Examiner {
     /// `workers` artifacts are looked into at the same time.
     pub fn new(state: State, metrics: Metrics, limits: Limits, workers: usize, timeout: Duration) -> Self {
         Self { state, metrics, limits: Arc::new(limits), permits: Arc::new(Semaphore::new(workers.max(1))), timeout }
     }
 
-    /// Digest and facts of an artifact. Bytes seen before are hashed, not inspected.
+    /// Digest and facts of an artifact, and what differs from bytes before. Bytes seen before are hashed, not
+    /// inspected.
     #[tracing::instrument(name = "examine", skip_all, fields(source = %artifact.store))]
-    pub async fn examine(&self, store: &dyn Store, artifact: &ArtifactRef) -> Result<Blob, ExamineError> {
+    pub async fn examine(
+        &self,
+        store: &dyn Store,
+        artifact: &ArtifactRef,
+        before: Option<Portrait>,
+    ) -> Result<Examined, ExamineError> {
+        let name = artifact.path.clone();
+        self.on_thread(store, artifact, move |examiner, bytes, cancelled| {
+            let (blob, portrait) = examiner.look(bytes, &name, cancelled)?;
+            let differences = before.map(|before| examiner.compare(&before, &portrait, bytes, cancelled));
+            Ok(Examined { blob, portrait, differences: differences.unwrap_or_default() })
+        })
+        .await
+    }
+
+    /// Digest of all bytes and nothing else, at no more than so many bytes a second; with the signature that the
+    /// store gives them now, where it can.
+    pub async fn digest(
+        &self,
+        store: &dyn Store,
+        artifact: &ArtifactRef,
+        bytes_per_sec: u64,
+        keep_cache: bool,
+    ) -> Result<(Sha256, Option<String>), ExamineError> {
+        self.on_thread(store, artifact, move |examiner, bytes, cancelled| {
+            let digest = examiner.read_again(bytes, bytes_per_sec, keep_cache, cancelled)?;
+            Ok((digest, bytes.signature()))
+        })
+        .await
+    }
+
+    /// Opens an artifact and works on it where blocking is allowed, under a permit and a time limit.
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        store: &dyn Store,
+        artifact: &ArtifactRef,
+        work: impl FnOnce(&Self, &dyn Opened, &Arc<AtomicBool>) -> Result<T, ExamineError> + Send + 'static,
+    ) -> Result<T, ExamineError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_| ExamineError::Again("the agent is stopping".into()))?;
         let opened = store.open(artifact).await.map_err(|error| judge(&error))?;
         let cancelled = Arc::new(AtomicBool::new(false));
         // Tells the thread to stop when this future is dropped, by a timeout or at shutdown.
         let _guard = CancelOnDrop(Arc::clone(&cancelled));
-        let (examiner, name) = (self.clone(), artifact.path.clone());
+        let examiner = self.clone();
         let work = tokio::task::spawn_blocking(move || {
             // Held by the thread: one that is given up still counts until it ends.
             let _permit = permit;
-            examiner.look(&*opened, &name, &cancelled)
+            work(&examiner, &*opened, &cancelled)
         });
         match tokio::time::timeout(self.timeout, work).await {
             Ok(Ok(result)) => result,
@@ -68,15 +117,19 @@ impl Examiner {
         }
     }
 
-    fn look(&self, bytes: &dyn Opened, name: &str, cancelled: &Arc<AtomicBool>) -> Result<Blob, ExamineError> {
+    fn limits(&self, cancelled: &Arc<AtomicBool>) -> Limits {
+        let cancelled = Arc::clone(cancelled);
+        Limits { stop: Stop::when(move || cancelled.load(Ordering::Relaxed)), ..Limits::clone(&self.limits) }
+    }
+
+    fn look(
+        &self,
+        bytes: &dyn Opened,
+        name: &str,
+        cancelled: &Arc<AtomicBool>,
+    ) -> Result<(Blob, Portrait), ExamineError> {
         let again = |error: std::io::Error| ExamineError::Again(format!("reading failed: {error}"));
-        let limits = Limits {
-            stop: Stop::when({
-                let cancelled = Arc::clone(cancelled);
-                move || cancelled.load(Ordering::Relaxed)
-            }),
-            ..Limits::clone(&self.limits)
-        };
+        let limits = self.limits(cancelled);
         let segments = guarded(|| artifact::segments(bytes, &limits)).unwrap_or_default();
         let hashed = artifact::hash(bytes, segments, &|| limits.stop.now())
             .map_err(again)?
@@ -90,7 +143,8 @@ impl Examiner {
             // What a name claims and a site vets is among the facts: with others it is looked into again.
             Ok(Some(known)) if known.hint == hint => {
                 self.metrics.artifacts_known.inc();
-                return Ok(known);
+                let portrait = guarded(|| portrait::take(bytes, name, &hashed, &known.report, &limits));
+                return Ok((known, portrait.unwrap_or_default()));
             }
             Ok(Some(_) | None) => {}
             // Inspecting once too often is better than not at all.
@@ -98,6 +152,7 @@ impl Examiner {
         }
         let report =
             guarded(|| artifact::inspect_with(bytes, name, &limits, &hashed.found)).unwrap_or_else(|| self.bug(name));
+        let portrait = guarded(|| portrait::take(bytes, name, &hashed, &report, &limits)).unwrap_or_default();
         if limits.stop.now() {
             return Err(ExamineError::Again("stopped".to_owned()));
         }
@@ -105,7 +160,45 @@ impl Examiner {
             return Err(ExamineError::Again("it changed while it was looked into".to_owned()));
         }
         self.metrics.artifacts_inspected.with_label_values(&[report.format.as_str()]).inc();
-        Ok(Blob { sha256: hashed.sha256, size: hashed.size, hint, report, segments: hashed.segments })
+        let blob = Blob { sha256: hashed.sha256, size: hashed.size, hint, report, segments: hashed.segments };
+        Ok((blob, portrait))
+    }
+
+    /// What differs from bytes before; a bug there costs the comparison, not the artifact.
+    fn compare(
+        &self,
+        before: &Portrait,
+        now: &Portrait,
+        bytes: &dyn Opened,
+        cancelled: &Arc<AtomicBool>,
+    ) -> Vec<Difference> {
+        let limits = self.limits(cancelled);
+        guarded(|| portrait::differences(before, now, Some(bytes), &limits)).unwrap_or_else(|| {
+            self.metrics.artifacts_skipped.with_label_values(&["panic"]).inc();
+            tracing::error!("a comparison failed by a bug of ours; please report it");
+            Vec::new()
+        })
+    }
+
+    fn read_again(
+        &self,
+        bytes: &dyn Opened,
+        bytes_per_sec: u64,
+        keep_cache: bool,
+        cancelled: &Arc<AtomicBool>,
+    ) -> Result<Sha256, ExamineError> {
+        let paced = Paced::new(bytes, bytes_per_sec);
+        let digest = artifact::digest_of(&paced, &|| cancelled.load(Ordering::Relaxed))
+            .map_err(|error| ExamineError::Again(format!("reading failed: {error}")))?
+            .ok_or_else(|| ExamineError::Again("stopped".to_owned()))?;
+        self.metrics.hashed_bytes.inc_by(bytes.len());
+        if !keep_cache {
+            bytes.forget();
+        }
+        if !bytes.unchanged() {
+            return Err(ExamineError::Again("it changed while it was read".to_owned()));
+        }
+        Ok(digest)
     }
 
     /// A bug in an inspector costs one artifact, not the agent.

@@ -211,6 +211,11 @@ impl Watchman {
         let before = clock::now().saturating_sub(SignedDuration::from_hours(24 * i64::from(self.keep_days)));
         let (state, Ok(before)) = (self.state.clone(), before) else { return };
         let sinks: Vec<String> = self.sinks.iter().map(|sink| sink.name.clone()).collect();
+        let portraits = state.clone();
+        let pruned = tokio::task::spawn_blocking(move || portraits.prune_portraits(before)).await;
+        if let Ok(Err(error)) = pruned {
+            tracing::warn!(%error, "portraits of bytes that are gone could not be forgotten");
+        }
         match tokio::task::spawn_blocking(move || state.prune(before, &sinks)).await {
             Ok(Ok(0)) | Err(_) => {}
             Ok(Ok(count)) => tracing::info!(count, "delivered alerts past their time were forgotten"),

@@ -6,12 +6,14 @@
 //!           compared    inspect            mutes    transaction
 //! ```
 
+pub mod announced;
 pub mod committer;
 pub mod deliver;
 pub mod examine;
 pub mod health;
 pub mod http;
 pub mod judge;
+mod paced;
 pub mod pipeline;
 pub mod readiness;
 pub mod reload;

@@ -4,6 +4,7 @@
 //! waits for the first to be durable, and of several that wait only the last one counts.
 
 mod records;
+mod sweeper;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::records::Records;
+use self::sweeper::Sweeper;
 use super::committer::{Closed, Desk};
 use super::examine::Examiner;
 use super::judge::{Judge, Verdict};
@@ -22,6 +24,8 @@ use crate::base::clock;
 use crate::base::metrics::Metrics;
 use crate::event::{Event, digest};
 use crate::sources::{Checkpoint, Line, Observation, Record, Source};
+use crate::state::portraits::Edge;
+use crate::state::sweep::Due;
 use crate::state::{Commit, RecordChange, State};
 
 /// Observations taken at once.
@@ -58,6 +62,9 @@ pub struct Pipeline {
     busy: HashMap<String, Option<Task>>,
     listing: Option<Listing>,
     listed: bool,
+    sweeper: Option<Sweeper>,
+    /// Records that are read again, as one job; what it gives are those whose bytes are others.
+    sweeps: JoinSet<Result<Vec<String>, Closed>>,
 }
 
 /// A listing under way.
@@ -79,15 +86,24 @@ impl Listing {
 /// One thing to do about one record.
 #[derive(Debug, Clone)]
 enum Task {
-    Put { record: Box<Record>, first_listing: bool },
-    Remove { key: String },
+    Put {
+        record: Box<Record>,
+        first_listing: bool,
+    },
+    Remove {
+        key: String,
+    },
+    /// Its bytes are others, though nothing says that they changed.
+    Silent {
+        key: String,
+    },
 }
 
 impl Task {
     fn key(&self) -> &str {
         match self {
             Self::Put { record, .. } => &record.key,
-            Self::Remove { key } => key,
+            Self::Remove { key } | Self::Silent { key } => key,
         }
     }
 }
@@ -100,6 +116,7 @@ impl Pipeline {
             product: source.product().to_owned(),
             host: shared.host.clone(),
         };
+        let sweeper = source.sweep().map(|sweep| Sweeper::new(sweep, &shared, source.name()));
         let records = Arc::new(Records::new(shared.clone(), Arc::clone(&source), origin.clone()));
         Self {
             shared,
@@ -111,6 +128,8 @@ impl Pipeline {
             busy: HashMap::new(),
             listing: None,
             listed,
+            sweeper,
+            sweeps: JoinSet::new(),
         }
     }
 
@@ -126,6 +145,17 @@ impl Pipeline {
                     self.take(&mut batch).await?;
                 }
                 Some(job) = self.jobs.join_next() => self.finish(job)?,
+                due = sweeper::next(&mut self.sweeper), if self.listed && self.sweeps.is_empty() => {
+                    self.sweep(due);
+                }
+                Some(swept) = self.sweeps.join_next() => {
+                    for key in swept.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))? {
+                        // What is looked at anyway needs no second reading.
+                        if !self.busy.contains_key(&key) {
+                            self.start(Task::Silent { key }).await?;
+                        }
+                    }
+                }
                 () = due(self.later.front()), if !self.later.is_empty() && self.jobs.len() < JOBS_MAX => {
                     if let Some((_, record)) = self.later.pop_front() {
                         self.start(Task::Put { record, first_listing: false }).await?;
@@ -229,6 +259,20 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Reads bytes again, beside everything else.
+    fn sweep(&mut self, due: Vec<Due>) {
+        let Some(sweep) = self.sweeper.as_ref().map(Sweeper::sweep).filter(|_| !due.is_empty()) else { return };
+        let (records, shared, source) = (Arc::clone(&self.records), self.shared.clone(), self.origin.source.clone());
+        self.sweeps.spawn(async move {
+            let (same, other) = records.read_again(due, &sweep).await;
+            if !same.is_empty() {
+                let commit = Commit { source, seen: clock::now(), records: same, ..Commit::default() };
+                shared.desk.commit(commit).await?;
+            }
+            Ok(other)
+        });
+    }
+
     fn spawn(&mut self, task: Task) {
         let (records, shared, origin) = (Arc::clone(&self.records), self.shared.clone(), self.origin.clone());
         self.jobs.spawn(async move {
@@ -236,12 +280,14 @@ impl Pipeline {
             let outcome = match task {
                 Task::Put { record, first_listing } => records.put(*record, first_listing).await,
                 Task::Remove { key } => records.remove(key).await,
+                Task::Silent { key } => records.put_silent(&key).await,
             };
             if outcome.change.is_some() || !outcome.events.is_empty() {
                 let (seen, source) = (clock::now(), origin.source);
                 let Verdict { alerts, memos } = shared.judge.judge(&outcome.events, seen);
                 let records = outcome.change.into_iter().collect();
-                shared.desk.commit(Commit { source, seen, records, alerts, memos, ..Commit::default() }).await?;
+                let edges = outcome.edge.into_iter().collect();
+                shared.desk.commit(Commit { source, seen, records, edges, alerts, memos, ..Commit::default() }).await?;
             }
             Ok(Done { key, again: outcome.again })
         });
@@ -297,6 +343,8 @@ struct Outcome {
     events: Vec<Event>,
     /// It could not be read now: look at it again after a while.
     again: Option<Box<Record>>,
+    /// What differs from the bytes before.
+    edge: Option<Edge>,
 }
 
 /// A job that has ended.

@@ -1,8 +1,9 @@
 //! From what was seen to events: what changed, what is in it, what differs.
 
+use super::announced::{self, Knowledge};
 use crate::artifact;
 use crate::event::subject::SubjectKind;
-use crate::event::{ArtifactRef, Event, EventKind, Fields, Place, Sha256, Subject, Value, digest};
+use crate::event::{ArtifactRef, Difference, Event, EventKind, Fields, Place, Sha256, Subject, Value, digest};
 use crate::sources::{Change, Line, Record, RecordKind};
 use crate::state::{Blob, Placed};
 
@@ -24,6 +25,12 @@ pub struct Look<'a> {
     pub before: Option<&'a Placed>,
     /// The bytes of the same lineage before.
     pub previous: Option<&'a Blob>,
+    /// What differs between them.
+    pub differences: &'a [Difference],
+    /// What the inventory knows of the bytes, and of those before.
+    pub knowledge: &'a Knowledge,
+    /// Only reading the bytes again showed that they are others.
+    pub silent: bool,
     /// The source's first listing is not complete: nothing counts as changed.
     pub first_listing: bool,
     pub seen: jiff::Timestamp,
@@ -41,16 +48,21 @@ pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
         let action = if old.is_some() { "modified" } else { "created" };
         events.push(event(origin, look, EventKind::ArtifactChange, action, &change_fields(look, old)));
     }
+    let announced = announced::fields(look.record, look.knowledge, look.before, look.silent);
     if let (RecordKind::VersionArtifact, Some(old)) = (look.record.kind, old) {
         let first = look.before.and_then(|before| before.first_digest);
         let action = if first == Some(digest) { "artifact.restored" } else { "artifact.tampered" };
         events.push(event(origin, look, EventKind::ModelRegistry, action, &change_fields(look, Some(old))));
     }
-    events.push(event(origin, look, EventKind::ArtifactScan, "inspected", &look.blob.report.facts));
+    let mut facts = look.blob.report.facts.clone();
+    facts.extend(announced);
+    events.push(event(origin, look, EventKind::ArtifactScan, "inspected", &facts));
     if let Some(previous) = look.previous.filter(|previous| previous.sha256 != digest && !look.first_listing) {
         let delta = artifact::diff(&version(previous), &version(look.blob));
         if !delta.is_empty() {
             let mut fields = delta.fields();
+            fields.extend(announced::fields(look.record, look.knowledge, look.before, look.silent));
+            fields.extend(announced::difference_fields(look.differences, &announced::claims(&look.record.attributes)));
             fields.insert("artifact.format".to_owned(), Value::from(look.blob.report.format.as_str()));
             events.push(event(origin, look, EventKind::ArtifactDiff, "compared", &fields));
         }
@@ -72,6 +84,10 @@ fn change_fields(look: &Look<'_>, old: Option<Sha256>) -> Fields {
     if let Some(old) = old {
         fields.insert("artifact.previous_hash".to_owned(), Value::from(format!("sha256:{old}")));
     }
+    fields.extend(announced::fields(look.record, look.knowledge, look.before, look.silent));
+    // A person who reads of the change wants to know what it is.
+    let words = announced::difference_fields(look.differences, &announced::claims(&look.record.attributes));
+    fields.extend(words);
     fields
 }
 
@@ -118,6 +134,41 @@ pub fn registry(
     changes.iter().enumerate().map(tell).collect()
 }
 
+/// Events of bytes that are the same, of which something else changed.
+pub fn same_bytes(
+    origin: &Origin,
+    record: &Record,
+    before: &Placed,
+    digest: Sha256,
+    changes: &[Change],
+    seen: jiff::Timestamp,
+) -> Vec<Event> {
+    let generation = before.generation.to_string();
+    let tell = |change: &Change| {
+        let draft = Draft {
+            id: id(origin, &[&record.key, change.action, &generation]),
+            kind: EventKind::ArtifactChange,
+            action: change.action,
+            time: seen,
+            subject: &record.subject,
+            place: &record.place,
+            artifact: record.artifact.as_ref(),
+            digest: Some(digest),
+        };
+        draft.event(origin, [&record.attributes, &change.fields])
+    };
+    changes.iter().map(tell).collect()
+}
+
+/// What an event about a record is about.
+pub const fn subject_kind(kind: RecordKind) -> SubjectKind {
+    match kind {
+        RecordKind::Artifact => SubjectKind::Artifact,
+        RecordKind::Model => SubjectKind::Model,
+        RecordKind::ModelVersion | RecordKind::VersionArtifact => SubjectKind::ModelVersion,
+    }
+}
+
 /// Events of a record that is gone.
 pub fn gone(origin: &Origin, before: &Placed, changes: &[Change], seen: jiff::Timestamp) -> Vec<Event> {
     let generation = before.generation.to_string();
@@ -126,9 +177,10 @@ pub fn gone(origin: &Origin, before: &Placed, changes: &[Change], seen: jiff::Ti
     let deleted = Change { action: "deleted", fields: Fields::new() };
     let changes = if bytes { std::slice::from_ref(&deleted) } else { changes };
     let subject_kind = match before.kind.as_str() {
-        "model" => SubjectKind::Model,
-        "model_version" | "version_artifact" => SubjectKind::ModelVersion,
-        _ => SubjectKind::Artifact,
+        "model" => subject_kind(RecordKind::Model),
+        "model_version" => subject_kind(RecordKind::ModelVersion),
+        "version_artifact" => subject_kind(RecordKind::VersionArtifact),
+        _ => subject_kind(RecordKind::Artifact),
     };
     let subject = Subject::new(subject_kind, before.subject.clone());
     let tell = |change: &Change| {

@@ -43,6 +43,8 @@ pub struct TensorDelta {
     pub removed: Vec<String>,
     pub changed: Vec<String>,
     pub reshaped: Vec<String>,
+    /// Of the same shape, but of another type: converted, quantised.
+    pub retyped: Vec<String>,
     /// Both versions have tensors, all digests are known, and nothing differs.
     pub equal: bool,
 }
@@ -125,8 +127,10 @@ fn tensors(old: &[Segment], new: &[Segment]) -> TensorDelta {
             delta.added.push(name.clone());
             continue;
         };
-        if (&previous.dtype, &previous.shape) != (&segment.dtype, &segment.shape) {
+        if previous.shape != segment.shape {
             delta.reshaped.push(name.clone());
+        } else if previous.dtype != segment.dtype {
+            delta.retyped.push(name.clone());
         }
         known &= previous.digest.is_some() && segment.digest.is_some();
         if previous.digest != segment.digest {
@@ -134,9 +138,11 @@ fn tensors(old: &[Segment], new: &[Segment]) -> TensorDelta {
         }
     }
     delta.removed = before.keys().filter(|name| !after.contains_key(*name)).cloned().collect();
-    let same = [&delta.added, &delta.removed, &delta.changed, &delta.reshaped].iter().all(|names| names.is_empty());
+    let TensorDelta { added, removed, changed, reshaped, retyped, equal: _ } = &delta;
+    let same = [added, removed, changed, reshaped, retyped].iter().all(|names| names.is_empty());
     delta.equal = same && known && !before.is_empty() && !after.is_empty();
-    for names in [&mut delta.added, &mut delta.removed, &mut delta.changed, &mut delta.reshaped] {
+    let TensorDelta { added, removed, changed, reshaped, retyped, equal: _ } = &mut delta;
+    for names in [added, removed, changed, reshaped, retyped] {
         names.truncate(ITEMS_MAX);
     }
     delta
@@ -145,8 +151,8 @@ fn tensors(old: &[Segment], new: &[Segment]) -> TensorDelta {
 impl Delta {
     /// True when the two versions are the same bytes with the same facts.
     pub fn is_empty(&self) -> bool {
-        let TensorDelta { added, removed, changed, reshaped, equal: _ } = &self.tensors;
-        let tensors = [added, removed, changed, reshaped].iter().all(|names| names.is_empty());
+        let TensorDelta { added, removed, changed, reshaped, retyped, equal: _ } = &self.tensors;
+        let tensors = [added, removed, changed, reshaped, retyped].iter().all(|names| names.is_empty());
         !self.bytes_differ && self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty() && tensors
     }
 
@@ -171,8 +177,9 @@ impl Delta {
                 }
             }
         }
-        let TensorDelta { added, removed, changed, reshaped, equal } = &self.tensors;
-        for (way, names) in [("added", added), ("removed", removed), ("changed", changed), ("reshaped", reshaped)] {
+        let TensorDelta { added, removed, changed, reshaped, retyped, equal } = &self.tensors;
+        let ways = [added, removed, changed, reshaped, retyped].into_iter();
+        for (way, names) in ["added", "removed", "changed", "reshaped", "retyped"].into_iter().zip(ways) {
             put(format!("artifact.diff.tensors.{way}"), names.clone());
         }
         fields.insert("artifact.diff.tensors.equal".to_owned(), Value::from(*equal));

@@ -382,7 +382,8 @@ pub const DIFF_FIELDS: &[Field] = &[
     field("artifact.diff.tensors.added", FieldType::TextList, "Names of tensors that are new."),
     field("artifact.diff.tensors.removed", FieldType::TextList, "Names of tensors that are gone."),
     field("artifact.diff.tensors.changed", FieldType::TextList, "Names of tensors whose bytes differ."),
-    field("artifact.diff.tensors.reshaped", FieldType::TextList, "Names of tensors whose type or shape differs."),
+    field("artifact.diff.tensors.reshaped", FieldType::TextList, "Names of tensors whose shape differs."),
+    field("artifact.diff.tensors.retyped", FieldType::TextList, "Names of tensors of the same shape and another type."),
     field(
         "artifact.diff.tensors.equal",
         FieldType::Bool,

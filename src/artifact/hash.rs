@@ -44,6 +44,27 @@ pub fn hash(bytes: &dyn Bytes, segments: Vec<Segment>, stop: &dyn Fn() -> bool) 
     Ok(Some(Hashed { sha256, size: position, segments, found }))
 }
 
+/// SHA-256 of everything, and nothing else; `None` when `stop` said so in between.
+pub fn digest_of(bytes: &dyn Bytes, stop: &dyn Fn() -> bool) -> io::Result<Option<Sha256>> {
+    let mut sha256 = sha2::Sha256::new();
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(bytes.len()).unwrap_or(CHUNK).max(1))];
+    let mut position = 0_u64;
+    loop {
+        if stop() {
+            return Ok(None);
+        }
+        match bytes.read_at(position, &mut buffer) {
+            Ok(0) => return Ok(Some(Sha256::from_bytes(sha256.finalize().into()))),
+            Ok(count) => {
+                sha256.update(buffer.get(..count).unwrap_or_default());
+                position = position.saturating_add(count as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// The segments with those of their hashers that are under way.
 struct Parts {
     segments: Vec<Segment>,

@@ -11,6 +11,7 @@ mod hash;
 mod inflate;
 mod input;
 mod inspection;
+pub mod portrait;
 mod search;
 mod vetted;
 
@@ -24,9 +25,10 @@ pub use crate::event::report::{Issue, Report, Segment};
 pub use diff::{Delta, Version, diff};
 pub use digest::hint;
 pub use facts::fields;
-pub use hash::hash;
+pub use hash::{digest_of, hash};
 pub use input::{FileBytes, Memory};
 pub use inspection::{inspect, inspect_with, segments};
+pub use portrait::Portrait;
 pub use search::{Found, Hit, HitKind};
 pub use vetted::Vetted;
 

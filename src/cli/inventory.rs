@@ -1,4 +1,8 @@
-//! `lanner inventory`: what the agent has seen.
+//! `lanner inventory`: what the agent has seen, what people approved, and whether the two agree.
+
+mod approve;
+mod compare;
+mod places;
 
 use std::process::ExitCode;
 
@@ -39,6 +43,30 @@ enum Verb {
         text: String,
         #[arg(long, default_value_t = 1000)]
         most: usize,
+    },
+    /// Say that a version of a model may be served: its bytes are held against what is seen everywhere.
+    Approve(approve::Args),
+    /// List what was approved, newest first.
+    Approvals {
+        /// Only of this model.
+        model: Option<String>,
+    },
+    /// Every place that holds the bytes of an artifact, and how they stand.
+    Places {
+        /// A digest or the beginning of one, or part of a path or name.
+        text: String,
+    },
+    /// Hold what is served against what was approved; ends with 1 where they differ.
+    Check {
+        /// Only this model.
+        model: Option<String>,
+    },
+    /// Tell what differs between two artifacts that the agent has seen, also when their bytes are gone.
+    Diff {
+        /// Before: a digest or the beginning of one, or a path or key.
+        old: String,
+        /// After.
+        new: String,
     },
 }
 
@@ -85,6 +113,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
             steps.len()
         }
+        Verb::Approve(approval) => return approve::run(&state, approval, args.format),
+        Verb::Approvals { model } => approve::list(&state, model.as_deref(), args.format)?,
+        Verb::Places { text } => places::list(&state, text, args.format)?,
+        Verb::Check { model } => return places::check(&state, model.as_deref(), args.format),
+        Verb::Diff { old, new } => return compare::run(&state, old, new, args.format),
     };
     if count == 0 && args.format == Format::Text {
         anstream::eprintln!("nothing found");

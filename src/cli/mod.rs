@@ -1,6 +1,7 @@
 //! The command line.
 
 mod alerts;
+mod bom;
 mod completions;
 mod config;
 mod demo;
@@ -53,6 +54,8 @@ enum Command {
     Rules(rules::RulesArgs),
     /// What the agent has seen, and what it was before.
     Inventory(inventory::Args),
+    /// Write a bill of materials of a model, CycloneDX 1.6, from its bytes.
+    Bom(bom::Args),
     /// Alerts that were raised, and those that a sink refused.
     Alerts(alerts::Args),
     /// Write, check and describe configuration.
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Inventory(args) => inventory::run(&args),
+        Command::Bom(args) => bom::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Replay(args) => replay::run(&args),

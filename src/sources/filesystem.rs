@@ -11,6 +11,7 @@ mod filter;
 mod mounts;
 pub mod paths;
 mod roots;
+mod served;
 mod settle;
 mod stat;
 mod store;
@@ -24,7 +25,8 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BoxFuture, Built, Context, Settings, Source, SourceError, Store, emit};
+use super::{BoxFuture, Built, Change, Context, RecordKind, Settings, Source, SourceError, Store, Sweep, emit};
+use crate::event::Fields;
 use engine::Engine;
 use filter::Filter;
 
@@ -49,6 +51,15 @@ pub struct Config {
     pub sweep_interval_secs: u64,
     /// Full walk of directories for which there are no notifications.
     pub poll_interval_secs: u64,
+    /// Name of the model that is served from these directories, or `*`: the first folder below each is the name.
+    /// What lies there is held against what was approved for that model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serves: Option<String>,
+    /// Nobody else may write to the files: another name for one, or a mode that lets the group or others write, is
+    /// told of.
+    pub exclusive: bool,
+    /// Reading bytes again though nothing says that they changed.
+    pub verify: Verify,
     /// A file must stand still for so long before it is told.
     pub settle_millis: u64,
     /// One that never stands still is told after so long.
@@ -63,6 +74,30 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub hint_hold_path: Option<PathBuf>,
+}
+
+/// Bytes can change without a trace: through a memory mapping, through a hard link from elsewhere, with times set
+/// back. Only reading them again shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Verify {
+    /// Each file is read again after this time, as far as the budget reaches; 0 switches it off.
+    pub interval_secs: u64,
+    /// Bytes read in a second, on average; 0 means without a bound.
+    pub bytes_per_sec: u64,
+    /// Leave what was read in the page cache. By default pages that no program has mapped are let go.
+    pub keep_cache: bool,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self { interval_secs: 6 * 3600, bytes_per_sec: 64 << 20, keep_cache: false }
+    }
+}
+
+/// The signature of a file's record.
+pub fn signature(metadata: &std::fs::Metadata) -> String {
+    stat::Stat::from(metadata).signature()
 }
 
 /// How changes are noticed.
@@ -86,6 +121,9 @@ impl Default for Config {
             watch: Watch::Auto,
             sweep_interval_secs: 60,
             poll_interval_secs: 10,
+            serves: None,
+            exclusive: false,
+            verify: Verify::default(),
             settle_millis: 300,
             settle_max_secs: 60,
             files_max: 1_000_000,
@@ -152,6 +190,23 @@ impl Source for Filesystem {
             drop(Engine::new(&config, &filter, emitter).run());
             Ok(())
         }))
+    }
+
+    fn sweep(&self) -> Option<Sweep> {
+        let Verify { interval_secs, bytes_per_sec, keep_cache } = self.config.verify;
+        (interval_secs > 0).then(|| Sweep {
+            every: std::time::Duration::from_secs(interval_secs),
+            bytes_per_sec,
+            keep_cache,
+            roots: self.config.paths.iter().map(|path| paths::escape(path)).collect(),
+        })
+    }
+
+    fn changes(&self, kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
+        match (kind, old, new) {
+            (RecordKind::Artifact, Some(old), Some(new)) => served::changes(old, new),
+            _ => Vec::new(),
+        }
     }
 
     fn store(&self) -> Option<Arc<dyn Store>> {

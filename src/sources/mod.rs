@@ -250,6 +250,14 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Opened: Bytes {
     /// True when the bytes are still those that were opened: same inode, size and times, or entity tag.
     fn unchanged(&self) -> bool;
+
+    /// What a record of these bytes would have as its signature now, where that can be told without its source.
+    fn signature(&self) -> Option<String> {
+        None
+    }
+
+    /// Lets the system forget the bytes that were read, where it kept them for this reading only.
+    fn forget(&self) {}
 }
 
 /// Opens the artifacts that a source speaks of.
@@ -266,11 +274,29 @@ pub trait Source: Send + Sync {
     fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>>;
     /// The store of its artifacts, if its records have any.
     fn store(&self) -> Option<Arc<dyn Store>>;
+    /// How often bytes are read again though nothing says that they changed; `None` where the source itself
+    /// sees to it.
+    fn sweep(&self) -> Option<Sweep> {
+        None
+    }
     /// How a change of a record that is not bytes is told: `event.action` with further fields.
     /// `old` is `None` for a new record, `new` is `None` for one that is gone.
     fn changes(&self, _kind: RecordKind, _old: Option<&Fields>, _new: Option<&Fields>) -> Vec<Change> {
         Vec::new()
     }
+}
+
+/// Reading bytes again, for changes that leave no trace: stores through a mapping, times set back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// Each artifact is read again after this time, as far as the budget reaches.
+    pub every: std::time::Duration,
+    /// Budget, on average.
+    pub bytes_per_sec: u64,
+    /// Leave in the page cache what was read.
+    pub keep_cache: bool,
+    /// Beginnings of keys whose age is told apart.
+    pub roots: Vec<String>,
 }
 
 /// One `model_registry` event in the making.

@@ -16,7 +16,12 @@ pub struct OpenFile {
     file: File,
     len: u64,
     identity: Identity,
+    /// It was changed so shortly before it was opened that another change could bear the same time.
+    fresh: bool,
 }
+
+/// Clocks of file systems tick: two changes within one tick bear one time.
+const TICK: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// What changes when somebody writes to a file or replaces it.
 type Identity = (u64, u64, u64, (i64, i64), (i64, i64));
@@ -42,7 +47,14 @@ impl OpenFile {
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        Ok(Self { file, len: metadata.len(), identity: identity(&metadata) })
+        Ok(Self { file, len: metadata.len(), identity: identity(&metadata), fresh: false })
+    }
+
+    /// Takes bytes that were changed a moment ago as not to be trusted yet: see [`TICK`].
+    #[must_use]
+    pub fn careful(mut self) -> Self {
+        self.fresh = self.file.metadata().is_ok_and(|metadata| is_fresh(&metadata));
+        self
     }
 }
 
@@ -66,7 +78,16 @@ impl Bytes for OpenFile {
 
 impl Opened for OpenFile {
     fn unchanged(&self) -> bool {
-        self.file.metadata().is_ok_and(|metadata| identity(&metadata) == self.identity)
+        !self.fresh && self.file.metadata().is_ok_and(|metadata| identity(&metadata) == self.identity)
+    }
+
+    fn signature(&self) -> Option<String> {
+        self.file.metadata().ok().map(|metadata| super::filesystem::signature(&metadata))
+    }
+
+    fn forget(&self) {
+        // Pages that a program has mapped stay: the kernel drops only those that nobody uses.
+        rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed).ok();
     }
 }
 
@@ -78,6 +99,14 @@ fn identity(metadata: &Metadata) -> Identity {
         (metadata.mtime(), metadata.mtime_nsec()),
         (metadata.ctime(), metadata.ctime_nsec()),
     )
+}
+
+fn is_fresh(metadata: &Metadata) -> bool {
+    let changed = u64::try_from(metadata.ctime()).ok().map(|seconds| {
+        std::time::UNIX_EPOCH + std::time::Duration::new(seconds, u32::try_from(metadata.ctime_nsec()).unwrap_or(0))
+    });
+    // A time in the future is another clock's, and says nothing.
+    changed.and_then(|changed| std::time::SystemTime::now().duration_since(changed).ok()).is_some_and(|age| age < TICK)
 }
 
 fn refusal(error: io::Error, path: &Path) -> StoreError {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use super::portraits::{self, Edge, Portrait};
 use super::{Blob, State, StateError, correlation, inventory};
 use crate::event::correlation::Memo;
 use crate::event::{Alert, Checkpoint, Fields, RecordKind, Sha256, value};
@@ -14,6 +15,8 @@ pub struct Commit {
     /// When the agent saw it.
     pub seen: Timestamp,
     pub records: Vec<RecordChange>,
+    /// What differs between bytes and those that came after them.
+    pub edges: Vec<Edge>,
     pub checkpoints: Vec<Checkpoint>,
     /// The source's first listing is complete.
     pub listed: bool,
@@ -26,7 +29,13 @@ pub struct Commit {
 #[derive(Debug, Clone)]
 pub enum RecordChange {
     Put(Box<Seen>),
-    Remove { key: String },
+    Remove {
+        key: String,
+    },
+    /// Its bytes were read as a whole, and are the same.
+    Verified {
+        key: String,
+    },
 }
 
 /// A record as it was just seen.
@@ -40,6 +49,10 @@ pub struct Seen {
     pub path: Option<String>,
     pub version: Option<String>,
     pub blob: Option<Blob>,
+    /// What is kept of the bytes to compare later ones with.
+    pub portrait: Portrait,
+    /// The bytes were read as a whole just now.
+    pub read: bool,
     pub attributes: Fields,
 }
 
@@ -85,7 +98,11 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, committed: &mut Committ
         match change {
             RecordChange::Put(seen) => put(transaction, &commit.source, seen, now)?,
             RecordChange::Remove { key } => remove(transaction, &commit.source, key, now)?,
+            RecordChange::Verified { key } => verified(transaction, &commit.source, key, now)?,
         }
+    }
+    for edge in &commit.edges {
+        portraits::keep_edge(transaction, edge, now)?;
     }
     for checkpoint in &commit.checkpoints {
         keep_checkpoint(transaction, &commit.source, checkpoint)?;
@@ -103,6 +120,9 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, committed: &mut Committ
 
 fn put(transaction: &Transaction<'_>, source: &str, seen: &Seen, now: i64) -> rusqlite::Result<()> {
     let blob = seen.blob.as_ref().map(|blob| keep_blob(transaction, blob)).transpose()?;
+    if let Some(blob) = blob {
+        portraits::keep(transaction, blob, &seen.portrait, now)?;
+    }
     let before: Option<Option<i64>> = transaction
         .prepare_cached("SELECT blob FROM record WHERE source = ?1 AND key = ?2")?
         .query_row([source, &seen.key], |row| row.get(0))
@@ -110,11 +130,12 @@ fn put(transaction: &Transaction<'_>, source: &str, seen: &Seen, now: i64) -> ru
     transaction
         .prepare_cached(
             "INSERT INTO record (source, key, kind, signature, subject, lineage, path, version, blob, first_blob,
-                 attributes, generation, first_seen, last_changed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, 1, ?11, ?11)
+                 attributes, generation, first_seen, last_changed, verified)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, 1, ?11, ?11, ?11)
              ON CONFLICT (source, key) DO UPDATE SET kind = ?3, signature = ?4, subject = ?5, lineage = ?6,
                  path = ?7, version = ?8, blob = ?9, first_blob = coalesce(first_blob, ?9), attributes = ?10,
-                 generation = generation + 1, last_changed = ?11",
+                 generation = generation + 1, last_changed = ?11,
+                 verified = CASE WHEN ?12 OR verified IS NULL THEN ?11 ELSE verified END",
         )?
         .execute(params![
             source,
@@ -128,6 +149,7 @@ fn put(transaction: &Transaction<'_>, source: &str, seen: &Seen, now: i64) -> ru
             blob,
             value::to_json(&seen.attributes).to_string(),
             now,
+            seen.read,
         ])?;
     match (&seen.lineage, blob) {
         (Some(lineage), Some(blob)) if before.flatten() != Some(blob) => {
@@ -157,6 +179,13 @@ fn remove(transaction: &Transaction<'_>, source: &str, key: &str, now: i64) -> r
         }
         Some(_) | None => Ok(()),
     }
+}
+
+fn verified(transaction: &Transaction<'_>, source: &str, key: &str, now: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("UPDATE record SET verified = ?3 WHERE source = ?1 AND key = ?2")?
+        .execute(params![source, key, now])
+        .map(drop)
 }
 
 fn note_history(

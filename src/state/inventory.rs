@@ -145,6 +145,41 @@ impl State {
         Ok(steps)
     }
 
+    /// Records that have these bytes now, wherever they lie.
+    pub fn places(&self, sha256: &Sha256, most: usize) -> Result<Vec<Placed>, StateError> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached(&format!("{PLACED} WHERE b.sha256 = ?1 ORDER BY r.source, r.key LIMIT ?2"))?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let found = statement.query_map(params![sha256.as_bytes(), most], placed)?.collect::<Result<_, _>>()?;
+        Ok(found)
+    }
+
+    /// Records of versions of a model in any registry that hold bytes, for one version or for all.
+    pub fn version_files(&self, model: &str, version: Option<&str>) -> Result<Vec<Placed>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&format!(
+            "{PLACED} WHERE r.kind = 'version_artifact' AND substr(r.lineage, 1, length(?1)) = ?1
+             AND (?2 IS NULL OR r.version = ?2) AND r.blob IS NOT NULL ORDER BY r.source, r.key"
+        ))?;
+        let prefix = format!("{model}/");
+        let found = statement.query_map(params![prefix, version], placed)?.collect::<Result<_, _>>()?;
+        Ok(found)
+    }
+
+    /// Records of files from which a model is served, of one model or of all.
+    pub fn served(&self, model: Option<&str>, most: usize) -> Result<Vec<Placed>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&format!(
+            "{PLACED} WHERE r.kind = 'artifact' AND json_extract(r.attributes, '$.\"file.served\"')
+             AND (?1 IS NULL OR json_extract(r.attributes, '$.\"ml.model.name\"') = ?1)
+             ORDER BY r.source, r.key LIMIT ?2"
+        ))?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let found = statement.query_map(params![model, most], placed)?.collect::<Result<_, _>>()?;
+        Ok(found)
+    }
+
     /// Records that have bytes.
     pub fn artifacts_count(&self) -> Result<u64, StateError> {
         let connection = self.lock();
@@ -154,7 +189,7 @@ impl State {
     }
 }
 
-fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Sha256>> {
+pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Sha256>> {
     Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Sha256::from_bytes))
 }
 

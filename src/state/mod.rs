@@ -4,13 +4,17 @@
 //! either all of it or nothing. SQLite in WAL mode: a commit that carries alerts is synced to the
 //! disk before it counts, one that only remembers what can be seen again is not.
 
+pub mod approval;
 pub mod checkpoints;
 pub mod commit;
 pub mod correlation;
 pub mod inventory;
+mod journal;
 pub mod notebook;
 pub mod outbox;
+pub mod portraits;
 mod schema;
+pub mod sweep;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -18,10 +22,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+pub use approval::{Approval, ApprovedFile, Origin, Standing, Status};
 pub use commit::{Commit, Committed, RecordChange, Seen};
 pub use inventory::{Blob, Placed};
 pub use notebook::Notebook;
 pub use outbox::{DeadLetter, Stored};
+pub use portraits::Portrait;
 pub use schema::VERSION;
 
 /// The embedded database. Cheap to clone; calls block, so run them where blocking is allowed.
@@ -110,7 +116,8 @@ impl State {
             Mode::Visitor => None,
         };
         let mut set_aside = None;
-        let connection = match connect(&path) {
+        let begun = !path.exists();
+        let mut connection = match connect(&path) {
             Ok(connection) => connection,
             Err(error) if mode == Mode::Agent && is_corrupt(&error) => {
                 set_aside = Some(put_aside(&path).map_err(|error| fail(error.into()))?);
@@ -122,9 +129,13 @@ impl State {
         if found > VERSION {
             return Err(StateError::Newer { path: directory.display().to_string(), found, known: VERSION });
         }
+        let mut replayed = (0, 0);
+        if mode == Mode::Agent && (begun || set_aside.is_some()) {
+            replayed = journal::replay(directory, &mut connection)?;
+        }
         let file = identity(&path);
         let state = Self { connection: Arc::new(Mutex::new(connection)), path: directory.to_owned(), file };
-        Ok(Opened { state, set_aside, lock })
+        Ok(Opened { state, set_aside, replayed, lock })
     }
 
     /// The directory.
@@ -147,6 +158,8 @@ pub struct Opened {
     pub state: State,
     /// Where a corrupt database was moved to.
     pub set_aside: Option<PathBuf>,
+    /// Approvals read back from their journal into a new database, and lines of it that made no sense.
+    pub replayed: (u64, u64),
     /// Held as long as the agent runs.
     pub lock: Option<std::fs::File>,
 }

@@ -3,10 +3,10 @@
 use rusqlite::Connection;
 
 /// The version that this program writes.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// Step `n` makes version `n + 1` out of version `n`.
-const STEPS: [&str; 2] = [FIRST, super::correlation::TABLES];
+const STEPS: [&str; 3] = [FIRST, super::correlation::TABLES, super::approval::TABLES];
 
 const FIRST: &str = "
     -- Bytes, by what they are. One row however many places hold them.

@@ -7,10 +7,13 @@ use lanner::artifact::Report;
 use lanner::event::alert::AlertRule;
 use lanner::event::correlation::{Counted, GroupKey, Memo};
 use lanner::event::subject::SubjectKind;
-use lanner::event::{Alert, Place, Severity, Sha256, Subject};
+use lanner::event::{Alert, Difference, Grade, Place, Severity, Sha256, Subject};
 use lanner::sources::{Checkpoint, RecordKind};
 use lanner::state::commit::{Raised, Seen};
-use lanner::state::{Blob, Commit, Mode, RecordChange, State, StateError};
+use lanner::state::portraits::Edge;
+use lanner::state::{
+    Approval, ApprovedFile, Blob, Commit, Mode, Origin, Portrait, RecordChange, State, StateError, Status,
+};
 
 fn open(path: &Path) -> State {
     State::open(path, Mode::Agent).expect("it can be opened").state
@@ -31,6 +34,8 @@ fn seen(key: &str, bytes: &[u8]) -> RecordChange {
         path: Some(key.to_owned()),
         version: None,
         blob: Some(blob(bytes)),
+        portrait: lanner::state::Portrait::default(),
+        read: true,
         attributes: lanner::event::Fields::new(),
     }))
 }
@@ -214,7 +219,20 @@ fn a_newer_state_and_a_second_agent_are_refused() {
 }
 
 #[test]
-fn the_state_of_the_version_before_is_brought_up_to_date() {
+fn the_states_of_versions_before_are_brought_up_to_date() {
+    for version in [1, 2] {
+        brought_up_to_date(version);
+    }
+}
+
+/// What version 2 did not have, taken away from a new state.
+const WITHOUT_APPROVALS: &str = "
+    DROP INDEX record_verified;
+    ALTER TABLE record DROP COLUMN verified;
+    DROP TABLE approved_file; DROP TABLE approval; DROP TABLE portrait; DROP TABLE edge; DROP TABLE signature;
+    DROP TABLE secret;";
+
+fn brought_up_to_date(version: i64) {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let state = open(directory.path());
     let position = serde_json::json!({"offset": 7});
@@ -222,17 +240,23 @@ fn the_state_of_the_version_before_is_brought_up_to_date() {
     let alerts = vec![raised("1", "k")];
     state.commit(&[Commit { records: vec![seen("a", b"1")], checkpoints, alerts, ..at(1) }]).expect("it commits");
     drop(state);
-    // What version 1 did not have.
     let database = rusqlite::Connection::open(directory.path().join("lanner.db")).expect("it can be opened");
-    for table in ["correlation", "correlation_group", "correlation_entry", "correlation_fired", "correlation_clock"] {
-        database.execute_batch(&format!("DROP TABLE {table}")).expect("it is there");
+    database.execute_batch(WITHOUT_APPROVALS).expect("it is all there");
+    if version == 1 {
+        for table in ["correlation", "correlation_group", "correlation_entry", "correlation_fired", "correlation_clock"]
+        {
+            database.execute_batch(&format!("DROP TABLE {table}")).expect("it is there");
+        }
     }
-    database.pragma_update(None, "user_version", 1).expect("it can be written");
+    database.pragma_update(None, "user_version", version).expect("it can be written");
     drop(database);
     let state = open(directory.path());
     assert_eq!(state.checkpoints("models").expect("it answers").get("log"), Some(&position));
     assert_eq!(state.alerts_newest(10).expect("it answers").len(), 1);
     assert!(state.record("models", "a").expect("it answers").is_some());
+    let since = state.verified_since("models", "").expect("it answers");
+    assert_eq!(since, Some(Timestamp::from_millisecond(1).expect("it is a time")), "read when it was last changed");
+    assert_ne!(state.secret("sketch").expect("it answers"), [0; 32]);
     let memo = Memo::Watermark { source: "models".to_owned(), time: 9 };
     state.commit(&[Commit { memos: vec![memo.clone()], ..at(2) }]).expect("it commits");
     let mut remembered = Vec::new();
@@ -241,6 +265,134 @@ fn the_state_of_the_version_before_is_brought_up_to_date() {
     let database = rusqlite::Connection::open(directory.path().join("lanner.db")).expect("it can be opened");
     let version: i64 = database.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("it answers");
     assert_eq!(version, lanner::state::VERSION);
+}
+
+fn approval(version: &str, files: &[(&str, &[u8])], millis: i64) -> Approval {
+    let files: Vec<ApprovedFile> = files
+        .iter()
+        .map(|(path, bytes)| ApprovedFile {
+            path: (*path).to_owned(),
+            sha256: Sha256::of(bytes),
+            size: bytes.len() as u64,
+        })
+        .collect();
+    Approval {
+        model: "fraud".to_owned(),
+        version: version.to_owned(),
+        root: lanner::state::approval::root(&files),
+        status: Status::Approved,
+        origin: Origin::Person,
+        approver: "reviewer".to_owned(),
+        reason: "reviewed".to_owned(),
+        time: Timestamp::from_millisecond(millis).expect("it is a time"),
+        files,
+    }
+}
+
+fn status_of(state: &State, bytes: &[u8]) -> Option<Status> {
+    state.standings(&Sha256::of(bytes)).expect("it answers").first().map(|standing| standing.status)
+}
+
+#[test]
+fn a_newer_approval_supersedes_and_a_revoked_one_holds_no_more() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    assert!(!state.has_approvals().expect("it answers"));
+    state.approve(&approval("1", &[("model.bin", b"one"), ("config.json", b"{}")], 1), false).expect("it is kept");
+    assert_eq!(status_of(&state, b"one"), Some(Status::Approved));
+    assert_eq!(status_of(&state, b"other"), None);
+    let wanted = Some(("1".to_owned(), Sha256::of(b"one")));
+    assert_eq!(state.expected("fraud", "model.bin").expect("it answers"), wanted);
+    assert_eq!(
+        state.expected("fraud", "/serve/fraud/model.bin").expect("it answers"),
+        wanted,
+        "by the end of the path"
+    );
+    assert_eq!(state.expected("fraud", "xmodel.bin").expect("it answers"), None, "a name is no end of another");
+    assert_eq!(state.expected("fraud", "model_bin").expect("it answers"), None);
+    state.approve(&approval("2", &[("model.bin", b"two")], 2), false).expect("it is kept");
+    assert_eq!(
+        (status_of(&state, b"one"), status_of(&state, b"two")),
+        (Some(Status::Superseded), Some(Status::Approved))
+    );
+    state.approve(&approval("3", &[("model.bin", b"three")], 3), true).expect("it is kept");
+    assert_eq!(status_of(&state, b"two"), Some(Status::Approved), "both are in force");
+    let revoked = Approval { status: Status::Revoked, ..approval("3", &[("model.bin", b"three")], 4) };
+    state.approve(&revoked, false).expect("it is kept");
+    assert_eq!(
+        (status_of(&state, b"two"), status_of(&state, b"three")),
+        (Some(Status::Approved), Some(Status::Revoked))
+    );
+    assert_eq!(state.approvals(Some("fraud")).expect("it answers").len(), 3);
+    assert!(state.approvals(Some("other")).expect("it answers").is_empty());
+}
+
+#[test]
+fn approvals_outlive_a_database_that_is_lost() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    state.approve(&approval("1", &[("model.bin", b"one")], 1), false).expect("it is kept");
+    state.approve(&approval("2", &[("model.bin", b"two")], 2), false).expect("it is kept");
+    drop(state);
+    std::fs::write(directory.path().join("lanner.db"), b"no database any more, whatever it was")
+        .expect("there is space");
+    // A machine that stopped half-way through a line.
+    let mut journal =
+        std::fs::OpenOptions::new().append(true).open(directory.path().join("approvals.jsonl")).expect("it is there");
+    std::io::Write::write_all(&mut journal, b"{\"approval\": {\"mod").expect("there is space");
+    let opened = State::open(directory.path(), Mode::Agent).expect("a new one is begun");
+    assert!(opened.set_aside.is_some());
+    assert_eq!(opened.replayed, (2, 1));
+    assert_eq!(status_of(&opened.state, b"one"), Some(Status::Superseded));
+    assert_eq!(status_of(&opened.state, b"two"), Some(Status::Approved));
+}
+
+#[test]
+fn what_was_read_longest_ago_is_due_first() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    for (millis, key) in [(10, "/a/x"), (20, "/a/y"), (30, "/b/z")] {
+        state.commit(&[Commit { records: vec![seen(key, key.as_bytes())], ..at(millis) }]).expect("it commits");
+    }
+    let due = |before: i64| -> Vec<String> {
+        let before = Timestamp::from_millisecond(before).expect("it is a time");
+        state.due("models", before, 10).expect("it answers").into_iter().map(|due| due.key).collect()
+    };
+    assert_eq!(due(30), ["/a/x", "/a/y"]);
+    let verified = vec![RecordChange::Verified { key: "/a/x".to_owned() }];
+    state.commit(&[Commit { records: verified, ..at(40) }]).expect("it commits");
+    assert_eq!(due(100), ["/a/y", "/b/z", "/a/x"]);
+    let since =
+        |prefix: &str| state.verified_since("models", prefix).expect("it answers").map(jiff::Timestamp::as_millisecond);
+    assert_eq!((since(""), since("/b"), since("/c")), (Some(20), Some(30), None));
+}
+
+#[test]
+fn portraits_stay_as_long_as_somebody_may_ask_for_them() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    let with = |key: &str, bytes: &[u8]| {
+        let RecordChange::Put(mut put) = seen(key, bytes) else { unreachable!("it is one") };
+        put.portrait = Portrait { outline: Some(bytes.to_vec()), measured: None };
+        RecordChange::Put(put)
+    };
+    state.commit(&[Commit { records: vec![with("a", b"1")], ..at(1) }]).expect("it commits");
+    let edges = vec![Edge {
+        parent: Sha256::of(b"1"),
+        child: Sha256::of(b"2"),
+        differences: vec![Difference::new("weights.swap", Grade::Hostile, "layer", "two layers were exchanged")],
+    }];
+    state.commit(&[Commit { records: vec![with("a", b"2")], edges: edges.clone(), ..at(2) }]).expect("it commits");
+    let kept = |bytes: &[u8]| state.portrait(&Sha256::of(bytes)).expect("it answers").is_some();
+    assert!(kept(b"1") && kept(b"2"));
+    let edge = state.edge(&Sha256::of(b"1"), &Sha256::of(b"2")).expect("it answers");
+    assert_eq!(edge, Some(edges[0].differences.clone()));
+    let now = Timestamp::from_millisecond(1_000).expect("it is a time");
+    state.approve(&approval("1", &[("a", b"1")], 1), false).expect("it is kept");
+    assert_eq!(state.prune_portraits(now).expect("it answers"), 0, "one is there, the other approved");
+    state.commit(&[Commit { records: vec![with("a", b"3")], ..at(3) }]).expect("it commits");
+    assert_eq!(state.prune_portraits(now).expect("it answers"), 1);
+    assert!(kept(b"1") && !kept(b"2") && kept(b"3"));
 }
 
 #[test]

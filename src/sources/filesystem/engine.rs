@@ -14,10 +14,10 @@ use super::stat::{Look, Stat, look};
 use super::tree::Tree;
 use super::walk::{Found, Id, Walk, kept_aside};
 use super::watch::{Failure, Watcher};
-use super::{Config, paths};
+use super::{Config, paths, served};
 use crate::base::clock;
 use crate::sources::emit::{Emitter, Stopped};
-use crate::sources::{Hint, Observation};
+use crate::sources::{Hint, Observation, Record};
 
 /// How long the loop sleeps at most, so that it hears that it shall stop.
 const NAP: Duration = Duration::from_millis(100);
@@ -330,7 +330,7 @@ impl<'a> Engine<'a> {
         match purpose {
             Purpose::List if self.tree.len() >= self.config.files_max => self.roots[index].full = true,
             Purpose::List => {
-                let record = stat.record(&self.config.name, &path, target.as_ref(), Hint::Sweep);
+                let record = self.record(&stat, &path, target.as_ref(), Hint::Sweep);
                 self.tree.put(path, stat, target);
                 self.emitter.send(Observation::InitApply(record))?;
             }
@@ -397,7 +397,7 @@ impl<'a> Engine<'a> {
                 if self.tree.see(&path, &stat, target.as_ref()) {
                     return Ok(());
                 }
-                let record = stat.record(&self.config.name, &path, target.as_ref(), hint);
+                let record = self.record(&stat, &path, target.as_ref(), hint);
                 self.tree.put(path, stat, target);
                 self.count_found(hint);
                 self.emitter.send(Observation::Apply(record))
@@ -412,6 +412,17 @@ impl<'a> Engine<'a> {
             }
             Look::Unknown => Ok(()),
         }
+    }
+
+    fn record(&self, stat: &Stat, path: &Path, target: Option<&PathBuf>, hint: Hint) -> Record {
+        let mut record = stat.record(&self.config.name, path, target, hint);
+        if let Some(serves) = &self.config.serves {
+            served::note(&mut record.attributes, serves, path, &self.config.paths);
+        }
+        if self.config.exclusive {
+            record.attributes.insert("file.exclusive".to_owned(), true.into());
+        }
+        record
     }
 
     fn root_is_missing(&self, path: &Path) -> bool {

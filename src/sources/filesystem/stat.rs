@@ -22,6 +22,7 @@ pub struct Stat {
     ctime: (i64, i64),
     mode: u32,
     owner: u32,
+    links: u64,
 }
 
 /// What lies at a path.
@@ -62,6 +63,7 @@ impl From<&Metadata> for Stat {
             ctime: (metadata.ctime(), metadata.ctime_nsec()),
             mode: metadata.mode(),
             owner: metadata.uid(),
+            links: metadata.nlink(),
         }
     }
 }
@@ -110,6 +112,12 @@ impl Stat {
         put("file.inode", self.inode.into());
         put("file.mode", format!("{:04o}", self.mode & 0o7777).into());
         put("file.owner.id", u64::from(self.owner).into());
+        put("file.links", self.links.into());
+        let writers = [(0o020, "group"), (0o002, "others")].into_iter().filter(|(bit, _)| self.mode & bit != 0);
+        let writers: Vec<&str> = writers.map(|(_, who)| who).collect();
+        if !writers.is_empty() {
+            put("file.writable_by", writers.into());
+        }
         if let Some(modified) = self.modified() {
             put("file.modified", modified.to_string().into());
         }

@@ -31,7 +31,7 @@ impl Store for Files {
             tokio::task::spawn_blocking(move || OpenFile::open(&path, follow_symlinks))
                 .await
                 .map_err(|error| StoreError::Transient(Box::new(error)))?
-                .map(|file| Box::new(file) as Box<dyn Opened>)
+                .map(|file| Box::new(file.careful()) as Box<dyn Opened>)
         })
     }
 }

@@ -15,6 +15,7 @@ mod reload;
 mod reports;
 mod scanning;
 mod sequence;
+mod served;
 mod servers;
 mod storm;
 mod telemetry;

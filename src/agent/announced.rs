@@ -1,0 +1,243 @@
+//! A change against what was said of it: who announced it, what they claim it is, and whether the bytes agree.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::event::{Difference, Fields, Grade, Sha256, Value};
+use crate::sources::{Record, RecordKind};
+use crate::state::{Placed, Standing, Status};
+
+/// What the inventory knows about bytes that came, and about those that were there before.
+#[derive(Debug, Default)]
+pub struct Knowledge {
+    /// Anything was ever approved here.
+    pub any: bool,
+    /// Decisions about the new bytes, newest first.
+    pub new: Vec<Standing>,
+    /// Decisions about the bytes before.
+    pub old: Vec<Standing>,
+    /// What should be there: version and digest.
+    pub expected: Option<(String, Sha256)>,
+    /// Places that hold the new bytes.
+    pub places: Vec<Placed>,
+    /// Places that hold the bytes before.
+    pub old_places: Vec<Placed>,
+}
+
+/// The standing that counts for a place: that of the model which it serves, if it serves one; the best, if several.
+pub fn standing<'a>(all: &'a [Standing], model: Option<&str>) -> Option<&'a Standing> {
+    all.iter()
+        .filter(|standing| model.is_none_or(|model| standing.model == model))
+        .min_by_key(|standing| standing.status)
+}
+
+/// The model that a record's place serves, by its configuration.
+pub fn served(record: &Record) -> Option<&str> {
+    let served = matches!(record.attributes.get("file.served"), Some(Value::Bool(true)));
+    served.then(|| record.attributes.get("ml.model.name").and_then(Value::as_text)).flatten()
+}
+
+/// Fields of every event that tells of the change: how the bytes stand, and who announced them.
+pub fn fields(record: &Record, knowledge: &Knowledge, before: Option<&Placed>, silent: bool) -> Fields {
+    let mut fields = Fields::new();
+    let model = served(record);
+    let (new, old) = (standing(&knowledge.new, model), standing(&knowledge.old, model));
+    let mut put = |path: &str, value: Value| fields.insert(path.to_owned(), value);
+    if knowledge.any {
+        put("artifact.approval.status", new.map_or("unapproved", |standing| standing.status.as_str()).into());
+        // A new version stands beside the one before, and takes nothing's place.
+        if before.is_some_and(|before| before.digest.is_some()) {
+            put("artifact.approval.previous_status", old.map_or("unapproved", |found| found.status.as_str()).into());
+        }
+    }
+    if let Some(standing) = new.or(old) {
+        put("artifact.approval.model", standing.model.as_str().into());
+        put("artifact.approval.version", standing.version.as_str().into());
+    }
+    if let Some((version, digest)) = &knowledge.expected {
+        put("artifact.approval.expected_version", version.as_str().into());
+        put("artifact.approval.expected_hash", format!("sha256:{digest}").into());
+    }
+    let announced = announced_by(record, knowledge, before, new);
+    put("artifact.change.announced", (!announced.is_empty()).into());
+    if !announced.is_empty() {
+        put("artifact.change.announced_by", announced.into());
+    }
+    put("artifact.change.silent", silent.into());
+    let claims = claims(&record.attributes);
+    if !claims.is_empty() {
+        put("artifact.change.claims", claims.into());
+    }
+    fields
+}
+
+/// Who said beforehand that these bytes would come.
+fn announced_by(
+    record: &Record,
+    knowledge: &Knowledge,
+    before: Option<&Placed>,
+    new: Option<&Standing>,
+) -> Vec<&'static str> {
+    let mut by = Vec::new();
+    if new.is_some_and(|standing| standing.status == Status::Approved) {
+        by.push("approval");
+    }
+    // Bytes of a version that were replaced in place are nobody's announcement, whatever else the version says.
+    let in_place = before.is_some_and(|before| before.digest.is_some());
+    if record.kind == RecordKind::VersionArtifact {
+        if !in_place {
+            by.push("version");
+            let text = |path: &str| record.attributes.get(path).and_then(Value::as_text).unwrap_or_default();
+            if !text("ml.run.id").is_empty() && text("ml.run.state") == "active" {
+                by.push("run");
+            }
+        }
+    } else if same_model(knowledge) {
+        by.push("version");
+    }
+    by
+}
+
+/// Whether the new bytes are those of a registered version of a model that the bytes before belonged to.
+fn same_model(knowledge: &Knowledge) -> bool {
+    let models = |places: &[Placed]| -> Vec<String> {
+        let versions = places.iter().filter(|place| place.kind == "version_artifact");
+        versions.filter_map(|place| Some(place.attributes.get("ml.model.name")?.as_text()?.to_owned())).collect()
+    };
+    let mut known = models(&knowledge.old_places);
+    known.extend(knowledge.old.iter().map(|standing| standing.model.clone()));
+    models(&knowledge.places).iter().any(|model| known.contains(model))
+}
+
+/// Words by which people say what a new version is.
+static CLAIMS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
+    let words = [
+        ("quantised", r"(?i)\b(quanti[sz](?:ed|ation)|int[48]|[ui]8|fp8|nf4|awq|gptq|q[2-8]_[k01]\w*|bitsandbytes)\b"),
+        ("converted", r"(?i)\b(fp16|float16|bf16|bfloat16|half[ -]precision|convert(?:ed|sion)|re-?export(?:ed)?)\b"),
+        ("fine_tune", r"(?i)\b(fine[ -]?tun(?:e|ed|ing)|lora|qlora|sft|dpo|rlhf|instruct)\b"),
+        ("retrained", r"(?i)\b(re-?train(?:ed|ing)|from[ -]scratch)\b"),
+    ];
+    words.into_iter().filter_map(|(claim, text)| Some((claim, Regex::new(text).ok()?))).collect()
+});
+
+/// Fields in which people say it.
+const SAYINGS: [&str; 2] = ["ml.model.description", "ml.model.name"];
+
+/// What the registry says that these bytes are.
+pub fn claims(attributes: &Fields) -> Vec<&'static str> {
+    let tag = |path: &str| path.starts_with("ml.model.version.tags.") || path.starts_with("ml.model.tags.");
+    let mut texts: Vec<String> = Vec::new();
+    for (path, value) in attributes.iter().filter(|(path, _)| SAYINGS.contains(&path.as_str()) || tag(path)) {
+        // The key of a tag says as much as its value: `quantization: int8`.
+        texts.push(path.rsplit('.').next().unwrap_or_default().replace(['_', '-'], " "));
+        texts.extend(value.as_text().map(|text| text.replace('_', " ")));
+    }
+    CLAIMS.iter().filter(|(_, words)| texts.iter().any(|text| words.is_match(text))).map(|(claim, _)| *claim).collect()
+}
+
+/// Classes of a change of weights that a claim allows for; `None` for a claim that says nothing of weights.
+fn allows(claim: &str) -> &'static [&'static str] {
+    match claim {
+        "quantised" | "converted" => &["weights.numeric_conversion", "weights.reshaped", "weights.metadata_only"],
+        "fine_tune" => &[
+            "weights.fine_tune",
+            "weights.low_rank_update",
+            "weights.numeric_conversion",
+            "weights.metadata_only",
+            "weights.added",
+            "weights.reshaped",
+        ],
+        _ => &[],
+    }
+}
+
+/// Where what was found is not what was claimed: `claim: class`, sorted.
+pub fn contradictions(claims: &[&str], differences: &[Difference]) -> Vec<String> {
+    let mut found = Vec::new();
+    for claim in claims {
+        // A version may be both quantised and fine-tuned: one claim that fits is enough.
+        let fits = |class: &str| claims.iter().any(|claim| allows(claim).is_empty() || allows(claim).contains(&class));
+        let weights = differences.iter().filter(|difference| difference.class.starts_with("weights."));
+        found.extend(
+            weights
+                .filter(|difference| difference.grade == Grade::Hostile || !fits(&difference.class))
+                .map(|difference| format!("{claim}: {}", difference.class)),
+        );
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Fields of a diff event: what differs, as classes, and in words.
+pub fn difference_fields(differences: &[Difference], claims: &[&str]) -> Fields {
+    /// Items of one list: the worst come first.
+    const ITEMS_MAX: usize = 32;
+    let mut worst: Vec<&Difference> = differences.iter().collect();
+    worst.sort_by_key(|difference| std::cmp::Reverse(difference.grade));
+    let mut fields = Fields::new();
+    let mut put = |path: &str, items: Vec<String>| {
+        let mut different: Vec<String> = Vec::new();
+        for item in items {
+            if different.len() < ITEMS_MAX && !different.contains(&item) {
+                different.push(item);
+            }
+        }
+        if !different.is_empty() {
+            fields.insert(path.to_owned(), Value::from(different));
+        }
+    };
+    let classes = |grade: Option<Grade>| -> Vec<String> {
+        let chosen = worst.iter().filter(|difference| grade.is_none_or(|grade| difference.grade == grade));
+        chosen.map(|difference| difference.class.clone()).collect()
+    };
+    put("artifact.diff.classes", classes(None));
+    put("artifact.diff.hostile", classes(Some(Grade::Hostile)));
+    put("artifact.diff.notable", classes(Some(Grade::Notable)));
+    let named = |text: fn(&Difference) -> &String| worst.iter().map(|difference| text(difference).clone()).collect();
+    put("artifact.diff.places", named(|difference| &difference.place));
+    put("artifact.diff.words", named(|difference| &difference.words));
+    put("artifact.change.contradictions", contradictions(claims, differences));
+    fields
+}
+
+/// Fields that this room adds to events about bytes.
+pub const FIELDS: &[crate::event::Field] = {
+    use crate::event::FieldType::{Bool, Text, TextList};
+    use crate::event::field::field;
+    &[
+        field(
+            "artifact.approval.status",
+            Text,
+            "How the bytes stand: approved, superseded, revoked or unapproved; absent while nothing was ever approved.",
+        ),
+        field("artifact.approval.previous_status", Text, "How the bytes stand that were there before."),
+        field("artifact.approval.model", Text, "Model to which the bytes, or those before, were approved."),
+        field("artifact.approval.version", Text, "Its version."),
+        field("artifact.approval.expected_version", Text, "Approved version whose bytes should be there."),
+        field("artifact.approval.expected_hash", Text, "Digest of those bytes."),
+        field("artifact.change.announced", Bool, "Somebody said beforehand that these bytes would come."),
+        field(
+            "artifact.change.announced_by",
+            TextList,
+            "What announced them: approval, version (a registered version of the same model), run.",
+        ),
+        field(
+            "artifact.change.silent",
+            Bool,
+            "Neither size nor times told of the change: it was found by reading the bytes again.",
+        ),
+        field(
+            "artifact.change.claims",
+            TextList,
+            "What the registry says that the version is: quantised, converted, fine_tune, retrained.",
+        ),
+        field("artifact.change.contradictions", TextList, "Claims that what differs contradicts, as `claim: class`."),
+        field("artifact.diff.classes", TextList, "Classes of what differs, the worst first; see the manual of diffs."),
+        field("artifact.diff.hostile", TextList, "Those of them that no ordinary training or export leaves."),
+        field("artifact.diff.notable", TextList, "Those that are worth a look where nobody announced them."),
+        field("artifact.diff.places", TextList, "Tensors, nodes, keys or rows concerned."),
+        field("artifact.diff.words", TextList, "What differs, a sentence each."),
+    ]
+};
