@@ -13,6 +13,7 @@ mod input;
 mod inspection;
 mod search;
 mod vetted;
+pub mod weights;
 
 use std::fmt;
 use std::io;
@@ -24,7 +25,7 @@ pub use crate::event::report::{Issue, Report, Segment};
 pub use diff::{Delta, Version, diff};
 pub use digest::hint;
 pub use facts::fields;
-pub use hash::hash;
+pub use hash::{hash, hash_with};
 pub use input::{FileBytes, Memory};
 pub use inspection::{inspect, inspect_with, segments};
 pub use search::{Found, Hit, HitKind};
@@ -113,4 +114,6 @@ pub struct Hashed {
     pub segments: Vec<Segment>,
     /// Programs and pickles that begin anywhere in it.
     pub found: Found,
+    /// What was measured of tensors, where it was asked for.
+    pub measured: Option<weights::Measured>,
 }
