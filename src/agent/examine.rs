@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::paced::Paced;
-use crate::artifact::{self, Issue, Limits, Portrait, Report, Stop, portrait};
+use crate::artifact::{self, Issue, Limits, Portrait, Report, Stop, portrait, weights};
 use crate::base::metrics::Metrics;
 use crate::event::{ArtifactRef, Difference, Sha256};
 use crate::sources::{Opened, Store, StoreError};
-use crate::state::{Blob, State};
+use crate::state::{Blob, State, StateError};
 
 /// Looks into artifacts, a bounded number at a time. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct Examiner {
     limits: Arc<Limits>,
     permits: Arc<Semaphore>,
     timeout: Duration,
+    /// How tensors are measured, so that later versions can be compared with them.
+    measure: Arc<weights::Options>,
 }
 
 /// Why there is no result, by what the caller does next.
@@ -50,8 +52,16 @@ pub struct Examined {
 
 impl Examiner {
     /// `workers` artifacts are looked into at the same time.
-    pub fn new(state: State, metrics: Metrics, limits: Limits, workers: usize, timeout: Duration) -> Self {
-        Self { state, metrics, limits: Arc::new(limits), permits: Arc::new(Semaphore::new(workers.max(1))), timeout }
+    pub fn new(
+        state: State,
+        metrics: Metrics,
+        limits: Limits,
+        workers: usize,
+        timeout: Duration,
+    ) -> Result<Self, StateError> {
+        let measure = Arc::new(weights::Options::new(weights::Seed(state.secret("sketch")?)));
+        let permits = Arc::new(Semaphore::new(workers.max(1)));
+        Ok(Self { state, metrics, limits: Arc::new(limits), permits, timeout, measure })
     }
 
     /// Digest and facts of an artifact, and what differs from bytes before. Bytes seen before are hashed, not
@@ -131,7 +141,7 @@ impl Examiner {
         let again = |error: std::io::Error| ExamineError::Again(format!("reading failed: {error}"));
         let limits = self.limits(cancelled);
         let segments = guarded(|| artifact::segments(bytes, &limits)).unwrap_or_default();
-        let hashed = artifact::hash(bytes, segments, &|| limits.stop.now())
+        let hashed = artifact::hash_with(bytes, segments, Some(&self.measure), &|| limits.stop.now())
             .map_err(again)?
             .ok_or_else(|| ExamineError::Again("stopped".to_owned()))?;
         self.metrics.hashed_bytes.inc_by(hashed.size);

@@ -105,7 +105,7 @@ impl Agent {
             workers => workers,
         };
         let timeout = Duration::from_secs(inspection.timeout_secs.max(1));
-        let examiner = Examiner::new(state.clone(), metrics.clone(), checked.limits, workers, timeout);
+        let examiner = Examiner::new(state.clone(), metrics.clone(), checked.limits, workers, timeout)?;
         let shared = Shared {
             state: state.clone(),
             desk,

@@ -14,6 +14,7 @@ mod inspection;
 pub mod portrait;
 mod search;
 mod vetted;
+pub mod weights;
 
 use std::fmt;
 use std::io;
@@ -25,7 +26,7 @@ pub use crate::event::report::{Issue, Report, Segment};
 pub use diff::{Delta, Version, diff};
 pub use digest::hint;
 pub use facts::fields;
-pub use hash::{digest_of, hash};
+pub use hash::{digest_of, hash, hash_with};
 pub use input::{FileBytes, Memory};
 pub use inspection::{inspect, inspect_with, segments};
 pub use portrait::Portrait;
@@ -115,4 +116,6 @@ pub struct Hashed {
     pub segments: Vec<Segment>,
     /// Programs and pickles that begin anywhere in it.
     pub found: Found,
+    /// What was measured of tensors, where it was asked for.
+    pub measured: Option<weights::Measured>,
 }

@@ -22,3 +22,4 @@ mod sources;
 mod state;
 mod support;
 mod tidy;
+mod weights;

@@ -92,9 +92,16 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
     "gguf"
 }
 
+/// Lengths as everybody else writes them: that of the axis along which numbers follow one another comes last.
 pub fn segments(input: Input<'_>) -> Vec<Segment> {
     let tensors = read(input).tensors.into_iter();
-    tensors.filter(|tensor| tensor.end <= input.len() && tensor.start < tensor.end).collect()
+    let inside = tensors.filter(|tensor| tensor.end <= input.len() && tensor.start < tensor.end);
+    inside
+        .map(|mut tensor| {
+            tensor.shape.reverse();
+            tensor
+        })
+        .collect()
 }
 
 fn tensors(inspection: &mut Inspection<'_>, input: Input<'_>, header: &Header) {

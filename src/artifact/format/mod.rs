@@ -377,6 +377,10 @@ pub fn segments(input: Input<'_>) -> Vec<Segment> {
         gguf::segments(input)
     } else if safetensors::identify(&head) {
         safetensors::segments(input)
+    } else if zip::identify(&head) {
+        zip::segments(input)
+    } else if numpy::identify(&head) {
+        numpy::segment(input, "array").into_iter().collect()
     } else {
         Vec::new()
     }

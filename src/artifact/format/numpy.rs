@@ -1,11 +1,25 @@
 //! NumPy's `.npy`: a header in Python's literal syntax, then raw data or a pickle of objects.
 
 use super::{Head, executable, midst, pickle};
+use crate::artifact::Segment;
 use crate::artifact::input::Input;
 use crate::artifact::inspection::Inspection;
 
 /// Longest header looked at; NumPy itself refuses more than 10,000 characters by default.
 const HEADER_MAX: usize = 1 << 20;
+
+/// Types of numbers in this machine's order, and how safetensors calls them.
+const TYPES: &[(&str, &str)] = &[
+    ("<f8", "F64"),
+    ("<f4", "F32"),
+    ("<f2", "F16"),
+    ("<i8", "I64"),
+    ("<i4", "I32"),
+    ("<i2", "I16"),
+    ("|i1", "I8"),
+    ("|u1", "U8"),
+    ("|b1", "BOOL"),
+];
 
 pub fn identify(head: &Head<'_>) -> bool {
     head.bytes.starts_with(b"\x93NUMPY")
@@ -43,6 +57,39 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
         None => inspection.issue("malformed", "the NumPy header names no type"),
     }
     "numpy"
+}
+
+/// The one array, where it is plain numbers; an array in Fortran's order has its axes the other way round.
+pub fn segment(input: Input<'_>, name: &str) -> Option<Segment> {
+    let start = input.read(0, 12);
+    let (length, data) = match start.as_slice() {
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, low, high, ..] => (u32::from(u16::from_le_bytes([*low, *high])), 10),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d] => (u32::from_le_bytes([*a, *b, *c, *d]), 12),
+        _ => return None,
+    };
+    let header = input.read(data, usize::try_from(length).ok()?.min(HEADER_MAX));
+    let text = String::from_utf8_lossy(&header);
+    let descr = literal(&text, "descr")?;
+    let code = descr.trim_matches(['\'', '"']);
+    let dtype = TYPES.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)?;
+    let shape = literal(&text, "shape")?;
+    let lengths = shape.trim_matches(['(', ')']).split(',').map(str::trim).filter(|length| !length.is_empty());
+    let mut shape = lengths.map(|length| length.parse::<u64>().ok()).collect::<Option<Vec<_>>>()?;
+    if literal(&text, "fortran_order").as_deref() == Some("True") {
+        shape.reverse();
+    }
+    let count = shape.iter().try_fold(1_u64, |product, length| product.checked_mul(*length))?;
+    let start = data.checked_add(length.into())?;
+    let end = start.checked_add(count.checked_mul(item_size(&descr)?)?).filter(|end| *end <= input.len())?;
+    let place = input.position();
+    Some(Segment {
+        name: name.to_owned(),
+        dtype: dtype.to_owned(),
+        shape,
+        start: place.saturating_add(start),
+        end: place.saturating_add(end),
+        digest: None,
+    })
 }
 
 /// Raw data: as long as type and shape say, and no program.

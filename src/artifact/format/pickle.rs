@@ -14,6 +14,7 @@ mod nested;
 mod opcodes;
 mod probe;
 mod reader;
+mod tensors;
 mod value;
 
 use findings::{Findings, Nested};
@@ -28,6 +29,7 @@ pub use globals::{Tier, judge};
 pub use names::acts;
 pub use nested::{decode_text, may_be_pickle};
 pub use probe::imports as imports_at;
+pub use tensors::Rebuilt;
 
 /// Bytes looked through for a further stream after garbage.
 const SEARCH_BYTES_MAX: u64 = 64 << 20;
@@ -47,6 +49,13 @@ pub fn identify(head: &Head<'_>) -> bool {
         [0x80, 6..=255, ..] | [] => false,
         [first, ..] => opcodes::decode(*first).is_some() && trial(head.input).is_one(head.name),
     }
+}
+
+/// Tensors that the first stream of a PyTorch file makes, in order.
+pub fn tensors(input: Input<'_>) -> Vec<Rebuilt> {
+    let mut findings = Findings::default();
+    Machine::new(input, 0, &mut findings).run();
+    findings.tensors
 }
 
 /// True for text that is a pickle all the same, whatever its name: it imports, by plausible names.

@@ -5,6 +5,7 @@ mod entries;
 mod model;
 mod notes;
 mod shards;
+mod storages;
 pub mod torch;
 
 use std::collections::{BTreeMap, HashSet};
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 use entries::{Archive, Entry, Source};
 
 use super::Head;
+use crate::artifact::Segment;
 use crate::artifact::inflate::{Codec, Fault, unpack};
 use crate::artifact::input::{Budget, Input, Memory};
 use crate::artifact::inspection::Inspection;
@@ -36,6 +38,13 @@ pub fn names(input: Input<'_>) -> Vec<String> {
     let budget = Budget::new(&input.budget.limits);
     let archive = entries::read(&mut Inspection::new(&budget), input.charged_to(&budget));
     archive.entries.into_iter().map(|entry| entry.name).collect()
+}
+
+/// Tensors that lie in an archive as they are: storages of PyTorch, arrays of NumPy.
+pub fn segments(input: Input<'_>) -> Vec<Segment> {
+    let budget = Budget::new(&input.budget.limits);
+    let archive = entries::read(&mut Inspection::new(&budget), input.charged_to(&budget));
+    storages::segments(input, &archive.entries)
 }
 
 pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, name: &str) -> &'static str {

@@ -5,7 +5,7 @@ use super::globals::{Tier, is_method, is_module_walk, judge, python3_name};
 use super::machine::Machine;
 use super::names;
 use super::value::{Collection, Node, Slot};
-use super::{arrays, by_value};
+use super::{arrays, by_value, tensors};
 use crate::base::text::shorten;
 
 /// Nodes looked at below the arguments of one call.
@@ -101,10 +101,11 @@ impl Machine<'_, '_> {
             (Some(import), Some(_)) => names::evaluate(self, &import.full, arguments),
             _ => names::apply(self, callable, arguments),
         };
-        match known {
-            Some(slot) => slot,
-            None => self.arena.add(Node::Object { callable, arguments }),
+        let result = known.unwrap_or_else(|| self.arena.add(Node::Object { callable, arguments }));
+        if let Some(import) = import.filter(|import| import.module == "torch._utils") {
+            tensors::note(self, &import.full, arguments, result);
         }
+        result
     }
 
     /// The import that a call ends at: a global, or the function inside a `partial`.

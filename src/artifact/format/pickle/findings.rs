@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::globals::Tier;
+use super::tensors::Rebuilt;
 
 /// Candidates for nested pickles that are kept.
 const NESTED_MAX: usize = 64;
@@ -61,6 +62,8 @@ pub struct Findings {
     pub joblib: bool,
     /// Element size of each storage of a PyTorch file, by key.
     pub storages: HashMap<String, u64>,
+    /// Tensors of a PyTorch file.
+    pub tensors: Vec<Rebuilt>,
     /// Where and why streams broke.
     pub errors: Vec<String>,
 }
@@ -175,5 +178,6 @@ impl Findings {
         self.cut |= other.cut;
         self.joblib |= other.joblib;
         self.storages.extend(other.storages);
+        self.tensors.extend(other.tensors);
     }
 }

@@ -1,13 +1,13 @@
 //! The abstract machine: executes the opcodes of one stream on symbols, with the semantics of C's
 //! unpickler, and calls nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::findings::{Findings, Nested};
 use super::opcodes::{Argument, Op, decode};
 use super::reader::{Held, Reader};
 use super::value::{Arena, Collection, Node, Slot};
-use super::{arrays, nested};
+use super::{arrays, nested, tensors};
 use crate::artifact::input::Input;
 use crate::artifact::vetted::Vetted;
 
@@ -66,6 +66,9 @@ pub struct Machine<'a, 'f> {
     /// Texts that were made while loading.
     pub(super) computed: HashSet<String>,
     pub(super) long: Vec<u8>,
+    /// Class and key of the storage that was named last; nodes that are tensors, with their index.
+    pub(super) storage: Option<(String, String)>,
+    pub(super) tensors: HashMap<u32, usize>,
     pushed: u64,
     /// The most that lay on the stack, marks included, and whether there was memory for it.
     deepest: usize,
@@ -102,6 +105,8 @@ impl<'a, 'f> Machine<'a, 'f> {
             recent: [String::new(), String::new()],
             computed: HashSet::new(),
             long: Vec::new(),
+            storage: None,
+            tensors: HashMap::new(),
             pushed: 0,
             deepest: 0,
             overflow: false,
@@ -342,8 +347,10 @@ impl<'a, 'f> Machine<'a, 'f> {
         self.reduce_package(id);
         let parts: Vec<Slot> = self.arena.as_items(id).unwrap_or_default().iter().take(8).copied().collect();
         let name = parts.get(1).and_then(|kind| self.arena.as_global(*kind)).and_then(|index| self.findings.get(index));
-        let size = name.map(|import| arrays::storage_size(&import.name));
+        let class = name.map(|import| import.name.clone());
+        let size = class.as_deref().map(arrays::storage_size);
         let key = parts.get(2).and_then(|key| self.arena.as_text(*key)).map(str::to_owned);
+        self.storage = class.zip(key.clone());
         if let (Some(size), Some(key)) = (size, key)
             && self.findings.storages.len() < 100_000
         {
@@ -410,6 +417,7 @@ impl<'a, 'f> Machine<'a, 'f> {
     fn grow(&mut self, items: &[Slot]) -> Step {
         let target = *self.stack.last().ok_or(Halt::Broken("items without a collection"))?;
         self.arena.extend(target, items);
+        tensors::name(self, items);
         Ok(())
     }
 

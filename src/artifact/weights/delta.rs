@@ -1,0 +1,255 @@
+//! What two versions of one tensor differ in when both are at hand, read side by side once.
+
+use super::bits::Bits;
+use super::numbers::Number;
+use super::plan::matrix;
+use super::sketch::{LENGTH_MAX, Seed, Shape, Signs, Sketch, Sketcher, WIDTH};
+use super::stats::tame;
+
+/// Numbers taken at once: they stay in the first cache.
+const PIECE: usize = 2048;
+/// Numbers that the sketch of a difference may hold.
+const SKETCH_MAX: usize = 4 << 20;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    pub count: u64,
+    /// Numbers that differ, and those of them that are zero now.
+    pub changed: u64,
+    pub cleared: u64,
+    /// Sums of squares of the difference, before and after, and the sum of products of both.
+    pub energy: f64,
+    pub old_energy: f64,
+    pub new_energy: f64,
+    pub product: f64,
+    /// Of matrices: sums of squares of the difference for each row and column.
+    pub rows: Vec<f32>,
+    pub columns: Vec<f32>,
+    /// Of the difference.
+    pub sketch: Option<Sketch>,
+    /// Where both have one type.
+    pub bits: Option<Bits>,
+}
+
+/// Two tensors of the same lengths being read side by side.
+pub struct Delta {
+    types: (Number, Number),
+    features: Features,
+    sketcher: Option<Sketcher>,
+    column: usize,
+    row: usize,
+    columns: usize,
+    old: Vec<f32>,
+    new: Vec<f32>,
+    apart: Vec<f32>,
+}
+
+impl Delta {
+    pub fn new(types: (Number, Number), shape: &[u64], seed: &Seed) -> Self {
+        let matrix = matrix(shape).filter(|(rows, columns)| *rows <= LENGTH_MAX && *columns <= LENGTH_MAX);
+        let mut width = WIDTH;
+        let (rows, columns) = matrix.unwrap_or((0, 0));
+        while width > 4 && rows.saturating_mul(width) > SKETCH_MAX {
+            width /= 2;
+        }
+        let sketched = columns > 1 && rows > 0 && rows.saturating_mul(width) <= SKETCH_MAX;
+        let signs = Signs::new(seed);
+        let shape = Shape { rows, columns, width, height: 0 };
+        Self {
+            types,
+            features: Features {
+                count: 0,
+                changed: 0,
+                cleared: 0,
+                energy: 0.0,
+                old_energy: 0.0,
+                new_energy: 0.0,
+                product: 0.0,
+                rows: vec![0.0; rows],
+                columns: vec![0.0; columns],
+                sketch: None,
+                bits: (types.0 == types.1).then(Bits::default),
+            },
+            sketcher: sketched.then(|| Sketcher::new(shape, &signs)),
+            column: 0,
+            row: 0,
+            columns: columns.max(1),
+            old: Vec::with_capacity(PIECE),
+            new: Vec::with_capacity(PIECE),
+            apart: Vec::with_capacity(PIECE),
+        }
+    }
+
+    /// Takes the next bytes of both: whole blocks, as many numbers of one as of the other.
+    pub fn update(&mut self, old: &[u8], new: &[u8]) {
+        let (old_block, in_old) = self.types.0.block();
+        let (new_block, in_new) = self.types.1.block();
+        let pieces = old.chunks(PIECE / in_old * old_block).zip(new.chunks(PIECE / in_new * new_block));
+        for (old, new) in pieces {
+            if let Some(bits) = &mut self.features.bits {
+                // Of types with blocks the bytes stand for themselves.
+                bits.update(if in_old == 1 { old_block } else { 1 }, old, new);
+            }
+            self.old.clear();
+            self.new.clear();
+            self.types.0.decode(old, &mut self.old);
+            self.types.1.decode(new, &mut self.new);
+            self.piece();
+        }
+    }
+
+    fn piece(&mut self) {
+        let mut sums = products(&self.old, &self.new);
+        let plain = |sums: &[f32; 3]| sums.iter().all(|sum| sum.is_finite() && *sum < 1e30);
+        let wild = !plain(&sums);
+        if wild {
+            self.old.iter_mut().chain(&mut self.new).for_each(|number| *number = tame(*number));
+        }
+        self.apart.clear();
+        self.apart.extend(self.old.iter().zip(&self.new).map(|(old, new)| new - old));
+        let features = &mut self.features;
+        if wild {
+            let pairs = || self.old.iter().zip(&self.new).map(|(old, new)| (f64::from(*old), f64::from(*new)));
+            features.old_energy += pairs().map(|(old, _)| old * old).sum::<f64>();
+            features.new_energy += pairs().map(|(_, new)| new * new).sum::<f64>();
+            features.product += pairs().map(|(old, new)| old * new).sum::<f64>();
+            sums = [0.0; 3];
+        }
+        features.old_energy += f64::from(sums[0]);
+        features.new_energy += f64::from(sums[1]);
+        features.product += f64::from(sums[2]);
+        let [changed, cleared] = counts(&self.old, &self.new);
+        features.count = features.count.saturating_add(self.old.len() as u64);
+        features.changed = features.changed.saturating_add(changed.into());
+        features.cleared = features.cleared.saturating_add(cleared.into());
+        if changed == 0 && self.features.rows.is_empty() {
+            return;
+        }
+        let apart = std::mem::take(&mut self.apart);
+        let mut rest = apart.as_slice();
+        while !rest.is_empty() {
+            let in_row = self.columns.saturating_sub(self.column).min(rest.len());
+            let (part, later) = rest.split_at(in_row);
+            self.part_of_row(part);
+            rest = later;
+        }
+        if let Some(sketcher) = &mut self.sketcher {
+            sketcher.update(&apart);
+        }
+        self.apart = apart;
+    }
+
+    fn part_of_row(&mut self, part: &[f32]) {
+        let mut energy = f64::from(squares(part));
+        if !energy.is_finite() {
+            energy = part.iter().map(|number| f64::from(*number) * f64::from(*number)).sum();
+        }
+        self.features.energy += energy;
+        if let Some(row) = self.features.rows.get_mut(self.row) {
+            *row += narrow(energy);
+        }
+        if energy > 0.0 && !self.features.columns.is_empty() {
+            let end = self.column.saturating_add(part.len());
+            let columns = self.features.columns.get_mut(self.column..end).unwrap_or_default();
+            for (column, number) in columns.iter_mut().zip(part) {
+                *column += number * number;
+            }
+        }
+        self.column = self.column.saturating_add(part.len());
+        if self.column >= self.columns {
+            self.column = 0;
+            self.row = self.row.saturating_add(1);
+        }
+    }
+
+    pub fn finish(mut self) -> Features {
+        if let Some(bits) = &self.features.bits {
+            self.features.changed = self.features.changed.max(bits.changed.min(self.features.count));
+        }
+        self.features.sketch = self.sketcher.and_then(Sketcher::finish);
+        self.features
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "an energy, of which only the size counts")]
+fn narrow(number: f64) -> f32 {
+    number as f32
+}
+
+const LANES: usize = 8;
+
+/// Sums of old², new² and old·new. Functions of their own that add up nothing across lanes until their end: only so
+/// does the compiler make SIMD of them.
+fn products(old: &[f32], new: &[f32]) -> [f32; 3] {
+    let (old_blocks, old_rest) = old.as_chunks::<LANES>();
+    let (new_blocks, new_rest) = new.as_chunks::<LANES>();
+    let lanes = product_lanes(old_blocks, new_blocks);
+    let mut sums = lanes.map(|lanes| lanes.iter().sum::<f32>());
+    for (old, new) in old_rest.iter().zip(new_rest) {
+        sums[0] += old * old;
+        sums[1] += new * new;
+        sums[2] += old * new;
+    }
+    sums
+}
+
+#[inline(never)]
+fn product_lanes(old: &[[f32; LANES]], new: &[[f32; LANES]]) -> [[f32; LANES]; 3] {
+    let (mut first, mut second, mut both) = ([0.0_f32; LANES], [0.0_f32; LANES], [0.0_f32; LANES]);
+    for (old, new) in old.iter().zip(new) {
+        for lane in 0..LANES {
+            first[lane] += old[lane] * old[lane];
+        }
+        for lane in 0..LANES {
+            second[lane] += new[lane] * new[lane];
+        }
+        for lane in 0..LANES {
+            both[lane] += old[lane] * new[lane];
+        }
+    }
+    [first, second, both]
+}
+
+fn squares(numbers: &[f32]) -> f32 {
+    let (blocks, rest) = numbers.as_chunks::<LANES>();
+    square_lanes(blocks).iter().sum::<f32>() + rest.iter().map(|number| number * number).sum::<f32>()
+}
+
+#[inline(never)]
+fn square_lanes(blocks: &[[f32; LANES]]) -> [f32; LANES] {
+    let mut sums = [0.0_f32; LANES];
+    for block in blocks {
+        for lane in 0..LANES {
+            sums[lane] += block[lane] * block[lane];
+        }
+    }
+    sums
+}
+
+/// Numbers that differ, and those of them that are zero now.
+fn counts(old: &[f32], new: &[f32]) -> [u32; 2] {
+    let (old_blocks, old_rest) = old.as_chunks::<LANES>();
+    let (new_blocks, new_rest) = new.as_chunks::<LANES>();
+    let mut sums = count_lanes(old_blocks, new_blocks).map(|lanes| lanes.iter().sum::<u32>());
+    for (old, new) in old_rest.iter().zip(new_rest) {
+        sums[0] += u32::from(old != new);
+        sums[1] += u32::from(old != new && *new == 0.0);
+    }
+    sums
+}
+
+#[inline(never)]
+#[expect(clippy::float_cmp, reason = "whether it is the same number, not nearly")]
+fn count_lanes(old: &[[f32; LANES]], new: &[[f32; LANES]]) -> [[u32; LANES]; 2] {
+    let (mut changed, mut cleared) = ([0_u32; LANES], [0_u32; LANES]);
+    for (old, new) in old.iter().zip(new) {
+        for lane in 0..LANES {
+            changed[lane] += u32::from(old[lane] != new[lane]);
+        }
+        for lane in 0..LANES {
+            cleared[lane] += u32::from((old[lane] != new[lane]) & (new[lane] == 0.0));
+        }
+    }
+    [changed, cleared]
+}
