@@ -37,6 +37,7 @@ lint: ## Format and lints
 bench: build ## Speed of scanning and matching, as ratios to peers; a million events through fifty correlations
 	cargo bench --locked --bench scan
 	cargo bench --locked --bench detect
+	cargo bench --locked --bench inventory
 	cargo bench --locked --bench correlate
 
 fuzz: ## Ten minutes each of hostile rules, events, timelines, overrides and each family of formats (nightly, cargo-fuzz)

@@ -205,7 +205,7 @@ fn note_history(
         .map(drop)
 }
 
-fn keep_blob(connection: &Connection, blob: &Blob) -> rusqlite::Result<i64> {
+pub(super) fn keep_blob(connection: &Connection, blob: &Blob) -> rusqlite::Result<i64> {
     let to_text = |result: serde_json::Result<String>| {
         result.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
     };

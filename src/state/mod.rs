@@ -5,6 +5,7 @@
 //! disk before it counts, one that only remembers what can be seen again is not.
 
 pub mod approval;
+pub mod baseline;
 pub mod checkpoints;
 pub mod commit;
 pub mod correlation;

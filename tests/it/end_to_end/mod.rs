@@ -2,6 +2,8 @@
 
 mod accepting;
 mod addresses;
+mod baseline;
+mod bom;
 mod bounds;
 mod choosing;
 mod faults;

@@ -1,0 +1,191 @@
+//! Files of a node, held against a baseline.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use serde_json::json;
+
+use super::super::{CLEAN, FOUND, Format, UNSEEN, say};
+use crate::alert::render::text::clean;
+use crate::artifact::{self, FileBytes, Limits, Portrait, Version, portrait, weights};
+use crate::event::{Difference, Sha256};
+use crate::state::baseline::{Artifact, Baseline};
+use crate::state::{Approval, ApprovedFile, Status};
+
+/// What a baseline says of one digest.
+struct Known<'b> {
+    approval: &'b Approval,
+    file: &'b ApprovedFile,
+}
+
+struct Check<'b> {
+    by_digest: HashMap<Sha256, Known<'b>>,
+    approvals: Vec<&'b Approval>,
+    artifacts: HashMap<Sha256, &'b Artifact>,
+    format: Format,
+    quiet: bool,
+    wrong: u64,
+    unread: u64,
+    fine: u64,
+}
+
+pub fn run(
+    root: &Path,
+    baseline: &Baseline,
+    model: Option<&str>,
+    quiet: bool,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
+    let approvals: Vec<&Approval> =
+        baseline.approvals.iter().filter(|approval| model.is_none_or(|model| approval.model == model)).collect();
+    if approvals.is_empty() {
+        bail!("the baseline says nothing of `{}`", clean(model.unwrap_or("any model")));
+    }
+    let mut by_digest: HashMap<Sha256, Known<'_>> = HashMap::new();
+    for approval in &approvals {
+        for file in &approval.files {
+            // Bytes that two versions share are as good as the better of them.
+            let better = |known: &Known<'_>| known.approval.status <= approval.status;
+            if !by_digest.get(&file.sha256).is_some_and(better) {
+                by_digest.insert(file.sha256, Known { approval, file });
+            }
+        }
+    }
+    let artifacts = baseline.artifacts.iter().map(|artifact| (artifact.sha256, artifact)).collect();
+    let mut check = Check { by_digest, approvals, artifacts, format, quiet, wrong: 0, unread: 0, fine: 0 };
+    for entry in walkdir::WalkDir::new(root).follow_links(true).sort_by_file_name() {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => {}
+            Ok(entry) => check.file(root, entry.path())?,
+            Err(error) => check.unreadable(&error.to_string())?,
+        }
+    }
+    check.end()
+}
+
+impl Check<'_> {
+    fn file(&mut self, root: &Path, path: &Path) -> anyhow::Result<()> {
+        let read = FileBytes::open(path).and_then(|bytes| Ok((artifact::digest_of(&bytes, &|| false)?, bytes)));
+        let (digest, bytes) = match read {
+            Ok((Some(digest), bytes)) => (digest, bytes),
+            Ok((None, _)) => return Ok(()),
+            Err(error) => return self.unreadable(&format!("`{}`: {error}", path.display())),
+        };
+        let shown = path.display().to_string();
+        match self.by_digest.get(&digest) {
+            Some(known) if known.approval.status == Status::Approved => {
+                self.fine += 1;
+                if self.quiet {
+                    return Ok(());
+                }
+                let words = format!("{} {}, {}", known.approval.model, known.approval.version, known.file.path);
+                self.print("approved", &shown, &digest, &words, None, &[])
+            }
+            Some(known) => {
+                self.wrong += 1;
+                let words = format!("{} {}, {}", known.approval.model, known.approval.version, known.file.path);
+                let status = known.approval.status.as_str();
+                self.print(status, &shown, &digest, &words, None, &[])
+            }
+            None => {
+                self.wrong += 1;
+                let below = path.strip_prefix(root).unwrap_or(path).display().to_string();
+                let below = if below.is_empty() { shown.clone() } else { below };
+                let expected = self.expected(&below);
+                let differences = expected.map_or_else(Vec::new, |(_, file)| self.compare(path, &bytes, file));
+                let words = expected.map_or_else(
+                    || "nobody approved such a file".to_owned(),
+                    |(approval, file)| format!("it should be {} {}, {}", approval.model, approval.version, file.path),
+                );
+                let should = expected.map(|(_, file)| file.sha256);
+                self.print("differs", &shown, &digest, &words, should.as_ref(), &differences)
+            }
+        }
+    }
+
+    /// The approved file that should lie at a path.
+    fn expected(&self, below: &str) -> Option<(&Approval, &ApprovedFile)> {
+        let approved = self.approvals.iter().filter(|approval| approval.status == Status::Approved);
+        let mut files = approved.flat_map(|approval| approval.files.iter().map(move |file| (*approval, file)));
+        let ends = |whole: &str, end: &str| whole == end || whole.strip_suffix(end).is_some_and(|rest| rest.ends_with('/'));
+        files.find(|(_, file)| ends(below, &file.path) || ends(&file.path, below))
+    }
+
+    /// What differs from the approved file, as far as what was kept of it tells.
+    fn compare(&self, path: &Path, bytes: &FileBytes, file: &ApprovedFile) -> Vec<Difference> {
+        let Some(approved) = self.artifacts.get(&file.sha256) else { return Vec::new() };
+        let limits = Limits::default();
+        // Sketches are made with the secret of another node: digests and statistics are compared, not they.
+        let options = weights::Options::new(weights::Seed([0; 32]));
+        let segments = artifact::segments(bytes, &limits);
+        let Ok(Some(hashed)) = artifact::hash_with(bytes, segments, Some(&options), &|| false) else { return Vec::new() };
+        let name = path.display().to_string();
+        let report = artifact::inspect_with(bytes, &name, &limits, &hashed.found);
+        let now = portrait::take(bytes, &name, &hashed, &report, &limits);
+        let before = Portrait { outline: approved.outline.clone(), measured: approved.measured.clone() };
+        let mut found = portrait::differences(&before, &now, Some(bytes), &limits);
+        let delta = artifact::diff(
+            &Version {
+                hash: approved.sha256,
+                format: approved.report.format.clone(),
+                facts: approved.report.facts.clone(),
+                segments: approved.segments.clone(),
+            },
+            &Version { hash: hashed.sha256, format: report.format, facts: report.facts, segments: hashed.segments },
+        );
+        if found.is_empty() {
+            let told = delta.tensors.changed.iter().map(|tensor| {
+                Difference::new("weights.changed", crate::event::Grade::Notable, tensor, "the bytes of this tensor differ")
+            });
+            found.extend(told);
+        }
+        found
+    }
+
+    fn unreadable(&mut self, why: &str) -> anyhow::Result<()> {
+        self.unread += 1;
+        match self.format {
+            Format::Json => say(&json!({ "status": "unreadable", "reason": why }).to_string()),
+            Format::Text => say(&clean(&format!("unreadable  {why}"))),
+        }
+    }
+
+    fn print(
+        &self,
+        status: &str,
+        path: &str,
+        digest: &Sha256,
+        words: &str,
+        expected: Option<&Sha256>,
+        differences: &[Difference],
+    ) -> anyhow::Result<()> {
+        match self.format {
+            Format::Json => say(&json!({
+                "status": status, "path": path, "sha256": digest, "expected_sha256": expected, "reason": words,
+                "differences": differences,
+            })
+            .to_string()),
+            Format::Text => {
+                say(&clean(&format!("{status:<10} {path}  ({words})")))?;
+                for Difference { class, place, words, .. } in differences {
+                    say(&clean(&format!("           {class}  {place}  {words}")))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn end(&self) -> anyhow::Result<ExitCode> {
+        let Self { fine, wrong, unread, .. } = self;
+        if self.format == Format::Text {
+            say(&format!("{fine} files are as approved, {wrong} are not, {unread} could not be read"))?;
+        }
+        Ok(ExitCode::from(match (wrong, unread) {
+            (0, 0) => CLEAN,
+            (0, _) => UNSEEN,
+            (_, _) => FOUND,
+        }))
+    }
+}

@@ -1,0 +1,90 @@
+//! What was approved, carried to another node in a signed file, and held against what lies there.
+
+use std::path::Path;
+use std::process::Command;
+
+use lanner::state::{Mode, State};
+
+use crate::support::program::{lanner_in, stderr, stdout};
+use crate::support::run_python;
+
+const WEIGHTS: &str = r#"
+import sys
+import numpy
+from safetensors.numpy import save_file
+random = numpy.random.default_rng(int(sys.argv[2]))
+tensors = {f"layers.{layer}.weight": (random.normal(size=(64, 64)) * 0.05).astype("float32") for layer in range(4)}
+if len(sys.argv) > 3:
+    tensors[sys.argv[3]][7] *= 3
+save_file(tensors, sys.argv[1])
+"#;
+
+fn keys(root: &Path, name: &str) {
+    let openssl = |arguments: &[&str]| {
+        let status = Command::new("openssl").args(arguments).current_dir(root).status().expect("openssl is installed");
+        assert!(status.success());
+    };
+    openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", &format!("{name}.key")]);
+    openssl(&["pkey", "-in", &format!("{name}.key"), "-pubout", "-out", &format!("{name}.pub")]);
+}
+
+fn run(root: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = lanner_in(root, arguments);
+    (output.status.code(), stdout(&output) + &stderr(&output))
+}
+
+#[test]
+fn a_node_is_held_against_what_another_one_approved() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    for name in ["approved", "served", "other"] {
+        std::fs::create_dir(root.join(name)).expect("it is empty");
+    }
+    let weights = |path: &str, seed: &str, edited: Option<&str>| {
+        let path = root.join(path).display().to_string();
+        let all: Vec<&str> = [&*path, seed].into_iter().chain(edited).collect();
+        run_python(WEIGHTS, &all);
+    };
+    weights("approved/model.safetensors", "1", None);
+    weights("served/model.safetensors", "1", None);
+    keys(root, "site");
+    keys(root, "foreign");
+    for state in ["here", "there"] {
+        drop(State::open(&root.join(state), Mode::Agent).expect("a new state can be made"));
+    }
+    let export = ["baseline", "--state", "here", "export", "base.json", "--key", "site.key"];
+    let (code, text) = run(root, &export);
+    assert_eq!(code, Some(2), "there is nothing to export: {text}");
+    let approve = ["inventory", "--state", "here", "approve", "encoder", "--from", "approved", "--reason", "reviewed"];
+    assert_eq!(run(root, &approve).0, Some(0));
+    let (code, text) = run(root, &export);
+    assert_eq!(code, Some(0), "{text}");
+
+    let check = ["baseline", "check", "served", "--baseline", "base.json", "--public-key", "site.pub", "--format", "json"];
+    let (code, text) = run(root, &check);
+    assert_eq!((code, text.contains("\"status\":\"approved\"")), (Some(0), true), "{text}");
+    weights("served/model.safetensors", "1", Some("layers.2.weight"));
+    let (code, text) = run(root, &check);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("\"status\":\"differs\"") && text.contains("encoder"), "{text}");
+
+    // Another node takes it over, and its agent knows from then on.
+    let import = ["baseline", "--state", "there", "import", "base.json", "--public-key", "site.pub"];
+    assert_eq!(run(root, &import), (Some(0), "1 approvals were new or changed\n".to_owned()));
+    assert_eq!(run(root, &import).1, "0 approvals were new or changed\n");
+    let (_, text) = run(root, &["inventory", "--state", "there", "--format", "json", "approvals"]);
+    assert!(text.contains("\"origin\":\"baseline\"") && text.contains("\"model\":\"encoder\""), "{text}");
+
+    // Nobody else may say what is approved.
+    let foreign = ["baseline", "--state", "there", "import", "base.json", "--public-key", "foreign.pub"];
+    let (code, text) = run(root, &foreign);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("was not signed by"), "{text}");
+    let sealed = std::fs::read_to_string(root.join("base.json")).expect("it was written");
+    for broken in [sealed.replacen('A', "B", 1), sealed.replace("\"sig\":\"", "\"sig\":\"AA"), "{}".to_owned()] {
+        std::fs::write(root.join("base.json"), broken).expect("there is space");
+        let (code, text) = run(root, &import);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains("base.json"), "the error names the file: {text}");
+    }
+}
