@@ -129,6 +129,11 @@ impl<'b> Inspection<'b> {
         self.path.pop();
     }
 
+    /// What a list fact has so far.
+    pub fn items(&self, path: &str) -> &[String] {
+        self.lists.get(path).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Takes what another inspection found in some of its lists, and nothing else of it.
     pub fn adopt(&mut self, other: Inspection<'_>, paths: &[&'static str]) {
         for (path, items) in other.lists.into_iter().filter(|(path, _)| paths.contains(path)) {

@@ -11,6 +11,7 @@ mod hash;
 mod inflate;
 mod input;
 mod inspection;
+pub mod outline;
 pub mod portrait;
 mod search;
 mod vetted;

@@ -8,7 +8,7 @@ mod globs;
 mod junit;
 mod list;
 mod look;
-mod remote;
+pub mod remote;
 mod sarif;
 mod text;
 mod uri;

@@ -14,6 +14,7 @@ mod corpus;
 mod docs;
 mod end_to_end;
 mod formats;
+mod outlines;
 mod packaging;
 mod peers;
 mod rules;

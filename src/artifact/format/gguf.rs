@@ -1,6 +1,8 @@
 //! GGUF, versions 1 to 3: metadata and tensor descriptions in front of the weights, read within
 //! bounds, with every lie of the header told.
 
+pub mod pairs;
+
 use std::collections::HashSet;
 
 use super::{Head, executable, midst, pickle, shipped, template};

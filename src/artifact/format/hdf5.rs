@@ -1,10 +1,10 @@
 //! HDF5: the tree of groups and datasets with their attributes. Weights are stepped over; what is
 //! told is the configuration that Keras would rebuild, and every way out of the file.
 
-mod attribute;
+pub mod attribute;
 mod heaps;
-mod object;
-mod superblock;
+pub mod object;
+pub mod superblock;
 
 use std::cell::Cell;
 use std::collections::HashSet;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Memory that one tree may take.
-const TREE_MAX: usize = 36 << 20;
+pub const TREE_MAX: usize = 36 << 20;
 /// Memory of one value and of one text beside its characters.
 const VALUE_SIZE: usize = 32;
 const TEXT_SIZE: usize = 40;
@@ -163,9 +163,14 @@ fn mended(text: &str) -> String {
     out
 }
 
+/// What builds trees out of the parts of a larger document; all of them share what is left.
+pub fn part(left: &Cell<usize>) -> Builder<'_> {
+    Builder { left, dull: false }
+}
+
 /// Builds a tree within what is left of its memory.
 #[derive(Clone, Copy)]
-struct Builder<'c> {
+pub struct Builder<'c> {
     left: &'c Cell<usize>,
     /// What is built is an entry of a vocabulary.
     dull: bool,

@@ -11,9 +11,9 @@ mod literal;
 mod machine;
 mod names;
 mod nested;
-mod opcodes;
+pub mod opcodes;
 mod probe;
-mod reader;
+pub mod reader;
 mod tensors;
 mod value;
 

@@ -5,7 +5,7 @@ mod config;
 mod hub;
 mod notebook;
 mod packaging;
-mod python;
+pub mod python;
 mod secrets;
 mod serialized;
 mod serving;

@@ -1,7 +1,7 @@
 //! ZIP archives: what the directory says, what lies in the file, and every difference between the
 //! two. Members are looked at whatever their flags, sizes and checksums say.
 
-mod entries;
+pub mod entries;
 mod model;
 mod notes;
 mod shards;

@@ -60,7 +60,8 @@ fn a_node_is_held_against_what_another_one_approved() {
     let (code, text) = run(root, &export);
     assert_eq!(code, Some(0), "{text}");
 
-    let check = ["baseline", "check", "served", "--baseline", "base.json", "--public-key", "site.pub", "--format", "json"];
+    let check =
+        ["baseline", "check", "served", "--baseline", "base.json", "--public-key", "site.pub", "--format", "json"];
     let (code, text) = run(root, &check);
     assert_eq!((code, text.contains("\"status\":\"approved\"")), (Some(0), true), "{text}");
     weights("served/model.safetensors", "1", Some("layers.2.weight"));

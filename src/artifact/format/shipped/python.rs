@@ -9,7 +9,7 @@ mod encoding;
 mod names;
 mod origin;
 mod persistence;
-mod pieces;
+pub mod pieces;
 
 use std::sync::LazyLock;
 

@@ -1,0 +1,133 @@
+//! Which files of two sides belong together, and what differs between the two of each pair.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context as _;
+
+use super::sides::Side;
+use super::tensors::{self, Tensor};
+use crate::artifact::outline::{compare, outline};
+use crate::artifact::{self, Bytes, Delta, Hashed, Limits, Report, Version};
+use crate::event::Sha256;
+use crate::event::difference::Difference;
+
+/// One file that is not the same on both sides.
+pub struct Change {
+    /// Path below the roots, or what was named.
+    pub name: String,
+    pub how: How,
+}
+
+pub enum How {
+    Added,
+    Removed,
+    /// The same bytes had another name, and do not any more.
+    Renamed(String),
+    /// The same bytes have another name as well.
+    Copied(String),
+    Changed(Box<Changed>),
+}
+
+/// Two versions of one file.
+pub struct Changed {
+    pub old: Hashed,
+    pub new: Hashed,
+    /// Formats before and after.
+    pub formats: [String; 2],
+    pub delta: Delta,
+    /// The worst first.
+    pub differences: Vec<Difference>,
+    pub tensors: Vec<Tensor>,
+}
+
+pub fn changes(old: &Side, new: &Side) -> anyhow::Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    // One file against one file is a pair, whatever they are called.
+    if let (Some(before), Some(after)) = (single(old), single(new)) {
+        changes.extend(changed(old, before, new, after)?);
+        return Ok(changes);
+    }
+    let names: BTreeSet<&String> = old.names().chain(new.names()).collect();
+    for name in names.iter().filter(|name| old.has(name) && new.has(name)) {
+        changes.extend(changed(old, name, new, name)?);
+    }
+    let gone: Vec<&&String> = names.iter().filter(|name| !new.has(name)).collect();
+    let fresh: Vec<&&String> = names.iter().filter(|name| !old.has(name)).collect();
+    // What is there under another name is told as such. Without new names there is nothing to look for.
+    let mut before: BTreeMap<Sha256, &String> = BTreeMap::new();
+    if !fresh.is_empty() {
+        for name in old.names() {
+            before.insert(digest(old, name)?, name);
+        }
+        for name in &gone {
+            before.insert(digest(old, name)?, name);
+        }
+    }
+    let mut moved: BTreeSet<&String> = BTreeSet::new();
+    for name in &fresh {
+        let how = match before.get(&digest(new, name)?) {
+            Some(known) if !new.has(known) && moved.insert(known) => How::Renamed((*known).clone()),
+            Some(known) => How::Copied((*known).clone()),
+            None => How::Added,
+        };
+        changes.push(Change { name: (**name).clone(), how });
+    }
+    for name in gone.iter().filter(|name| !moved.contains(**name)) {
+        changes.push(Change { name: (**name).clone(), how: How::Removed });
+    }
+    Ok(changes)
+}
+
+/// The name of the only file, where a file was named and no directory.
+fn single(side: &Side) -> Option<&str> {
+    let mut names = side.names();
+    names.next().filter(|name| name.is_empty() && names.next().is_none()).map(String::as_str)
+}
+
+fn digest(side: &Side, name: &str) -> anyhow::Result<Sha256> {
+    let bytes = side.read(name)?;
+    Ok(hashed(&*bytes, &side.shown(name))?.sha256)
+}
+
+fn hashed(bytes: &dyn Bytes, shown: &str) -> anyhow::Result<Hashed> {
+    let failed = || format!("failed to read `{shown}`");
+    let segments = artifact::segments(bytes, &Limits::default());
+    artifact::hash(bytes, segments, &|| false).with_context(failed)?.with_context(failed)
+}
+
+fn changed(old: &Side, before: &str, new: &Side, after: &str) -> anyhow::Result<Option<Change>> {
+    let limits = Limits::default();
+    let (old_bytes, new_bytes) = (old.read(before)?, new.read(after)?);
+    let (old_name, new_name) = (old.shown(before), new.shown(after));
+    let (old_hashed, new_hashed) = (hashed(&*old_bytes, &old_name)?, hashed(&*new_bytes, &new_name)?);
+    if old_hashed.sha256 == new_hashed.sha256 {
+        return Ok(None);
+    }
+    let look = |bytes: &dyn Bytes, name: &str, hashed: &Hashed| -> Report {
+        artifact::inspect_with(bytes, name, &limits, &hashed.found)
+    };
+    let old_report = look(&*old_bytes, &old_name, &old_hashed);
+    let new_report = look(&*new_bytes, &new_name, &new_hashed);
+    let delta = artifact::diff(&version(&old_hashed, &old_report), &version(&new_hashed, &new_report));
+    let outlines = (
+        outline(&*old_bytes, &old_name, &old_report.format, &limits),
+        outline(&*new_bytes, &new_name, &new_report.format, &limits),
+    );
+    let differences = match &outlines {
+        (Some(old), Some(new)) => compare(old, new, Some(&*new_bytes), &limits),
+        _ => Vec::new(),
+    };
+    let tensors = tensors::compare(&*old_bytes, &old_hashed.segments, &*new_bytes, &new_hashed.segments);
+    let formats = [old_report.format, new_report.format];
+    let changed = Changed { old: old_hashed, new: new_hashed, formats, delta, differences, tensors };
+    Ok(Some(Change { name: new_name, how: How::Changed(Box::new(changed)) }))
+}
+
+fn version(hashed: &Hashed, report: &Report) -> Version {
+    Version {
+        hash: hashed.sha256,
+        format: report.format.clone(),
+        facts: report.facts.clone(),
+        segments: hashed.segments.clone(),
+    }
+}
