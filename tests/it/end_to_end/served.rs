@@ -220,7 +220,7 @@ fn weights_edited_where_they_are_served_are_named_and_harmless_changes_are_silen
     assert!(text.contains("weights.rank_one_edit"), "it names the class: {text}");
     assert!(!text.contains("layers.1."), "and no other tensor: {text}");
     let evidence =
-        |field: &str| alert.json().pointer("/data/unmapped/evidence").and_then(|evidence| evidence.get(field)).cloned();
+        |field: &str| alert.json().pointer("/data/evidences/0/data").and_then(|evidence| evidence.get(field)).cloned();
     assert_eq!(evidence("artifact.approval.expected_version"), Some(first.as_str().into()), "{text}");
     assert_eq!(evidence("artifact.change.silent"), Some(true.into()), "neither size nor times told of it: {text}");
     wait_for("the class of the edit", Duration::from_secs(30), || {
