@@ -1,10 +1,14 @@
 //! Two runs of bytes as words: how many differ, and in which bits.
 
+/// Words that are looked at together.
+const BLOCK: usize = 128;
+
 /// What differs between words of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bits {
-    /// Words that differ.
+    /// Words that differ, and words of the blocks in which some do.
     pub changed: u64,
+    pub touched: u64,
     /// Bits that differ anywhere.
     pub mask: u64,
     /// Bits that are set anywhere, before and now.
@@ -28,9 +32,10 @@ impl Bits {
 
     fn words<const N: usize>(&mut self, old: &[u8], new: &[u8], word: impl Fn([u8; N]) -> u32 + Copy) {
         let (old, new) = (old.as_chunks::<N>().0, new.as_chunks::<N>().0);
-        for (old, new) in old.chunks(4096).zip(new.chunks(4096)) {
+        for (old, new) in old.chunks(BLOCK).zip(new.chunks(BLOCK)) {
             let sums = sums(old, new, word);
             self.changed = self.changed.saturating_add(sums[0].into());
+            self.touched = self.touched.saturating_add(if sums[0] == 0 { 0 } else { old.len() as u64 });
             self.mask |= u64::from(sums[1]);
             self.before |= u64::from(sums[2]);
             self.after |= u64::from(sums[3]);
@@ -47,6 +52,7 @@ impl Bits {
         for (old, new) in old.as_chunks::<8>().0.iter().zip(new.as_chunks::<8>().0) {
             let (old, new) = (u64::from_le_bytes(*old), u64::from_le_bytes(*new));
             self.changed = self.changed.saturating_add(u64::from(old != new));
+            self.touched = self.touched.saturating_add(u64::from(old != new));
             self.mask |= old ^ new;
             self.before |= old;
             self.after |= new;
@@ -62,6 +68,12 @@ impl Bits {
     /// Zero bits at the low end of every word now, before.
     pub const fn trailing_zeros(&self) -> (u32, u32) {
         (self.before.trailing_zeros(), self.after.trailing_zeros())
+    }
+
+    /// Share of the words that differ, where some do.
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    pub fn density(&self) -> f64 {
+        self.changed as f64 / self.touched.max(1) as f64
     }
 
     /// How often adding differences of this size would have carried into a higher bit. Training adds; a payload

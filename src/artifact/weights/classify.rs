@@ -14,8 +14,10 @@ const LINES_MAX: usize = 64;
 const SHARE: u64 = 16;
 const LINES_SHARE: usize = 8;
 /// Numbers that must differ in low bits only, and carries that adding would have made.
-const LOW_BITS_MIN: u64 = 64;
+const LOW_BITS_MIN: u64 = 32;
 const CARRIES_MIN: f64 = 12.0;
+/// Share of the words that differ, as a part of what a payload would leave.
+const DENSITY: f64 = 0.7;
 /// Share of a change that its low rank must explain.
 const EXPLAINED: f64 = 0.9;
 /// Times the largest direction of evenly spread noise.
@@ -112,11 +114,16 @@ fn exploded(old: &Stats, new: &Stats) -> bool {
 /// Whether only the low bits were written: training adds, and adding carries.
 fn low_bits(change: &Change, number: Option<Number>) -> bool {
     let (Some(bits), Some(number)) = (change.bits, number) else { return false };
-    let most = if number.is_float() { number.mantissa_bits() } else { number.mantissa_bits() / 2 };
+    // Whoever writes into the upper bits of a mantissa leaves nothing of the weights.
+    let most =
+        if number.is_float() { number.mantissa_bits().saturating_sub(2).max(1) } else { number.mantissa_bits() / 2 };
+    // A payload leaves every bit that it is written over as it was half of the time.
+    let expected = 1.0 - 0.5_f64.powi(i32::try_from(bits.mask.count_ones()).unwrap_or(i32::MAX));
     let (before, after) = (bits.before & bits.mask, bits.after & bits.mask);
     bits.changed >= LOW_BITS_MIN
         && bits.width() <= most
         && bits.carries_expected() >= CARRIES_MIN
+        && bits.density() >= DENSITY * expected
         // Cut off, or filled up everywhere where they were cut off before: an export.
         && after != 0
         && (before != 0 || bits.changed.saturating_mul(4) < change.count.saturating_mul(3))

@@ -107,9 +107,9 @@ impl<'p> Model<'p> {
         self.matrices().filter(same).copied().collect()
     }
 
-    /// True where hardly a matrix was trained: what is left stands out by itself.
+    /// True where hardly a matrix was trained or replaced: what is left stands out by itself.
     pub fn is_calm(&self) -> bool {
-        let trained = self.matrices().filter(|tensor| tensor.kind == Kind::Trained).count();
+        let trained = self.matrices().filter(|tensor| matches!(tensor.kind, Kind::Trained | Kind::Replaced)).count();
         trained <= 1 || trained.saturating_mul(20) <= self.matrices().count()
     }
 }

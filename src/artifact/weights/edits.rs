@@ -21,9 +21,10 @@ const ONE_MAX: usize = 3;
 const SEVERAL_MAX: usize = 8;
 /// Rows and columns of a surgery altogether.
 const LINES_MAX: usize = 256;
-/// An edit within a fine-tune: the share along one direction, and times the median of its peers.
+/// An edit within a fine-tune: the share along one direction, and times the median and the most of its peers.
 const PEER_TOP: f64 = 0.9;
-const PEER_REL: f64 = 5.0;
+const PEER_TIMES: f64 = 5.0;
+const PEER_MOST: f64 = 2.5;
 const PEERS_MIN: usize = 3;
 
 pub fn find(model: &Model<'_>) -> Vec<Difference> {
@@ -32,7 +33,7 @@ pub fn find(model: &Model<'_>) -> Vec<Difference> {
     found.extend(few(model));
     found.extend(surgery(model));
     let low = low_rank(model);
-    if low.is_empty() {
+    if low.iter().all(|difference| difference.grade != Grade::Hostile) {
         found.extend(hidden(model));
     }
     found.extend(low);
@@ -89,6 +90,17 @@ fn few(model: &Model<'_>) -> Option<Difference> {
 
 fn surgery(model: &Model<'_>) -> Option<Difference> {
     let tensors = model.of_kind(|kind| matches!(kind, Kind::Rows(_) | Kind::Columns(_)));
+    // Where everything was rounded, what stands out has been rounded as well: a table of which only the rows in use
+    // were trained has not.
+    let noisy = model.of_kind(|kind| kind == Kind::Noise).len() > tensors.len();
+    let rounded = |tensor: &Tensor<'_>| {
+        tensor.pair.change.as_ref().is_some_and(|change| match tensor.kind {
+            Kind::Rows(rows) => change.changed_rows > rows.saturating_mul(2),
+            Kind::Columns(columns) => change.changed_columns > columns.saturating_mul(2),
+            _ => false,
+        })
+    };
+    let tensors: Vec<Tensor<'_>> = tensors.into_iter().filter(|tensor| !noisy || rounded(tensor)).collect();
     let first = tensors.first().filter(|_| model.is_calm())?;
     let lines = |tensor: &Tensor<'_>| match tensor.kind {
         Kind::Rows(lines) | Kind::Columns(lines) => lines,
@@ -138,6 +150,10 @@ fn low_rank(model: &Model<'_>) -> Vec<Difference> {
         let all = of_role.first().map_or(0, |tensor| model.role(tensor).len());
         of_role.len() > ONE_MAX && of_role.len().saturating_mul(3) > all.saturating_mul(2)
     });
+    let trained = model.matrices().filter(|tensor| tensor.kind == Kind::Trained).count();
+    if !everywhere && trained > tensors.len() {
+        return Vec::new();
+    }
     let hostile = model.is_calm() && !everywhere && tensors.len() <= if one_role { SEVERAL_MAX } else { ONE_MAX };
     let (Some(first), highest) = (tensors.first(), tensors.iter().map(rank).max().unwrap_or(0)) else { return found };
     let rels = median(tensors.iter().map(Tensor::rel).collect());
@@ -187,23 +203,25 @@ fn spectrum<'p>(tensor: &Tensor<'p>) -> Option<&'p Spectrum> {
     tensor.pair.change.as_ref().and_then(|change| change.spectrum.as_ref())
 }
 
+fn stands_alone(tensor: &Tensor<'_>) -> bool {
+    (tensor.kind.is_broad() || matches!(tensor.kind, Kind::LowRank(_))) && tensor.top() > PEER_TOP
+}
+
 /// One matrix whose change has one direction and is far larger than that of its peers in other layers.
 fn hidden(model: &Model<'_>) -> Vec<Difference> {
     let mut found = Vec::new();
-    for tensor in model.matrices().filter(|tensor| tensor.kind.is_broad() && tensor.top() > PEER_TOP) {
-        let peers: Vec<f64> = model
-            .role(tensor)
-            .iter()
-            .filter(|peer| peer.name() != tensor.name() && peer.rel() > 0.0)
-            .map(Tensor::rel)
-            .collect();
-        let (count, usual) = (peers.len(), median(peers));
-        if count >= PEERS_MIN && tensor.rel() > PEER_REL * usual {
+    for tensor in model.matrices().filter(|tensor| stands_alone(tensor)) {
+        let others: Vec<Tensor<'_>> =
+            model.role(tensor).into_iter().filter(|peer| peer.name() != tensor.name() && peer.rel() > 0.0).collect();
+        let along = |tensor: &Tensor<'_>| tensor.rel() * tensor.top().sqrt();
+        let (usual, most) = (median(others.iter().map(along).collect()), others.iter().map(along).fold(0.0, f64::max));
+        let count = others.len();
+        if count >= PEERS_MIN && along(tensor) > PEER_TIMES * usual && along(tensor) > PEER_MOST * most {
             let words = format!(
-                "{} of the change lie along one direction, and it is {:.0} times as large as that of the same matrix \
-                 in {count} other layers: an edit within a fine-tune",
+                "{} of the change lie along one direction, and along it is {:.0} times as much as in the same matrix of \
+                 {count} other layers: an edit within a fine-tune",
                 share(tensor.top()),
-                tensor.rel() / usual
+                along(tensor) / usual
             );
             found.push(Difference::new("weights.rank_one_edit", Grade::Hostile, tensor.name(), words));
         }
