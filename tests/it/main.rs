@@ -16,6 +16,7 @@ mod end_to_end;
 mod formats;
 mod packaging;
 mod peers;
+mod provenance;
 mod rules;
 mod sinks;
 mod sources;
