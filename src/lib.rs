@@ -9,7 +9,7 @@
 //!  6  agent     supervisor, pipeline, reload, http
 //!  5  config    the file as written → the configuration as checked
 //!  4  sources   observe and open           │  sinks   deliver
-//!  3  artifact  identify hash inspect diff │  detect  parse compile match │  state  remember  │  alert  group mute render
+//!  3  artifact  identify hash inspect diff │  detect  parse compile match │  state  remember  │  alert  group mute render  │  provenance  verify judge
 //!  2  event     plain data that joins the floors above
 //!  1  base      http, back-off, clock, limits, redaction, files, logs, metrics
 //! ```
@@ -22,6 +22,7 @@ pub mod cli;
 pub mod config;
 pub mod detect;
 pub mod event;
+pub mod provenance;
 pub mod sinks;
 pub mod sources;
 pub mod state;

@@ -13,6 +13,7 @@ pub mod rules;
 mod run;
 mod scan;
 mod setup;
+mod verify;
 mod version;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Scan(scan::Args),
     /// Tell what differs between two artifacts or two directories.
     Diff(diff::Args),
+    /// Tell whether a model or an image is what somebody signed, and who that was.
+    Verify(verify::Args),
     /// List, show, check and test detection rules.
     Rules(rules::RulesArgs),
     /// What the agent has seen, and what it was before.
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Scan(args) => scan::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Inventory(args) => inventory::run(&args),
         Command::Bom(args) => bom::run(&args),

@@ -5,6 +5,7 @@
 
 pub mod fields;
 pub mod filesystem;
+pub mod folder;
 pub mod huggingface;
 pub mod logs;
 pub mod mlflow;

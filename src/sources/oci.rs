@@ -3,6 +3,7 @@
 mod api;
 mod credentials;
 mod manifest;
+mod signatures;
 mod token;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ use super::{BoxFuture, StoreError};
 use crate::base::environment::variable;
 use crate::base::text::shorten;
 
+pub use signatures::Signed;
+
 /// What helps when the registry does not let in.
 const ACCESS: &str = "log in with `docker login`, `podman login` or `oras login`, and set DOCKER_CONFIG or \
                       REGISTRY_AUTH_FILE if the file is not in its usual place";
@@ -29,12 +32,25 @@ const DEPTH_MAX: u32 = 3;
 /// Makes sense of `oci://registry/repository[:tag][@digest]`. Credentials are those of `docker login` and
 /// its kin; a registry on loopback is asked over plain HTTP, as they do.
 pub fn open(text: &str) -> Result<Arc<dyn Remote>, RemoteError> {
+    let (address, reference, api) = connect(text)?;
+    Ok(Arc::new(Image { address, reference, api }))
+}
+
+/// The address as it was written, what it means, and how the registry is asked.
+fn connect(text: &str) -> Result<(String, Reference, Api), RemoteError> {
     let written = text.strip_prefix("oci://").unwrap_or(text).trim_end_matches('/');
     let reference = Reference::try_from(written).map_err(|error| {
         RemoteError::Address(format!("`{text}` is no image ({error}); write oci://registry/repository:tag"))
     })?;
     let api = Api::connect(&reference, &variable).map_err(RemoteError::Failed)?;
-    Ok(Arc::new(Image { address: format!("oci://{written}"), reference, api }))
+    Ok((format!("oci://{written}"), reference, api))
+}
+
+/// An image with the signatures beside it, unless they are not asked for.
+pub async fn signed(text: &str, signatures: bool) -> Result<Signed, RemoteError> {
+    let (_, reference, api) = connect(text)?;
+    let asked = reference.digest().or(reference.tag()).unwrap_or("latest");
+    signatures::Beside::new(&api).fetch(asked, signatures).await
 }
 
 struct Image {

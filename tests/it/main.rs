@@ -17,6 +17,7 @@ mod formats;
 mod outlines;
 mod packaging;
 mod peers;
+mod provenance;
 mod rules;
 mod sinks;
 mod sources;

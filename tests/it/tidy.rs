@@ -9,7 +9,7 @@ const LINES_MAX: usize = 500;
 const FLOORS: [&[&str]; 7] = [
     &["base"],
     &["event"],
-    &["artifact", "detect", "state", "alert"],
+    &["artifact", "detect", "state", "alert", "provenance"],
     &["sources", "sinks"],
     &["config"],
     &["agent"],

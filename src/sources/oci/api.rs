@@ -79,6 +79,16 @@ impl Api {
         Ok(Fetched { bytes, digest })
     }
 
+    /// The index of what refers to a manifest (distribution specification 1.1); older registries know none.
+    pub async fn referrers(&self, digest: &str) -> Result<Vec<u8>, Failure> {
+        let url = self.url(&format!("referrers/{digest}"))?;
+        patiently(|| async {
+            let response = self.send(|| self.client.get(url.clone()).header(ACCEPT, ACCEPTED)).await?;
+            http::body(http::success(response)?, MANIFEST_BYTES_MAX).await
+        })
+        .await
+    }
+
     /// Bytes of a blob, or of a manifest by its digest.
     pub async fn read(&self, key: &str, range: Range<u64>, size: u64) -> Result<Body, StoreError> {
         let url = self.url(key)?;

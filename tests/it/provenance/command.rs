@@ -1,0 +1,179 @@
+//! `lanner verify` as a person or a script runs it.
+
+use std::path::Path;
+
+use lanner::provenance::Reason;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::maker::{Scene, file};
+use crate::support::program::{lanner, lanner_in, stderr, stdout};
+
+/// A model in a folder `model`, with its signature in `model.sig` beside it.
+fn stage(scene: &Scene) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, bytes) in &scene.content.files {
+        let path = folder.path().join("model").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    std::fs::write(folder.path().join("model.sig"), scene.written()).unwrap();
+    folder
+}
+
+/// The exit code and the outcome.
+fn run(folder: &Path, arguments: &[&str]) -> (i32, Value) {
+    let output = lanner_in(folder, &[&["verify", "--format", "json"], arguments].concat());
+    let json = serde_json::from_str(&stdout(&output));
+    let json = json.unwrap_or_else(|_| panic!("no JSON: {} {}", stdout(&output), stderr(&output)));
+    (output.status.code().unwrap(), json)
+}
+
+fn name(path: &std::path::PathBuf) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn a_signed_model_is_verified_and_a_changed_one_is_not() {
+    let folder = stage(&Scene::key());
+    let key = file("key-p256.pub");
+    let trust = ["--public-key", name(&key)];
+    let (code, found) = run(folder.path(), &[&["model", "--signature", "model.sig"], trust.as_slice()].concat());
+    assert_eq!((code, &found["verdict"], &found["reason"]), (0, &"verified".into(), &"".into()), "{found}");
+    for member in ["files", "unsigned"] {
+        assert_eq!(found[member], serde_json::json!([]));
+    }
+    assert_eq!(found["root_digest"].as_str().unwrap().len(), 64);
+    assert_eq!(found["signer"]["algorithm"], "ecdsa-p256");
+    // Found beside the folder.
+    assert_eq!(run(folder.path(), &[&["model"], trust.as_slice()].concat()).0, 0);
+    std::fs::write(folder.path().join("model/weights.bin"), b"other").unwrap();
+    std::fs::write(folder.path().join("model/evil.py"), b"import os").unwrap();
+    let (code, found) = run(folder.path(), &[&["model"], trust.as_slice()].concat());
+    assert_eq!((code, &found["reason"]), (1, &"digest_mismatch".into()));
+    assert_eq!(
+        (&found["files"], &found["unsigned"]),
+        (&serde_json::json!(["weights.bin"]), &serde_json::json!(["evil.py"]))
+    );
+    let output = lanner_in(folder.path(), &["verify", "model", "--public-key", name(&key)]);
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(1));
+    for word in ["FAILED", "digest_mismatch", "weights.bin", "evil.py", Reason::DigestMismatch.advice()] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+}
+
+#[test]
+fn what_is_not_signed_needs_a_word() {
+    let folder = stage(&Scene::key());
+    let key = file("key-p256.pub");
+    std::fs::write(folder.path().join("model/notes.txt"), b"x").unwrap();
+    let verify = |more: &[&str]| run(folder.path(), &[&["model", "--public-key", name(&key)], more].concat());
+    assert_eq!(verify(&[]).1["reason"], "unsigned_file");
+    for more in [["--ignore", "notes.txt"].as_slice(), &["--allow-unsigned"]] {
+        let (code, found) = verify(more);
+        assert_eq!((code, &found["unsigned"]), (0, &serde_json::json!(["notes.txt"])), "{found}");
+    }
+    for wrong in ["*", "..", "/", "weights.bin", "sub"] {
+        let (code, found) = verify(&["--ignore", wrong, "--ignore", "notes.txt"]);
+        assert_eq!((code, &found["reason"]), (1, &"bad_ignore".into()), "{wrong}: {found}");
+    }
+    let root = verify(&["--allow-unsigned"]).1["root_digest"].as_str().unwrap().to_owned();
+    assert_eq!(verify(&["--allow-unsigned", "--expected-subject", &root]).0, 0);
+    let other = "0".repeat(64);
+    assert_eq!(verify(&["--allow-unsigned", "--expected-subject", &other]).1["reason"], "subject_mismatch");
+}
+
+#[test]
+fn signatures_are_found_where_publishers_leave_them() {
+    let scene = Scene::key();
+    let key = file("key-p256.pub");
+    for place in [
+        "model/model.sig",
+        "model/skill.oms.sig",
+        "model/any.sig",
+        "model/x.sigstore.json",
+        "model.sig",
+        "model.oms.sig",
+        "model.sigstore.json",
+    ] {
+        let folder = stage(&scene);
+        std::fs::rename(folder.path().join("model.sig"), folder.path().join("aside")).unwrap();
+        let (code, found) = run(folder.path(), &["model", "--public-key", name(&key)]);
+        assert_eq!((code, &found["reason"]), (1, &"unsigned".into()));
+        std::fs::rename(folder.path().join("aside"), folder.path().join(place)).unwrap();
+        let (code, found) = run(folder.path(), &["model", "--public-key", name(&key)]);
+        assert_eq!((code, &found["unsigned"]), (0, &serde_json::json!([])), "{place}: {found}");
+    }
+    let folder = stage(&scene);
+    for place in ["model/a.sig", "model/b.sig"] {
+        std::fs::copy(folder.path().join("model.sig"), folder.path().join(place)).unwrap();
+    }
+    let output = lanner_in(folder.path(), &["verify", "model", "--public-key", name(&key)]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--signature"), "{}", stderr(&output));
+}
+
+#[test]
+fn certificates_and_authorities_are_files() {
+    let folder = stage(&Scene::certificate());
+    let (root, other, between) = (file("root.pem"), file("root-rsa.pem"), file("between.pem"));
+    let (code, found) = run(folder.path(), &["model", "--ca", name(&other), "--ca", name(&root)]);
+    assert_eq!((code, &found["signer"]["subject"]), (0, &"CN=leaf".into()), "{found}");
+    assert_eq!(run(folder.path(), &["model", "--ca", name(&between)]).0, 0);
+    assert_eq!(run(folder.path(), &["model", "--ca", name(&other)]).1["reason"], "untrusted");
+    let identity = ["model", "--identity", "a@example.com", "--issuer", "https://issuer.example.com"];
+    assert_eq!(run(folder.path(), &identity).1["reason"], "wrong_method");
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_told() {
+    let folder = stage(&Scene::key());
+    let (key, root) = (file("key-p256.pub"), file("root.pem"));
+    let model = folder.path().join("model");
+    for (arguments, word) in [
+        (vec![name(&model)], "required"),
+        (vec![name(&model), "--public-key", name(&key), "--ca", name(&root)], "cannot be used"),
+        (vec![name(&model), "--identity", "a@example.com"], "--issuer"),
+        (vec![name(&model), "--public-key", "/nowhere.pem"], "/nowhere.pem"),
+        (vec![name(&model), "--public-key", name(&root)], "BEGIN PUBLIC KEY"),
+        (vec![name(&model), "--ca", name(&key)], "BEGIN CERTIFICATE"),
+        (vec!["/nowhere", "--public-key", name(&key)], "/nowhere"),
+        (vec![name(&model), "--public-key", name(&key), "--signature", "/nowhere.sig"], "/nowhere.sig"),
+        (vec![name(&model), "--public-key", name(&key), "--expected-subject", "abc"], "64 hexadecimal"),
+        (vec![name(&model), "--public-key", name(&key), "--builder", "x"], "--type slsa"),
+        (vec!["s3://bucket/x", "--public-key", name(&key)], "oci://"),
+        (vec!["oci://127.0.0.1:1/x", "--public-key", name(&key), "--allow-unsigned"], "about files"),
+    ] {
+        let output = lanner(&[&["verify"], arguments.as_slice()].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stdout(&output));
+        assert!(stderr(&output).contains(word), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_signature_that_never_ends_is_not_read() {
+    let folder = stage(&Scene::key());
+    let key = file("key-p256.pub");
+    let pipe = folder.path().join("pipe.sig");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let output = lanner_in(folder.path(), &["verify", "model", "--signature", "pipe.sig", "--public-key", name(&key)]);
+    assert_eq!(output.status.code(), Some(2));
+    let large = std::fs::File::create(folder.path().join("large.sig")).unwrap();
+    large.set_len(1 << 40).unwrap();
+    let (code, found) = run(folder.path(), &["model", "--signature", "large.sig", "--public-key", name(&key)]);
+    assert_eq!((code, &found["reason"]), (1, &"too_large".into()));
+}
+
+/// The names of reasons are promised, and each is in the documents.
+#[test]
+fn every_reason_is_documented() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.md")).unwrap();
+    for reason in Reason::ALL {
+        assert!(text.contains(&format!("| `{reason}` |")), "docs/verify.md does not name `{reason}`");
+        let json = serde_json::to_value(reason).unwrap();
+        assert_eq!(json, reason.as_str());
+        assert_eq!(serde_json::from_value::<Reason>(json).unwrap(), reason);
+        assert!(!reason.advice().is_empty());
+    }
+}
