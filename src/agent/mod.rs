@@ -19,6 +19,7 @@ pub mod readiness;
 pub mod reload;
 pub mod rules;
 pub mod run;
+pub mod signatures;
 pub mod supervisor;
 pub mod tally;
 pub mod telemetry;

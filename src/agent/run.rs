@@ -18,6 +18,7 @@ use super::pipeline::{Pipeline, Shared};
 use super::readiness::Readiness;
 use super::reload::{Reloader, repeat_millis};
 use super::rules::{self, RulesError};
+use super::signatures::Signatures;
 use super::supervisor::Supervisor;
 use crate::base::backoff::Backoff;
 use crate::base::clock;
@@ -122,6 +123,18 @@ impl Agent {
             let keeper =
                 Keeper { supervisor: supervisor.clone(), shared: shared.clone(), source, status, stop: stop.clone() };
             stages.push(supervisor.spawn(name, keeper.run()));
+        }
+        if checked.policy.globs().next().is_some() {
+            let signatures = Signatures {
+                policy: Arc::new(checked.policy),
+                every: Duration::from_secs(checked.config.signatures.interval_secs.max(1)),
+                state: state.clone(),
+                judge: judge.clone(),
+                desk: shared.desk.clone(),
+                host: settings.host.clone(),
+                stop: stop.clone(),
+            };
+            stages.push(supervisor.spawn("signatures".to_owned(), signatures.run()));
         }
         // Only stages of sources may hand in from now on: the committer ends after the last of them.
         drop(shared);

@@ -218,6 +218,24 @@ pub fn line(origin: &Origin, line: &Line, seen: jiff::Timestamp) -> Event {
     draft.event(&origin, [&fields, &Fields::new()])
 }
 
+/// What was found about the signature of a model.
+pub fn signature(host: Option<&str>, place: &str, id: String, fields: &Fields, seen: jiff::Timestamp) -> Event {
+    let origin =
+        Origin { source: "signatures".to_owned(), product: "filesystem".to_owned(), host: host.map(str::to_owned) };
+    let subject = Subject::new(SubjectKind::Artifact, place.to_owned());
+    let draft = Draft {
+        id,
+        kind: EventKind::ArtifactScan,
+        action: "signature.checked",
+        time: seen,
+        subject: &subject,
+        place: &Place::default(),
+        artifact: None,
+        digest: None,
+    };
+    draft.event(&origin, [fields, &Fields::new()])
+}
+
 /// The agent about itself.
 pub fn health(host: Option<&str>, notice: &Notice, seen: jiff::Timestamp) -> Event {
     let origin = Origin { source: "agent".to_owned(), product: "lanner".to_owned(), host: host.map(str::to_owned) };

@@ -11,7 +11,9 @@ use serde_json::json;
 use super::setup::ConfigArgs;
 use super::{CLEAN, Format, say};
 use crate::base::{clock, files};
-use crate::provenance::{Envelope, PublicKey, Scheme, SigningKey};
+use crate::provenance::bundle::Envelope;
+use crate::provenance::key::{PublicKey, Scheme};
+use crate::provenance::sign::SigningKey;
 use crate::state::State;
 use crate::state::baseline::{Baseline, PREDICATE_TYPE};
 
@@ -125,10 +127,10 @@ fn pem(path: &Path) -> anyhow::Result<(String, String)> {
 fn read(file: &Path, public_key: &Path) -> anyhow::Result<Baseline> {
     let name = file.display();
     let (key_name, key) = pem(public_key)?;
-    let key = PublicKey::from_pem(&key).map_err(|why| anyhow::anyhow!("`{key_name}`: {why}"))?;
+    let key = PublicKey::from_pem(&key).map_err(|why| anyhow::anyhow!("`{key_name}`: {}", why.detail))?;
     let text = files::read_text(file, BYTES_MAX).with_context(|| format!("`{name}` cannot be read"))?;
     let envelope =
-        Envelope::parse(text.as_bytes()).map_err(|why| anyhow::anyhow!("`{name}` is no baseline: {why}"))?;
+        Envelope::parse(text.as_bytes()).map_err(|why| anyhow::anyhow!("`{name}` is no baseline: {}", why.detail))?;
     key.verify(Scheme::OfCurve, &envelope.message(), &envelope.signature)
         .map_err(|why| anyhow::anyhow!("`{name}` was not signed by the key in `{key_name}`: {why}"))?;
     let statement: Statement = serde_json::from_slice(&envelope.payload)

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod alerts;
+mod baseline;
 mod bom;
 mod completions;
 mod config;
@@ -57,6 +58,8 @@ enum Command {
     Rules(rules::RulesArgs),
     /// What the agent has seen, and what it was before.
     Inventory(inventory::Args),
+    /// Carry what was approved to another node, and hold what lies there against it.
+    Baseline(baseline::Args),
     /// Write a bill of materials of a model, CycloneDX 1.6, from its bytes.
     Bom(bom::Args),
     /// Alerts that were raised, and those that a sink refused.
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Inventory(args) => inventory::run(&args),
+        Command::Baseline(args) => baseline::run(&args),
         Command::Bom(args) => bom::run(&args),
         Command::Alerts(args) => alerts::run(&args),
         Command::Config(args) => config::run(&args),

@@ -1,6 +1,5 @@
 //! `lanner verify`: are these the bytes that somebody signed, and who was that?
 
-mod find;
 mod image;
 mod text;
 
@@ -19,7 +18,7 @@ use crate::provenance::{
     self, Allowed, BUNDLE_BYTES_MAX, Failure, Kind, Outcome, Reason, Request, Trust, slsa::Wanted,
 };
 use crate::sources::folder::Local;
-use crate::sources::remote;
+use crate::sources::{remote, signatures};
 
 /// Bytes of a key, a certificate or a trusted root.
 const TRUST_BYTES_MAX: u64 = 4 << 20;
@@ -127,7 +126,7 @@ fn local(args: &Args, trust: &Trust) -> anyhow::Result<Outcome> {
     let kind = if args.kind == StatementKind::Slsa { Kind::Slsa } else { Kind::Model };
     let path = match &args.signature {
         Some(path) => path.clone(),
-        None => match find::beside(&args.path, kind)? {
+        None => match signatures::beside(&args.path, kind).map_err(anyhow::Error::msg)? {
             Some(path) => path,
             None => {
                 let what = format!("there is no signature in or beside `{shown}`");

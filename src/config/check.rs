@@ -16,6 +16,7 @@ use crate::artifact::{Limits, Vetted};
 use crate::base::files;
 use crate::base::http;
 use crate::base::secret::Secret;
+use crate::provenance::policy::{self, Policy};
 use crate::sinks::{self, Sinks, alertmanager::Alertmanager, file::File, otlp::Otlp, stdout::Stdout, webhook::Webhook};
 use crate::sources::{Settings as _, Source};
 
@@ -27,10 +28,14 @@ pub struct Checked {
     pub mutes: Vec<Mute>,
     pub listen: SocketAddr,
     pub limits: Limits,
+    /// Which models must be signed.
+    pub policy: Policy,
 }
 
 /// Secrets are short; a larger file is not one.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
+/// Bytes of a key, a certificate or a trusted root.
+const TRUST_BYTES_MAX: u64 = 4 << 20;
 
 /// Checks everything that can be checked without touching the network.
 pub fn check(config: Config, places: &Places) -> Result<Checked, Vec<Problem>> {
@@ -51,8 +56,11 @@ pub fn check(config: Config, places: &Places) -> Result<Checked, Vec<Problem>> {
         vetted: checker.vetted(&config.inspection.vetted),
         ..Limits::default()
     };
+    let policy = checker.policy(&config);
     match listen {
-        Some(listen) if checker.problems.is_empty() => Ok(Checked { config, sources, sinks, mutes, listen, limits }),
+        Some(listen) if checker.problems.is_empty() => {
+            Ok(Checked { config, sources, sinks, mutes, listen, limits, policy })
+        }
         Some(_) | None => {
             checker.problems.sort_by_key(|problem| problem.line);
             Err(checker.problems)
@@ -84,6 +92,20 @@ impl Checker<'_> {
                 self.fail(setting, format!("{value} is too little"), Some(&format!("write {least} or more")));
             }
         }
+    }
+
+    fn policy(&mut self, config: &Config) -> Policy {
+        let written = policy::Config {
+            rules: config.signatures.rules.clone(),
+            superseded: config.signatures.superseded.clone(),
+        };
+        let read = |path: &Path| files::read_text(path, TRUST_BYTES_MAX).map_err(|error| error.to_string());
+        written.check(&read).unwrap_or_else(|problems| {
+            for problem in problems {
+                self.fail("signatures", problem, None);
+            }
+            Policy::default()
+        })
     }
 
     fn vetted(&mut self, patterns: &[String]) -> Arc<Vetted> {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::correlation::Limits;
+use crate::provenance::policy;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
 use crate::sources::{filesystem, logs, mlflow};
 
@@ -21,6 +22,7 @@ pub struct Config {
     pub sinks: Sinks,
     pub alerts: Alerts,
     pub inspection: Inspection,
+    pub signatures: Signatures,
     /// Alerts not to be told, until a date.
     pub mutes: Vec<Mute>,
     pub log: Log,
@@ -185,6 +187,24 @@ impl Default for Inspection {
             timeout_secs: 900,
             vetted: Vec::new(),
         }
+    }
+}
+
+/// Which models must be signed, and by whom.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Signatures {
+    /// Each model is verified when something of it changed, and again after so many seconds though nothing did.
+    pub interval_secs: u64,
+    /// The first rule whose glob fits a path counts; what no rule names is not asked for a signature.
+    pub rules: Vec<policy::RuleConfig>,
+    /// Root digests that nobody should serve any more, whichever rule counts: 64 hexadecimal digits each.
+    pub superseded: Vec<String>,
+}
+
+impl Default for Signatures {
+    fn default() -> Self {
+        Self { interval_secs: 21_600, rules: Vec::new(), superseded: Vec::new() }
     }
 }
 

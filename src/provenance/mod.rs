@@ -14,6 +14,7 @@ pub mod key;
 pub mod model;
 pub mod outcome;
 pub mod policy;
+pub mod sign;
 pub mod slsa;
 pub mod statement;
 

@@ -198,6 +198,12 @@ impl Policy {
         self.rules.iter().find(|rule| rule.matches.iter().any(|glob| glob.is_match(name)))
     }
 
+    /// Globs of paths, for whoever looks for what they name; those of names at registries are left out.
+    pub fn globs(&self) -> impl Iterator<Item = &GlobMatcher> {
+        let asked = self.rules.iter().filter(|rule| rule.enforcement != Enforcement::Off);
+        asked.flat_map(|rule| &rule.matches).filter(|glob| glob.glob().glob().starts_with('/'))
+    }
+
     /// Names by which other rules know a digest.
     fn known(&self, digest: Sha256) -> Option<String> {
         let rule = self.rules.iter().find(|rule| rule.subjects.contains(&digest))?;

@@ -12,6 +12,7 @@ pub mod mlflow;
 pub mod objects;
 pub mod oci;
 pub mod remote;
+pub mod signatures;
 
 mod emit;
 mod open;

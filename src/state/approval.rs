@@ -54,14 +54,13 @@ pub const TABLES: &str = "
     ) WITHOUT ROWID;
     -- Signatures that were checked.
     CREATE TABLE signature (
-        root BLOB NOT NULL,      -- subject that they are about
+        place TEXT PRIMARY KEY,  -- of the model
+        root BLOB,               -- subject that it is about, where the signature is valid
         signer TEXT NOT NULL,
-        method TEXT NOT NULL,    -- key, certificate, keyless
         verdict TEXT NOT NULL,   -- verified, failed
-        reason TEXT NOT NULL,
-        place TEXT NOT NULL,     -- where the signature lies
-        time INTEGER NOT NULL,
-        PRIMARY KEY (root, place)
+        reason TEXT NOT NULL,    -- empty when verified
+        fingerprint TEXT NOT NULL, -- of what was there: names, sizes, times
+        time INTEGER NOT NULL
     ) WITHOUT ROWID;
     -- What nobody else knows: with it an attacker could not hide a change in what a sketch does not see.
     CREATE TABLE secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

@@ -21,6 +21,8 @@ pub struct Commit {
     /// The source's first listing is complete.
     pub listed: bool,
     pub alerts: Vec<Raised>,
+    /// Signatures that were checked.
+    pub signatures: Vec<super::signatures::Checked>,
     /// What correlations remember of it.
     pub memos: Vec<Memo>,
 }
@@ -100,6 +102,9 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, committed: &mut Committ
             RecordChange::Remove { key } => remove(transaction, &commit.source, key, now)?,
             RecordChange::Verified { key } => verified(transaction, &commit.source, key, now)?,
         }
+    }
+    for checked in &commit.signatures {
+        super::signatures::keep(transaction, checked, now)?;
     }
     for edge in &commit.edges {
         portraits::keep_edge(transaction, edge, now)?;

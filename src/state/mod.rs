@@ -15,6 +15,7 @@ pub mod notebook;
 pub mod outbox;
 pub mod portraits;
 mod schema;
+pub mod signatures;
 pub mod sweep;
 
 use std::os::unix::fs::MetadataExt as _;

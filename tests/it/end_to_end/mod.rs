@@ -19,6 +19,7 @@ mod scanning;
 mod sequence;
 mod served;
 mod servers;
+mod signed;
 mod storm;
 mod telemetry;
 mod tuning;

@@ -1,0 +1,56 @@
+//! Signatures as they were last checked, by the place of the model.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{State, StateError, inventory};
+use crate::event::Sha256;
+
+/// What was found about the signature of one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Path of the model.
+    pub place: String,
+    /// Identity of the model, where the signature is valid.
+    pub root: Option<Sha256>,
+    pub signer: String,
+    /// `verified` or `failed`.
+    pub verdict: String,
+    /// Out of a closed set; empty when verified.
+    pub reason: String,
+    /// Of what was there: names, sizes, times.
+    pub fingerprint: String,
+}
+
+impl State {
+    /// What was found about a model when it was last looked at.
+    pub fn checked(&self, place: &str) -> Result<Option<Checked>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT root, signer, verdict, reason, fingerprint FROM signature WHERE place = ?1",
+        )?;
+        let found = statement
+            .query_row([place], |row| {
+                Ok(Checked {
+                    place: place.to_owned(),
+                    root: inventory::digest(row, 0)?,
+                    signer: row.get(1)?,
+                    verdict: row.get(2)?,
+                    reason: row.get(3)?,
+                    fingerprint: row.get(4)?,
+                })
+            })
+            .optional()?;
+        Ok(found)
+    }
+}
+
+pub(super) fn keep(connection: &Connection, checked: &Checked, now: i64) -> rusqlite::Result<()> {
+    let Checked { place, root, signer, verdict, reason, fingerprint } = checked;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO signature (place, root, signer, verdict, reason, fingerprint, time)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![place, root.as_ref().map(Sha256::as_bytes), signer, verdict, reason, fingerprint, now])
+        .map(drop)
+}

@@ -1,0 +1,100 @@
+//! Models that must be signed: the agent says when they are not, and when a signed one takes another's place.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::{rule, rules, subject};
+use crate::support::program::Agent;
+use crate::support::receiver::Receiver;
+use crate::support::{peers, wait_for};
+
+fn openssl(root: &Path, arguments: &[&str]) {
+    let status = Command::new("openssl").args(arguments).current_dir(root).status().expect("openssl is installed");
+    assert!(status.success());
+}
+
+/// Signs a folder with the reference implementation.
+fn sign(root: &Path, model: &str) {
+    let status = Command::new(peers().join("venv/bin/model_signing"))
+        .args(["sign", "key", model, "--private_key", "site.key", "--signature", &format!("{model}/model.sig")])
+        .current_dir(root)
+        .status()
+        .expect("model_signing is installed: run `make peers`");
+    assert!(status.success(), "it signs");
+}
+
+#[test]
+fn signatures_are_asked_for_and_exchanged_models_are_told() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    openssl(root, &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "site.key"]);
+    openssl(root, &["pkey", "-in", "site.key", "-pubout", "-out", "site.pub"]);
+    for (model, text) in [("fraud", "one"), ("ranker", "two"), ("plain", "three")] {
+        let folder = root.join("models").join(model);
+        std::fs::create_dir_all(&folder).expect("it is empty");
+        std::fs::write(folder.join("weights.bin"), text).expect("there is space");
+    }
+    sign(root, "models/fraud");
+    sign(root, "models/ranker");
+    let receiver = Receiver::start();
+    let models = root.join("models").display().to_string();
+    let config = format!(
+        "sources: {{filesystem: [{{name: models, paths: [models], settle_millis: 50}}]}}\n\
+         signatures:\n  rules:\n    - {{match: [\"{models}/plain\"], enforcement: warn, signers: [{{public_key: \"{root}/site.pub\"}}]}}\n\
+         \x20   - {{match: [\"{models}/*\"], signers: [{{public_key: \"{root}/site.pub\"}}]}}\n\
+         sinks: {{webhook: [{{name: hook, url: \"{}\"}}]}}\n",
+        receiver.url(),
+        root = root.display(),
+    );
+    let agent = Agent::start(root, &config).ready();
+    wait_for("the one without a signature", Duration::from_secs(60), || {
+        (rules(&receiver) == ["SIG-003"]).then_some(())
+    });
+
+    // One file of a signed model is overwritten.
+    std::fs::write(root.join("models/fraud/weights.bin"), "evil").expect("there is space");
+    wait_for("the file that differs", Duration::from_secs(60), || {
+        let taken = receiver.taken();
+        let delivery = taken.iter().find(|delivery| rule(delivery) == "SIG-001")?;
+        assert!(subject(delivery).ends_with("models/fraud"));
+        let text = delivery.json().to_string();
+        assert!(text.contains("digest_mismatch") && text.contains("weights.bin"), "{text}");
+        Some(())
+    });
+    assert_eq!(agent.stop(), Some(0));
+
+    // A valid signature of another model, once the policy knows whose is whose.
+    let root_of = |model: &str| -> String {
+        let output = crate::support::program::lanner_in(
+            root,
+            &["verify", model, "--public-key", "site.pub", "--format", "json"],
+        );
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it answers JSON");
+        json["root_digest"].as_str().expect("it has one").trim_start_matches("sha256:").to_owned()
+    };
+    let ranker = root_of("models/ranker");
+    std::fs::remove_dir_all(root.join("models/fraud")).expect("it is there");
+    std::fs::create_dir(root.join("models/fraud")).expect("it is gone");
+    for file in ["weights.bin", "model.sig"] {
+        std::fs::copy(root.join("models/ranker").join(file), root.join("models/fraud").join(file)).expect("it is there");
+    }
+    let subjects = format!("signers: [{{public_key: \"{}/site.pub\"}}], subjects: [", root.display());
+    let wanted = "0".repeat(64);
+    let config = config.replace(
+        &format!("    - {{match: [\"{models}/*\"]"),
+        &format!(
+            "    - {{match: [\"{models}/fraud\"], {subjects}\"{wanted}\"]}}\n    - {{match: [\"{models}/ranker\"], {subjects}\"{ranker}\"]}}\n    - {{match: [\"{models}/*\"]"
+        ),
+    );
+    let agent = Agent::start(root, &config).ready();
+    wait_for("the exchanged model", Duration::from_secs(60), || {
+        let taken = receiver.taken();
+        let delivery = taken.iter().find(|delivery| rule(delivery) == "SIG-002")?;
+        let text = delivery.json().to_string();
+        assert!(text.contains("subject_mismatch") && text.contains("ranker"), "it says whose it is: {text}");
+        Some(())
+    });
+    assert!(!receiver.taken().iter().any(|delivery| subject(delivery).ends_with("models/ranker")), "ranker is fine");
+    assert_eq!(agent.stop(), Some(0));
+}
