@@ -1,5 +1,6 @@
 //! `lanner verify`: are these the bytes that somebody signed, and who was that?
 
+mod against;
 mod image;
 mod text;
 
@@ -29,9 +30,9 @@ const CODES: &str = "Exit codes:
   2  the command line makes no sense, or a file that it names cannot be read";
 
 #[derive(clap::Args)]
-#[command(after_help = CODES, group(clap::ArgGroup::new("trust").required(true).args(["public_key", "ca", "identity"])))]
+#[command(after_help = CODES, group(clap::ArgGroup::new("trust").required(true).args(["public_key", "ca", "identity", "against"])))]
 pub struct Args {
-    /// Folder or file of a model, or the address of an image: oci://registry/repository:tag.
+    /// Folder or file of a model, or the address of an image: `oci://registry/repository:tag`.
     path: PathBuf,
     /// The signature; without it model.sig, *.oms.sig, *.sig and *.sigstore.json are looked for in and beside
     /// the path, and for an image at its registry.
@@ -46,12 +47,16 @@ pub struct Args {
     /// Who must have signed, as the issuer knows them.
     #[arg(long, value_name = "ID", requires = "issuer")]
     identity: Option<String>,
-    /// The identity provider, for example https://accounts.google.com.
+    /// The identity provider, for example `https://accounts.google.com`.
     #[arg(long, value_name = "URL", requires = "identity")]
     issuer: Option<String>,
     /// A trusted root of Sigstore, JSON, instead of the one of its public instance that came with this program.
     #[arg(long, value_name = "FILE", requires = "identity")]
     trusted_root: Option<PathBuf>,
+    /// Compare a local copy with what lies at an address (hf://, oci://, s3:// and so on) instead of a signature:
+    /// with the digests that it promises, else with its bytes.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["signature", "expected_subject", "builder", "source"])]
+    against: Option<String>,
     /// A file or folder that may be there without being signed, as a path in the model; may be given again.
     #[arg(long, value_name = "PATH")]
     ignore: Vec<String>,
@@ -91,10 +96,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         slsa || args.builder.is_none() && args.source.is_none(),
         "--builder and --source are asked of provenance: add --type slsa"
     );
-    let trust = trust(args)?;
-    let outcome = match args.path.to_str().filter(|text| remote::is_address(text)) {
-        Some(address) => image::verify(args, address, &trust)?,
-        None => local(args, &trust)?,
+    let address = args.path.to_str().filter(|text| remote::is_address(text));
+    let outcome = match (&args.against, address) {
+        (Some(other), None) => {
+            anyhow::ensure!(
+                !slsa,
+                "--against compares bytes; provenance is verified with a key, an authority or an identity"
+            );
+            against::verify(args, other)?
+        }
+        (Some(_), Some(_)) => anyhow::bail!("--against compares a local copy; name a file or folder"),
+        (None, Some(address)) => image::verify(args, address, &trust(args)?)?,
+        (None, None) => local(args, &trust(args)?)?,
     };
     match args.format {
         Format::Json => say(&serde_json::to_string(&outcome)?)?,
@@ -124,15 +137,13 @@ fn local(args: &Args, trust: &Trust) -> anyhow::Result<Outcome> {
     let shown = args.path.display();
     let content = Local::open(&args.path, Stop::default()).with_context(|| format!("`{shown}` cannot be opened"))?;
     let kind = if args.kind == StatementKind::Slsa { Kind::Slsa } else { Kind::Model };
-    let path = match &args.signature {
-        Some(path) => path.clone(),
-        None => match signatures::beside(&args.path, kind).map_err(anyhow::Error::msg)? {
-            Some(path) => path,
-            None => {
-                let what = format!("there is no signature in or beside `{shown}`");
-                return Ok(Outcome::failed(Failure::new(Reason::Unsigned, what)));
-            }
-        },
+    let found = match &args.signature {
+        Some(path) => Some(path.clone()),
+        None => signatures::beside(&args.path, kind).map_err(anyhow::Error::msg)?,
+    };
+    let Some(path) = found else {
+        let what = format!("there is no signature in or beside `{shown}`");
+        return Ok(Outcome::failed(Failure::new(Reason::Unsigned, what)));
     };
     let signature = match read(&path)? {
         Ok(bytes) => bytes,
@@ -162,6 +173,10 @@ fn read(path: &Path) -> anyhow::Result<Result<Vec<u8>, Failure>> {
         Ok(bytes) => Ok(Ok(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
             Ok(Err(Failure::new(Reason::TooLarge, format!("the signature is {error}"))))
+        }
+        // A pipe, a folder or a device: whoever can put that there can as well put no signature there.
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::InvalidInput | std::io::ErrorKind::IsADirectory) => {
+            Ok(Err(Failure::new(Reason::BadBundle, "the signature is no regular file")))
         }
         Err(error) => Err(error).with_context(|| format!("the signature `{}` cannot be read", path.display())),
     }

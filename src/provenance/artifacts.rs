@@ -44,19 +44,14 @@ fn one(request: &Request<'_>, bytes: &[u8], content: &dyn Content) -> Outcome {
 }
 
 fn checked(request: &Request<'_>, bytes: &[u8], content: &dyn Content, outcome: &mut Outcome) -> Result<(), Failure> {
-    let (signer, payload) = match Envelope::parse(bytes) {
-        Ok(envelope) => (request.trust.verify_bare(&envelope)?, envelope.payload),
-        Err(_) => {
-            let bundle = Bundle::parse(bytes)?;
-            let payload = &bundle.envelope.payload;
-            let subject =
-                Statement::<serde::de::IgnoredAny>::parse(payload)?.subject.first().and_then(|one| one.digest.sha256());
-            let trust = request.trust;
-            (
-                trust.verify(&bundle.material, &bundle.envelope, bytes, subject.as_ref(), request.now)?,
-                bundle.envelope.payload,
-            )
-        }
+    let trust = request.trust;
+    let (signer, payload) = if let Ok(envelope) = Envelope::parse(bytes) {
+        (trust.verify_bare(&envelope)?, envelope.payload)
+    } else {
+        let Bundle { material, envelope } = Bundle::parse(bytes)?;
+        let statement = Statement::<serde::de::IgnoredAny>::parse(&envelope.payload)?;
+        let subject = statement.subject.first().and_then(|one| one.digest.sha256());
+        (trust.verify(&material, &envelope, bytes, subject.as_ref(), request.now)?, envelope.payload)
     };
     outcome.signer = Some(signer);
     let (subjects, provenance) = slsa::parse(&payload)?;

@@ -5,6 +5,7 @@ use x509_cert::Certificate as Parsed;
 use x509_cert::Version;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{Decode as _, Encode as _, Reader as _, SliceReader};
+use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 
 use super::key::PublicKey;
@@ -13,6 +14,9 @@ use crate::event::Sha256;
 
 /// Extended usage: signing code (RFC 5280, 4.2.1.12).
 const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
+
+/// Which names an authority may issue for (RFC 5280, 4.2.1.10).
+const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
 
 /// Extensions that may be critical, since they are looked at here.
 const UNDERSTOOD: [ObjectIdentifier; 3] = [
@@ -53,7 +57,7 @@ impl Certificate {
         let usage = tbs.get::<KeyUsage>().map_err(damaged)?.map(|(_, found)| found);
         let extended = tbs.get::<ExtendedKeyUsage>().map_err(damaged)?.map(|(_, found)| found);
         let spki = tbs.subject_public_key_info.to_der().map_err(damaged)?;
-        let key = PublicKey::from_der(&spki).map_err(|()| "the key of a certificate is damaged".to_owned())?;
+        let key = PublicKey::from_der(&spki).ok_or_else(|| "the key of a certificate is damaged".to_owned())?;
         let signed = signed_part(der).map_err(damaged)?;
         Ok(Self { der: der.to_vec(), signed, key, constraints, usage, extended, parsed })
     }
@@ -105,11 +109,19 @@ impl Certificate {
         Ok(())
     }
 
-    /// The first critical extension that nobody here understands.
-    pub fn unknown_critical(&self) -> Option<ObjectIdentifier> {
+    /// The first extension that limits it in a way that our own walk does not understand: a critical one that is
+    /// not known here, or constraints of names.
+    pub fn not_understood(&self) -> Option<ObjectIdentifier> {
         let extensions = self.parsed.tbs_certificate.extensions.as_deref().unwrap_or_default();
-        let unknown = |id: &ObjectIdentifier| !UNDERSTOOD.contains(id);
-        extensions.iter().filter(|one| one.critical).map(|one| one.extn_id).find(unknown)
+        let unknown =
+            |one: &&Extension| one.extn_id == NAME_CONSTRAINTS || one.critical && !UNDERSTOOD.contains(&one.extn_id);
+        extensions.iter().find(unknown).map(|one| one.extn_id)
+    }
+
+    /// Whether its path may have so many certificates between it and the signer's.
+    pub fn allows_between(&self, count: usize) -> bool {
+        let most = self.constraints.as_ref().and_then(|found| found.path_len_constraint);
+        most.is_none_or(|most| count <= usize::from(most))
     }
 
     pub fn subject(&self) -> String {

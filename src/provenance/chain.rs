@@ -1,13 +1,13 @@
 //! Chains of certificates up to an authority that was given, and to no other.
 //!
-//! `rustls-webpki` builds and checks the path. It leaves out three things, which are checked here: the usage of
-//! keys (`keyUsage`), how long the authority itself is valid, and certificates of signers that also say to be
-//! authorities. Those last it refuses; public signers have such certificates, so that [`super::path`] walks
+//! `rustls-webpki` builds and checks the path. It leaves out some things, which are checked here: the usage of
+//! keys (`keyUsage`), whether the authority that was given is one, how long it is valid and how long it lets the
+//! path be, and certificates of signers that also say to be authorities. Those last it refuses; public signers have such certificates, so that [`super::path`] walks
 //! their paths.
 
 use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, Error, KeyUsage, anchor_from_trusted_cert};
+use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
 use super::certificate::Certificate;
 use super::outcome::{Failure, Reason};
@@ -69,6 +69,10 @@ impl Authorities {
         signer.check_usage()?;
         let valid: Vec<&Certificate> = self.certificates.iter().filter(|one| one.check_time(now).is_ok()).collect();
         let outdated = || self.certificates.iter().find_map(|one| one.check_time(now).err());
+        // A certificate that was given itself needs nobody to vouch for it.
+        if valid.iter().any(|one| one.der == signer.der) {
+            return Ok(signer.clone());
+        }
         match climb(signer, above, &valid) {
             Ok(()) => Ok(signer.clone()),
             // The authority that is missing may be the one that was left out.
@@ -80,8 +84,16 @@ impl Authorities {
 
 /// The path as the library builds it, with usages of keys on the way.
 fn library(signer: &Certificate, above: &[Certificate], anchors: &[&Certificate], now: Timestamp) -> Result<(), Error> {
-    let ders: Vec<CertificateDer<'_>> = anchors.iter().map(|one| CertificateDer::from(one.der.as_slice())).collect();
-    let trusted: Vec<TrustAnchor<'_>> = ders.iter().filter_map(|der| anchor_from_trusted_cert(der).ok()).collect();
+    // The library trusts anchors whatever they are for, and however long they let the path be.
+    let issuing: Vec<&&Certificate> = anchors.iter().filter(|one| one.is_authority() && one.may_issue()).collect();
+    let ders: Vec<CertificateDer<'_>> = issuing.iter().map(|one| CertificateDer::from(one.der.as_slice())).collect();
+    let trusted: Vec<TrustAnchor<'_>> = ders.iter().map(anchor_from_trusted_cert).collect::<Result<_, _>>()?;
+    let fits = |path: &VerifiedPath<'_>| {
+        let between = path.intermediate_certificates().count();
+        let mut both = trusted.iter().zip(&issuing);
+        let allowed = both.any(|(one, given)| one == path.anchor() && given.allows_between(between));
+        if allowed { Ok(()) } else { Err(Error::PathLenConstraintViolated) }
+    };
     // What may not issue is not offered as an issuer.
     let between: Vec<CertificateDer<'_>> =
         above.iter().filter(|one| one.may_issue()).map(|one| CertificateDer::from(one.der.as_slice())).collect();
@@ -90,7 +102,7 @@ fn library(signer: &Certificate, above: &[Certificate], anchors: &[&Certificate]
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
     let usage = KeyUsage::required_if_present(CODE_SIGNING);
-    end.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &trusted, &between, time, usage, None, None)?;
+    end.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &trusted, &between, time, usage, None, Some(&fits))?;
     Ok(())
 }
 

@@ -128,7 +128,7 @@ pub fn compare(content: &dyn Content, model: &Model, allowed: &Allowed, outcome:
         match has(content, name, model, pieces) {
             Ok(true) => {}
             Ok(false) => {
-                faults.push(Fault::new(Reason::DigestMismatch, name, "has other bytes than those that were signed"))
+                faults.push(Fault::new(Reason::DigestMismatch, name, "has other bytes than those that were signed"));
             }
             Err(error) => faults.push(Fault::new(error.reason(), name, &error.to_string())),
         }

@@ -110,23 +110,20 @@ fn bundle(request: &Request<'_>, bytes: &[u8], outcome: &mut Outcome) -> Result<
     let payload = &bundle.envelope.payload;
     let subject = Some(&request.digest);
     outcome.signer = Some(request.trust.verify(&bundle.material, &bundle.envelope, bytes, subject, request.now)?);
-    let subjects = match &request.provenance {
-        Some(wanted) => {
-            let (subjects, provenance) = slsa::parse(payload)?;
-            let fits = wanted.check(&provenance);
-            outcome.provenance = Some(provenance);
-            fits?;
-            subjects
+    let subjects = if let Some(wanted) = &request.provenance {
+        let (subjects, provenance) = slsa::parse(payload)?;
+        let fits = wanted.check(&provenance);
+        outcome.provenance = Some(provenance);
+        fits?;
+        subjects
+    } else {
+        let head = Head::parse(payload)?;
+        if head.predicate_type != PREDICATE {
+            let found = crate::base::text::shorten(&head.predicate_type, 120);
+            return Err(Failure::new(Reason::WrongPredicate, format!("it is no signature of an image: `{found}`")));
         }
-        None => {
-            let head = Head::parse(payload)?;
-            if head.predicate_type != PREDICATE {
-                let found = crate::base::text::shorten(&head.predicate_type, 120);
-                return Err(Failure::new(Reason::WrongPredicate, format!("it is no signature of an image: `{found}`")));
-            }
-            // Signatures have no content of their own, and many write none.
-            Statement::<Option<IgnoredAny>>::parse(payload)?.subject
-        }
+        // Signatures have no content of their own, and many write none.
+        Statement::<Option<IgnoredAny>>::parse(payload)?.subject
     };
     if subjects.iter().any(|one| one.digest.sha256() == Some(request.digest)) { Ok(()) } else { Err(another(request)) }
 }

@@ -33,7 +33,7 @@ impl Algorithm {
     }
 
     /// Bytes of a digest.
-    pub const fn len(self) -> usize {
+    pub const fn bytes(self) -> usize {
         match self {
             Self::Sha256 | Self::Blake3 => 32,
             Self::Blake2b => 64,

@@ -55,15 +55,15 @@ impl PublicKey {
     pub fn from_pem(text: &str) -> Result<Self, String> {
         let mut blocks = pem::blocks(text, "PUBLIC KEY")?;
         match (blocks.pop(), blocks.is_empty()) {
-            (Some(der), true) => Self::from_der(&der).map_err(|()| "the public key in it is damaged".to_owned()),
+            (Some(der), true) => Self::from_der(&der).ok_or_else(|| "the public key in it is damaged".to_owned()),
             (Some(_), false) => Err("it holds more than one public key".to_owned()),
             (None, _) => Err("it holds no `-----BEGIN PUBLIC KEY-----`".to_owned()),
         }
     }
 
-    /// Reads a `SubjectPublicKeyInfo`.
-    pub fn from_der(der: &[u8]) -> Result<Self, ()> {
-        let info = SubjectPublicKeyInfoOwned::from_der(der).map_err(drop)?;
+    /// Reads a `SubjectPublicKeyInfo`; `None` when it is damaged.
+    pub fn from_der(der: &[u8]) -> Option<Self> {
+        let info = SubjectPublicKeyInfoOwned::from_der(der).ok()?;
         // Curves are named: one that is described along with the key can be made to fit any signature.
         let curve = info.algorithm.parameters.as_ref().and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
         let kind = match (info.algorithm.oid, curve) {
@@ -73,8 +73,8 @@ impl PublicKey {
             (ED25519_KEY, None) if info.algorithm.parameters.is_none() => Kind::Ed25519,
             _ => Kind::Other,
         };
-        let bytes = info.subject_public_key.as_bytes().ok_or(())?.to_vec();
-        Ok(Self { kind, bytes, der: info.to_der().map_err(drop)? })
+        let bytes = info.subject_public_key.as_bytes()?.to_vec();
+        Some(Self { kind, bytes, der: info.to_der().ok()? })
     }
 
     /// Name of the algorithm, for people.

@@ -20,10 +20,10 @@ pub fn verify(wanted: &Identity, whole: &[u8], subject: Option<&Sha256>) -> Resu
     };
     let subject = Sha256Hash::from_hex(&subject.to_string())
         .map_err(|error| Failure::new(Reason::BadStatement, error.to_string()))?;
-    let policy = VerificationPolicy::new(wanted.identity.as_str(), wanted.issuer.as_str());
+    let policy = VerificationPolicy::new(wanted.name.as_str(), wanted.issuer.as_str());
     let found = wanted.verifier.verify(subject, &bundle, &policy).map_err(|error| failure(&error))?;
     Ok(Signer::Identity {
-        identity: wanted.identity.clone(),
+        identity: wanted.name.clone(),
         issuer: wanted.issuer.clone(),
         signed_at: found.verified_timestamps().iter().min().map(ToString::to_string),
     })
@@ -40,14 +40,13 @@ fn failure(error: &Error) -> Failure {
         Error::Certificate(_) | Error::TrustedCertificate(_) | Error::TrustRoot(_) | Error::InvalidTrustRoot(_) => {
             Reason::Untrusted
         }
-        Error::TransparencyLog(_) | Error::Timestamp(_) => Reason::Tlog,
         // Whatever lacks its proof, promise or time is no sound bundle to the library.
         Error::Bundle(
             Shape::UnsupportedMediaType(_)
             | Shape::UnsupportedVerificationMaterial
             | Shape::CertificateChainNotAllowed(_),
         ) => Reason::BadBundle,
-        Error::Bundle(_) => Reason::Tlog,
+        Error::Bundle(_) | Error::TransparencyLog(_) | Error::Timestamp(_) => Reason::Tlog,
         _ => Reason::BadBundle,
     };
     Failure::new(reason, error.to_string())

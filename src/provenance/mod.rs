@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod chain;
 pub mod content;
 pub mod cosign;
+pub mod hash;
 pub mod key;
 pub mod model;
 pub mod outcome;
@@ -19,7 +20,6 @@ pub mod slsa;
 pub mod statement;
 
 mod artifacts;
-mod hash;
 mod json;
 mod keyless;
 mod names;

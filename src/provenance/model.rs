@@ -212,7 +212,7 @@ fn files(
         if resource.algorithm != written {
             return Err(bad(format!("{name} is hashed with {}, not {written}", quoted(&resource.algorithm))));
         }
-        let digest = from_hex(&resource.digest, algorithm.len())
+        let digest = from_hex(&resource.digest, algorithm.bytes())
             .ok_or_else(|| bad(format!("the digest of {name} is none of {written}")))?;
         if let Some((other, of)) = &before {
             ordered.see(other, of, resource, &named).map_err(bad)?;

@@ -36,8 +36,8 @@ pub fn verify(
 ) -> Result<(), Failure> {
     signer.check_time(now)?;
     signer.check_usage()?;
-    if let Some(id) = signer.unknown_critical() {
-        return Err(untrusted(format!("the critical extension {id} of the certificate is not understood")));
+    if let Some(id) = signer.not_understood() {
+        return Err(untrusted(format!("the extension {id} of the certificate is not understood")));
     }
     let mut walk = Walk { above, anchors, now, checks: 0, why: None };
     if walk.climb(signer, &mut Vec::new()) {
@@ -58,8 +58,10 @@ impl Walk<'_> {
     fn climb(&mut self, one: &Certificate, taken: &mut Vec<usize>) -> bool {
         let anchors = self.anchors;
         for anchor in anchors.iter().filter(|anchor| is_named(anchor, one)) {
-            if self.issued(anchor, one) {
-                return true;
+            match self.step(anchor, taken.len()) {
+                Ok(()) if self.issued(anchor, one) => return true,
+                Ok(()) => {}
+                Err(failure) => drop(self.why.get_or_insert(failure)),
             }
         }
         if taken.len() >= BETWEEN_MAX {
@@ -93,15 +95,14 @@ impl Walk<'_> {
         if !issuer.is_authority() || !issuer.may_issue() {
             return Err(untrusted(format!("`{name}` may not issue certificates")));
         }
-        let most = issuer.constraints.as_ref().and_then(|found| found.path_len_constraint);
-        if most.is_some_and(|most| below > usize::from(most)) {
+        if !issuer.allows_between(below) {
             return Err(untrusted(format!("the path under `{name}` is longer than it allows")));
         }
         if !issuer.may_sign_code() {
             return Err(Failure::new(Reason::CertUsage, format!("`{name}` may not issue for `codeSigning`")));
         }
-        match issuer.unknown_critical() {
-            Some(id) => Err(untrusted(format!("the critical extension {id} of `{name}` is not understood"))),
+        match issuer.not_understood() {
+            Some(id) => Err(untrusted(format!("the extension {id} of `{name}` is not understood"))),
             None => Ok(()),
         }
     }

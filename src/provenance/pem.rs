@@ -37,13 +37,12 @@ pub fn blocks(text: &str, label: &str) -> Result<Vec<Vec<u8>>, String> {
 /// One block, as OpenSSL writes it: lines of 64 characters, each with an end.
 pub fn encode(der: &[u8], label: &str) -> String {
     let base64 = STANDARD.encode(der);
-    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut body = String::new();
     for (index, character) in base64.chars().enumerate() {
         if index > 0 && index % COLUMNS == 0 {
-            text.push('\n');
+            body.push('\n');
         }
-        text.push(character);
+        body.push(character);
     }
-    text.push_str(&format!("\n-----END {label}-----\n"));
-    text
+    format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
 }

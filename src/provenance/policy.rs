@@ -7,11 +7,15 @@
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::content::{Allowed, Content};
 use super::outcome::{Failure, Outcome, Reason, Signer};
+use super::slsa::Wanted;
 use super::trust::Trust;
+use super::{Kind, Request};
 use crate::event::Sha256;
 
 /// Signatures of models, as a configuration asks for them.
@@ -212,13 +216,37 @@ impl Policy {
 }
 
 impl Rule {
+    /// Verifies a model with the trust of this rule, one signer after the other; `signature` are the bytes of the
+    /// signature file, `name` what that is called in the model, if it lies there. Bytes of the model are read only
+    /// once a signature is valid.
+    pub fn verify(&self, signature: &[u8], name: Option<&str>, content: &dyn Content, now: Timestamp) -> Outcome {
+        let mut first: Option<Outcome> = None;
+        for trust in &self.trust {
+            let allowed = Allowed {
+                ignore: self.ignore.clone(),
+                unsigned: self.allow_unsigned,
+                follow_links: false,
+                signature: name.map(ToOwned::to_owned),
+            };
+            let wanted = Wanted::default();
+            let request = Request { signature, trust, kind: Kind::Model, allowed, expected: None, wanted, now };
+            let outcome = super::verify(&request, content);
+            // Once a signer is known, the others have nothing to add.
+            if outcome.signer.is_some() {
+                return outcome;
+            }
+            first.get_or_insert(outcome);
+        }
+        first.unwrap_or_else(|| Outcome::failed(Failure::new(Reason::Untrusted, "the rule names nobody who may sign")))
+    }
+
     fn knows(&self, signer: &Signer) -> bool {
         self.trust.iter().any(|trust| match (trust, signer) {
             (Trust::Key(key), Signer::Key { sha256, .. }) => key.sha256() == *sha256,
             // Which authority it was is checked by the verification, which has all of the rule's.
             (Trust::Authorities(_), Signer::Certificate { .. }) => true,
             (Trust::Identity(one), Signer::Identity { identity, issuer, .. }) => {
-                one.identity == *identity && one.issuer == *issuer
+                one.name == *identity && one.issuer == *issuer
             }
             _ => false,
         })

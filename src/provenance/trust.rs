@@ -24,7 +24,8 @@ pub enum Trust {
 
 /// Somebody whom an identity provider knows, and who vouches for that.
 pub struct Identity {
-    pub identity: String,
+    /// As the provider knows them.
+    pub name: String,
     /// The provider.
     pub issuer: String,
     pub verifier: Verifier,
@@ -35,7 +36,7 @@ impl std::fmt::Debug for Trust {
         match self {
             Self::Key(key) => write!(f, "Key({})", key.sha256()),
             Self::Authorities(authorities) => write!(f, "Authorities({})", authorities.len()),
-            Self::Identity(one) => write!(f, "Identity({}, {})", one.identity, one.issuer),
+            Self::Identity(one) => write!(f, "Identity({}, {})", one.name, one.issuer),
         }
     }
 }
@@ -52,7 +53,7 @@ impl Trust {
         for pem in pems {
             all.add(pem)?;
         }
-        if all.len() == 0 {
+        if all.is_empty() {
             return Err("it holds no `-----BEGIN CERTIFICATE-----`".to_owned());
         }
         Ok(Self::Authorities(Arc::new(all)))
@@ -67,7 +68,7 @@ impl Trust {
         let json = root.unwrap_or(SIGSTORE_PRODUCTION_TRUSTED_ROOT);
         let parsed = TrustedRoot::from_json(json).map_err(|error| format!("the trusted root is none: {error}"))?;
         let verifier = Verifier::new(&parsed).map_err(|error| format!("the trusted root is none: {error}"))?;
-        Ok(Self::Identity(Arc::new(Identity { identity: identity.to_owned(), issuer: issuer.to_owned(), verifier })))
+        Ok(Self::Identity(Arc::new(Identity { name: identity.to_owned(), issuer: issuer.to_owned(), verifier })))
     }
 
     /// Verifies the signature of a bundle; `whole` are its bytes, `subject` the digest that the statement is

@@ -125,13 +125,11 @@ enum Found {
 
 /// An entry under a name that is text.
 fn told(path: &[u8], kind: EntryKind) -> Entry {
-    match std::str::from_utf8(path) {
-        Ok(name) => Entry { name: name.to_owned(), kind },
-        Err(_) => {
-            let kind = if kind == EntryKind::File { EntryKind::Unnameable } else { kind };
-            Entry { name: paths::escape(Path::new(OsStr::from_bytes(path))), kind }
-        }
+    if let Ok(name) = std::str::from_utf8(path) {
+        return Entry { name: name.to_owned(), kind };
     }
+    let kind = if kind == EntryKind::File { EntryKind::Unnameable } else { kind };
+    Entry { name: paths::escape(Path::new(OsStr::from_bytes(path))), kind }
 }
 
 fn enter(folder: &impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
@@ -147,8 +145,10 @@ impl Content for Local {
         if let Some(name) = &self.single {
             if let Found::Entry(Entry { kind, .. }) = self.entry(&self.root, OsStr::new(name), name.as_bytes().to_vec())
             {
-                // A verification of one file sees nothing else: whether it breaks off makes no difference.
-                let _: ControlFlow<()> = visit(Entry { name: ITSELF.to_owned(), kind });
+                // There is nothing else to see, whether the walk is broken off or not.
+                return match visit(Entry { name: ITSELF.to_owned(), kind }) {
+                    ControlFlow::Continue(()) | ControlFlow::Break(()) => Ok(()),
+                };
             }
             return Ok(());
         }
@@ -242,7 +242,7 @@ struct Identity {
 fn identity(file: &File) -> io::Result<Option<Identity>> {
     let found = file.metadata()?;
     let times = (found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec());
-    Ok(found.is_file().then(|| Identity { size: found.len(), rest: times }))
+    Ok(found.is_file().then_some(Identity { size: found.len(), rest: times }))
 }
 
 fn failed(error: &io::Error) -> ReadError {

@@ -47,7 +47,8 @@ pub fn verify(args: &Args, address: &str, trust: &Trust) -> anyhow::Result<Outco
     let mut outcome = cosign::verify(&request, &found.attached);
     if !outcome.is_verified() && found.more {
         let most = cosign::SIGNATURES_MAX;
-        outcome.detail.push_str(&format!("; there are more than {most} signatures, and only those were looked at"));
+        outcome.detail =
+            format!("{}; there are more than {most} signatures, and the others were not looked at", outcome.detail);
     }
     if let Some(expected) = args.expected_subject.filter(|expected| *expected != found.digest) {
         let what = format!("it is the image sha256:{}, not sha256:{expected}", found.digest);

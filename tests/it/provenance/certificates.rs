@@ -25,6 +25,10 @@ const SOUND: &[Case] = &[
     ("length 0", None, |s| s.certified(&["leaf-length-0", "between-length-0"], &["root"])),
     ("an extension that is not critical", None, |s| s.certified(&["leaf-unknown-harmless", "between"], &["root"])),
     ("an expired root beside", None, |s| s.certified(&["leaf", "between"], &["root-expired", "root"])),
+    ("the signer's own certificate is given", None, |s| s.certified(&["leaf"], &["leaf"])),
+    ("a self-signed certificate is given", None, |s| s.certified(&["leaf-self"], &["leaf-self"])),
+    ("directly under a root of length 0", None, |s| s.certified(&["leaf-under-root-length-0"], &["root-length-0"])),
+    ("proud, its own certificate is given", None, |s| s.certified(&["proud-self"], &["proud-self"])),
     ("proud", None, |s| s.certified(&["proud", "between"], &["root"])),
     ("proud under RSA", None, |s| s.certified(&["proud-rsa", "between-rsa"], &["root-rsa"])),
     ("proud under P-521", None, |s| s.certified(&["proud-p521-root"], &["root-p521"])),
@@ -91,6 +95,28 @@ const PATHS: &[Case] = &[
         s.now = "2040-01-01T00:00:00Z";
     }),
     ("under RSA of 1024 bits", Some(Reason::Untrusted), |s| s.certified(&["leaf-under-rsa1024"], &["root-rsa1024"])),
+    ("under a leaf that is given", Some(Reason::Untrusted), |s| s.certified(&["leaf-under-leaf"], &["leaf"])),
+    ("under a key that is given, which may not issue", Some(Reason::Untrusted), |s| {
+        s.certified(&["leaf-under-no-usage"], &["between-no-usage"]);
+    }),
+    ("longer than the root allows", Some(Reason::Untrusted), |s| {
+        s.certified(&["leaf-too-long-for-root", "between-under-root-length-0"], &["root-length-0"]);
+    }),
+    ("proud, longer than the root allows", Some(Reason::Untrusted), |s| {
+        s.certified(&["proud-too-long-for-root", "between-under-root-length-0"], &["root-length-0"]);
+    }),
+    ("proud, under a leaf that is given", Some(Reason::Untrusted), |s| {
+        s.certified(&["proud-under-leaf"], &["leaf-not-ca"]);
+    }),
+    ("proud, under a proud one that is given", Some(Reason::Untrusted), |s| {
+        s.certified(&["proud-under-proud"], &["proud"]);
+    }),
+    ("proud, names constrained softly above", Some(Reason::Untrusted), |s| {
+        s.certified(&["proud-under-constrained-softly", "between-constrained-softly"], &["root"]);
+    }),
+    ("proud, names constrained by the root", Some(Reason::Untrusted), |s| {
+        s.certified(&["proud-under-constrained-root"], &["root-constrained"]);
+    }),
     ("proud, another root", Some(Reason::Untrusted), |s| s.certified(&["proud", "between"], &["root-rsa"])),
     ("proud, under another root of that name", Some(Reason::Untrusted), |s| s.certified(&["proud-twin"], &["root"])),
     ("proud, self-signed", Some(Reason::Untrusted), |s| s.certified(&["proud-self"], &["root"])),
@@ -144,13 +170,13 @@ const CHAINS: &[Case] = &[
         certificate(s, |mut der| {
             der.pop();
             der
-        })
+        });
     }),
     ("something behind a certificate", Some(Reason::BadBundle), |s| {
         certificate(s, |mut der| {
             der.push(0);
             der
-        })
+        });
     }),
     ("no certificate", Some(Reason::BadBundle), |s| certificate(s, |_| vec![0x30, 0])),
     ("a huge certificate", Some(Reason::BadBundle), |s| certificate(s, |_| vec![0x30; 100_000])),

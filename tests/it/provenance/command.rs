@@ -29,7 +29,7 @@ fn run(folder: &Path, arguments: &[&str]) -> (i32, Value) {
     (output.status.code().unwrap(), json)
 }
 
-fn name(path: &std::path::PathBuf) -> &str {
+fn name(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -157,8 +157,8 @@ fn a_signature_that_never_ends_is_not_read() {
     let key = file("key-p256.pub");
     let pipe = folder.path().join("pipe.sig");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let output = lanner_in(folder.path(), &["verify", "model", "--signature", "pipe.sig", "--public-key", name(&key)]);
-    assert_eq!(output.status.code(), Some(2));
+    let (code, found) = run(folder.path(), &["model", "--signature", "pipe.sig", "--public-key", name(&key)]);
+    assert_eq!((code, &found["reason"]), (1, &"bad_bundle".into()));
     let large = std::fs::File::create(folder.path().join("large.sig")).unwrap();
     large.set_len(1 << 40).unwrap();
     let (code, found) = run(folder.path(), &["model", "--signature", "large.sig", "--public-key", name(&key)]);
@@ -176,4 +176,51 @@ fn every_reason_is_documented() {
         assert_eq!(serde_json::from_value::<Reason>(json).unwrap(), reason);
         assert!(!reason.advice().is_empty());
     }
+}
+
+/// What the hub's own client has fetched, in its cache, is what the hub has; until somebody changes it.
+#[test]
+fn a_copy_is_compared_with_the_hub() {
+    let files: crate::peers::hub::Files<'_> =
+        &[("config.json", b"{\"a\": 1}"), ("sub/vocab.txt", b"a b"), ("weights.bin", &[3; 5000])];
+    let hub = crate::peers::hub::start(&[("org/model", files)]);
+    let folder = TempDir::new().unwrap();
+    let fetch = "import sys; from huggingface_hub import snapshot_download; \
+                 print(snapshot_download('org/model', cache_dir=sys.argv[1]))";
+    let output = std::process::Command::new(crate::support::python())
+        .args(["-c", fetch])
+        .arg(folder.path())
+        .env("HF_ENDPOINT", &hub.url)
+        .env("HF_HUB_DISABLE_XET", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let snapshot = std::path::PathBuf::from(stdout(&output).trim());
+    assert!(snapshot.join("weights.bin").is_symlink(), "as the cache has it");
+    let verify = |path: &Path, address: &str| {
+        let output = std::process::Command::new(crate::support::program::LANNER)
+            .args(["verify", path.to_str().unwrap(), "--against", address, "--format", "json"])
+            .env("HF_ENDPOINT", &hub.url)
+            .output()
+            .unwrap();
+        let json: Value = serde_json::from_str(&stdout(&output)).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+        (output.status.code().unwrap(), json)
+    };
+    let (code, found) = verify(&snapshot, "hf://org/model");
+    assert_eq!((code, &found["signer"]), (0, &Value::Null), "{found}");
+    assert_eq!(verify(&snapshot.join("weights.bin"), "hf://org/model/weights.bin").0, 0);
+    assert_eq!(verify(&snapshot, "hf://org/model/weights.bin").1["reason"], "subject_mismatch");
+    for (name, bytes) in [("weights.bin", b"other".as_slice()), ("config.json", b"{}")] {
+        let path = snapshot.join(name);
+        let before = std::fs::read(&path).unwrap();
+        std::fs::write(path.canonicalize().unwrap(), bytes).unwrap();
+        let (code, found) = verify(&snapshot, "hf://org/model");
+        assert_eq!((code, &found["files"]), (1, &serde_json::json!([name])), "{found}");
+        std::fs::write(path.canonicalize().unwrap(), before).unwrap();
+    }
+    std::fs::write(snapshot.join("evil.py"), b"x").unwrap();
+    assert_eq!(verify(&snapshot, "hf://org/model").1["reason"], "unsigned_file");
+    std::fs::remove_file(snapshot.join("evil.py")).unwrap();
+    std::fs::remove_file(snapshot.join("config.json")).unwrap();
+    assert_eq!(verify(&snapshot, "hf://org/model").1["reason"], "missing_file");
 }

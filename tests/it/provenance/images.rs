@@ -127,7 +127,7 @@ fn bundles_beside_an_image_are_verified() {
     let trust = ["--public-key", key.to_str().unwrap()];
     stage.expect(&trust, "unsigned");
     let sound = bundle("key-p256", COSIGN, &stage.digest, &json!({}));
-    stage.attach(&[sound.clone()]);
+    stage.attach(std::slice::from_ref(&sound));
     let (code, found) = stage.verify(&trust);
     assert_eq!((code, &found["reason"]), (0, &"".into()), "{found}");
     assert_eq!(found["root_digest"], stage.digest.trim_start_matches("sha256:"));

@@ -134,6 +134,9 @@ impl Content for Memory {
     }
 }
 
+/// What is signed, made of a payload.
+type Encoding = fn(&[u8]) -> Vec<u8>;
+
 /// A model, its signature and what is asked of them; sound as it is made.
 pub struct Scene {
     pub content: Memory,
@@ -145,7 +148,7 @@ pub struct Scene {
     /// The name of the key that signs.
     pub key: &'static str,
     /// What is signed in the place of the right encoding.
-    pub message: Option<fn(&[u8]) -> Vec<u8>>,
+    pub message: Option<Encoding>,
     /// What the signature becomes.
     pub signature: Option<fn(Vec<u8>) -> Vec<u8>>,
     pub material: Value,
@@ -296,7 +299,11 @@ pub fn files(files: &[(&str, &[u8])]) -> Memory {
 }
 
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 pub fn digest(algorithm: &str, bytes: &[u8]) -> String {
@@ -314,7 +321,10 @@ pub fn statement(content: &Memory, algorithm: &str) -> Value {
     let resources = names.iter().map(
         |name| json!({ "name": name, "algorithm": algorithm, "digest": digest(algorithm, &content.files[*name]) }),
     );
-    whole(resources.collect(), &json!({ "method": "files", "hash_type": algorithm, "allow_symlinks": false }))
+    whole(
+        &resources.collect::<Vec<_>>(),
+        &json!({ "method": "files", "hash_type": algorithm, "allow_symlinks": false }),
+    )
 }
 
 fn sharded(content: &Memory, algorithm: &str, size: u64) -> Value {
@@ -332,12 +342,12 @@ fn sharded(content: &Memory, algorithm: &str, size: u64) -> Value {
     #[expect(clippy::cast_precision_loss, reason = "signers write it so")]
     let float = size as f64;
     whole(
-        resources,
+        &resources,
         &json!({ "method": "shards", "hash_type": algorithm, "allow_symlinks": false, "shard_size": float }),
     )
 }
 
-fn whole(resources: Vec<Value>, serialization: &Value) -> Value {
+fn whole(resources: &[Value], serialization: &Value) -> Value {
     let mut scene = json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{ "name": "model", "digest": { "sha256": "" } }],

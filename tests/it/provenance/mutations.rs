@@ -1,4 +1,4 @@
-//! Signatures, statements and certificates damaged at random, for LANNER_VERIFY_FUZZ_SECS seconds (2): nothing
+//! Signatures, statements and certificates damaged at random, for `LANNER_VERIFY_FUZZ_SECS` seconds (2): nothing
 //! panics, nothing takes long, and nothing is verified that nobody signed. The fuzz target `signatures` does
 //! the same with a view of which code is reached.
 
@@ -79,8 +79,9 @@ fn damage(numbers: &mut Numbers, sound: &[u8], other: &[u8]) -> Vec<u8> {
 fn covers(payload: &[u8], scene: &Scene) -> bool {
     let Ok(statement) = serde_json::from_slice::<Value>(payload) else { return false };
     let whole = statement.to_string();
+    let digests = whole.to_lowercase();
     scene.content.files.iter().all(|(name, bytes)| {
-        whole.contains(&Value::String(name.clone()).to_string()) && whole.contains(&Sha256::of(bytes).to_string())
+        whole.contains(&Value::String(name.clone()).to_string()) && digests.contains(&Sha256::of(bytes).to_string())
     })
 }
 

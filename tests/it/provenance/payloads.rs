@@ -91,7 +91,7 @@ const DIGESTS: &[Case] = &[
 
 const SHARDS: &[Case] = &[
     ("without a size", Some(Reason::BadStatement), |s| {
-        drop(s.serialization().as_object_mut().unwrap().remove("shard_size"))
+        drop(s.serialization().as_object_mut().unwrap().remove("shard_size"));
     }),
     ("of size 0", Some(Reason::BadStatement), |s| s.serialization()["shard_size"] = json!(0)),
     ("of half a byte more", Some(Reason::BadStatement), |s| s.serialization()["shard_size"] = json!(1000.5)),
@@ -136,7 +136,7 @@ const SHARDS: &[Case] = &[
         s.content.files.get_mut("weights.bin").unwrap().truncate(2000);
     }),
     ("a byte in the middle", Some(Reason::DigestMismatch), |s| {
-        s.content.files.get_mut("weights.bin").unwrap()[1500] = 8
+        s.content.files.get_mut("weights.bin").unwrap()[1500] = 8;
     }),
     ("shards swapped", Some(Reason::BadStatement), |s| {
         s.resources().swap(2, 3);
@@ -149,7 +149,7 @@ const SHARDS: &[Case] = &[
 
 const STATEMENTS: &[Case] = &[
     ("version 0.1", Some(Reason::WrongPredicate), |s| {
-        s.statement["_type"] = json!("https://in-toto.io/Statement/v0.1")
+        s.statement["_type"] = json!("https://in-toto.io/Statement/v0.1");
     }),
     ("no type", Some(Reason::BadStatement), |s| drop(s.statement.as_object_mut().unwrap().remove("_type"))),
     ("predicate of version 2", Some(Reason::WrongPredicate), |s| {
@@ -216,7 +216,7 @@ const STATEMENTS: &[Case] = &[
     }),
     ("root twice", Some(Reason::BadStatement), |s| twice(s, "\"sha256\":", "\"sha256\": \"00\",")),
     ("digest of a file twice", Some(Reason::BadStatement), |s| {
-        twice(s, "\"algorithm\":", "\"algorithm\": \"sha256\",")
+        twice(s, "\"algorithm\":", "\"algorithm\": \"sha256\",");
     }),
     ("left out twice", Some(Reason::BadStatement), |s| twice(s, "\"method\":", "\"method\": \"files\",")),
     ("deep in what nobody knows", Some(Reason::BadStatement), |s| {

@@ -107,10 +107,20 @@ fn whoever_signed_must_be_one_of_the_rule() {
         RuleConfig { signers: vec![key("key-p256"), key("key-p384")], ..rule("**", &[], Enforcement::Require) };
     let policy = checked(&Config { rules: vec![several], ..Config::default() });
     assert_eq!(judge(&policy, "/m", &outcome), Judgement::Fits);
-    // The rule's own trust verifies.
+    // The rule's own trust verifies, whichever signer it was.
     let rule = policy.rule("/m").unwrap();
-    scene.trust = rule.trust[1].clone();
-    assert!(scene.verify().is_verified());
+    let now = scene.now.parse().unwrap();
+    for key in ["key-p256", "key-p384"] {
+        scene.by(key);
+        let outcome = rule.verify(&scene.written(), None, &scene.content, now);
+        assert_eq!(judge(&policy, "/m", &outcome), Judgement::Fits, "{key}");
+    }
+    scene.content.files.insert("evil.py".to_owned(), b"x".to_vec());
+    let outcome = rule.verify(&scene.written(), None, &scene.content, now);
+    assert_eq!(refused(&judge(&policy, "/m", &outcome)), Some(Reason::UnsignedFile));
+    scene.by("key-attacker");
+    let outcome = rule.verify(&scene.written(), None, &scene.content, now);
+    assert_eq!(refused(&judge(&policy, "/m", &outcome)), Some(Reason::KeyMismatch));
 }
 
 #[test]

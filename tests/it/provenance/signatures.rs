@@ -11,14 +11,14 @@ const SOUND: &[Case] = &[
     ("p384", None, |s| s.by("key-p384")),
     ("p521", None, |s| s.by("key-p521")),
     ("no hint, as before 1.1", None, |s| {
-        s.material = json!({ "publicKey": { "rawBytes": "AAAA", "keyDetails": "X" } })
+        s.material = json!({ "publicKey": { "rawBytes": "AAAA", "keyDetails": "X" } });
     }),
     ("empty hint", None, |s| s.material = json!({ "publicKey": { "hint": "" } })),
     ("hint of cosign", None, |s| {
         let Trust::Key(key) = &s.trust else { return };
         s.material = json!({ "publicKey": { "hint": encode(key.sha256().as_bytes()) } });
     }),
-    ("high s", None, |s| s.signature = Some(high_s)),
+    ("high s", None, |s| s.signature = Some(|der| high_s(&der))),
     ("key id that says anything", None, |s| {
         s.bundle = Some(|b| b["dsseEnvelope"]["signatures"][0]["keyid"] = json!("somebody"));
     }),
@@ -79,19 +79,19 @@ const SIGNATURES: &[Case] = &[
         s.signature = Some(|mut sig| {
             sig.pop();
             sig
-        })
+        });
     }),
     ("one bit flipped", Some(Reason::BadSignature), |s| {
         s.signature = Some(|mut sig| {
             sig[12] ^= 1;
             sig
-        })
+        });
     }),
     ("bytes behind it", Some(Reason::BadSignature), |s| {
         s.signature = Some(|mut sig| {
             sig.push(0);
             sig
-        })
+        });
     }),
     ("zero and zero", Some(Reason::BadSignature), |s| s.signature = Some(|_| vec![0x30, 6, 2, 1, 0, 2, 1, 0])),
     ("as two numbers of one length", Some(Reason::BadSignature), |s| s.signature = Some(|sig| fixed(&sig))),
@@ -184,7 +184,7 @@ const BUNDLES: &[Case] = &[
         s.bytes = Some(|text| text.replacen("\"payload\":", "\"payload\":\"AAAA\",\"payload\":", 1).into_bytes());
     }),
     ("payload no base64", Some(Reason::BadBundle), |s| {
-        s.bundle = Some(|b| b["dsseEnvelope"]["payload"] = json!("a*b="))
+        s.bundle = Some(|b| b["dsseEnvelope"]["payload"] = json!("a*b="));
     }),
     ("payload with line ends", Some(Reason::BadBundle), |s| {
         s.bundle = Some(|b| {
@@ -246,10 +246,10 @@ fn fixed(der: &[u8]) -> Vec<u8> {
 }
 
 /// The other signature that fits as well: the order of P-256 less `s`, if that is larger.
-fn high_s(der: Vec<u8>) -> Vec<u8> {
+fn high_s(der: &[u8]) -> Vec<u8> {
     const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
     let order: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&ORDER[2 * i..2 * i + 2], 16).unwrap()).collect();
-    let both = fixed(&der);
+    let both = fixed(der);
     let (r, s) = both.split_at(32);
     let mut other = vec![0; 32];
     let mut borrow = 0;

@@ -123,7 +123,7 @@ fn one_of_several_statements_is_enough() {
         lanner::provenance::verify(&request, &scene.content).reason
     };
     let sound = ("key-p256", scene.statement.clone());
-    assert_eq!(verify(lines(&[sound.clone()]), &scene.trust), None);
+    assert_eq!(verify(lines(std::slice::from_ref(&sound)), &scene.trust), None);
     assert_eq!(
         verify(lines(&[("key-attacker", other.clone()), ("key-p256", other.clone()), sound.clone()]), &scene.trust),
         None

@@ -1,4 +1,4 @@
-//! Public bundles with known verdicts, where somebody has them: LANNER_OMS_SAMPLES names their folder, which
+//! Public bundles with known verdicts, where somebody has them: `LANNER_OMS_SAMPLES` names their folder, which
 //! holds `manifest.jsonl`. Without it there is nothing to try; none of them is part of the project.
 
 use std::path::PathBuf;
