@@ -47,7 +47,9 @@ impl Signatures {
         let mut verified: std::collections::HashMap<PathBuf, tokio::time::Instant> = std::collections::HashMap::new();
         loop {
             let policy = Arc::clone(&me.policy);
-            let models = tokio::task::spawn_blocking(move || signatures::places(policy.globs(), MODELS_MAX)).await.unwrap_or_default();
+            let models = tokio::task::spawn_blocking(move || signatures::places(policy.globs(), MODELS_MAX))
+                .await
+                .unwrap_or_default();
             for place in models {
                 if me.stop.is_cancelled() {
                     return;
@@ -102,9 +104,8 @@ impl Signatures {
             reason: failure.map(|failure| failure.reason.to_string()).unwrap_or_default(),
             fingerprint,
         };
-        let answer = |checked: &Checked| {
-            (checked.root, checked.signer.clone(), checked.verdict.clone(), checked.reason.clone())
-        };
+        let answer =
+            |checked: &Checked| (checked.root, checked.signer.clone(), checked.verdict.clone(), checked.reason.clone());
         let news = before.as_ref().is_none_or(|before| answer(before) != answer(&checked));
         let enforcement = self.policy.rule(&checked.place).map_or(Enforcement::Off, |rule| rule.enforcement);
         let event = news.then(|| self.event(&checked, &outcome, failure, enforcement));
@@ -133,7 +134,9 @@ impl Signatures {
         if let Some(root) = checked.root {
             put("artifact.signature.root_digest", format!("sha256:{root}").into());
         }
-        for (path, names) in [("artifact.signature.files", &outcome.files), ("artifact.signature.unsigned", &outcome.unsigned)] {
+        for (path, names) in
+            [("artifact.signature.files", &outcome.files), ("artifact.signature.unsigned", &outcome.unsigned)]
+        {
             let names: Vec<String> = names.names.iter().take(NAMES_MAX).cloned().collect();
             if !names.is_empty() {
                 put(path, names.into());
@@ -189,7 +192,11 @@ fn fingerprint(place: &Path) -> String {
 
 /// Fields of the events of this stage.
 pub const FIELDS: &[Field] = &[
-    field("artifact.signature.verdict", FieldType::Text, "Whether the signature is as the policy asks: verified or failed."),
+    field(
+        "artifact.signature.verdict",
+        FieldType::Text,
+        "Whether the signature is as the policy asks: verified or failed.",
+    ),
     field("artifact.signature.enforced", FieldType::Bool, "The policy says `require`, not `warn`."),
     field("artifact.signature.reason", FieldType::Text, "Why it failed, from the closed set of `lanner verify`."),
     field("artifact.signature.detail", FieldType::Text, "The same in a sentence."),

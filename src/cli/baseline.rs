@@ -127,16 +127,19 @@ fn pem(path: &Path) -> anyhow::Result<(String, String)> {
 fn read(file: &Path, public_key: &Path) -> anyhow::Result<Baseline> {
     let name = file.display();
     let (key_name, key) = pem(public_key)?;
-    let key = PublicKey::from_pem(&key).map_err(|why| anyhow::anyhow!("`{key_name}`: {}", why.detail))?;
+    let key = PublicKey::from_pem(&key).map_err(|why| anyhow::anyhow!("`{key_name}`: {why}"))?;
     let text = files::read_text(file, BYTES_MAX).with_context(|| format!("`{name}` cannot be read"))?;
     let envelope =
         Envelope::parse(text.as_bytes()).map_err(|why| anyhow::anyhow!("`{name}` is no baseline: {}", why.detail))?;
     key.verify(Scheme::OfCurve, &envelope.message(), &envelope.signature)
-        .map_err(|why| anyhow::anyhow!("`{name}` was not signed by the key in `{key_name}`: {why}"))?;
+        .map_err(|why| anyhow::anyhow!("`{name}` was not signed by the key in `{key_name}`: {}", why.detail))?;
     let statement: Statement = serde_json::from_slice(&envelope.payload)
         .with_context(|| format!("`{name}` is signed, but holds no baseline of a version that this program knows"))?;
     if statement.kind != STATEMENT_TYPE || statement.predicate_type != PREDICATE_TYPE {
-        bail!("`{name}` is signed, but says something else: {}", crate::alert::render::text::clean(&statement.predicate_type));
+        bail!(
+            "`{name}` is signed, but says something else: {}",
+            crate::alert::render::text::clean(&statement.predicate_type)
+        );
     }
     Ok(statement.predicate.baseline)
 }

@@ -95,10 +95,8 @@ impl Checker<'_> {
     }
 
     fn policy(&mut self, config: &Config) -> Policy {
-        let written = policy::Config {
-            rules: config.signatures.rules.clone(),
-            superseded: config.signatures.superseded.clone(),
-        };
+        let written =
+            policy::Config { rules: config.signatures.rules.clone(), superseded: config.signatures.superseded.clone() };
         let read = |path: &Path| files::read_text(path, TRUST_BYTES_MAX).map_err(|error| error.to_string());
         written.check(&read).unwrap_or_else(|problems| {
             for problem in problems {

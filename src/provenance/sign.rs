@@ -23,7 +23,10 @@ impl SigningKey {
     pub fn from_pem(text: &str) -> Result<Self, String> {
         let blocks = pem::blocks(text, "PRIVATE KEY")?;
         let [der] = blocks.as_slice() else {
-            return Err(format!("it holds {} blocks `PRIVATE KEY`, not one (PKCS#8, without a password)", blocks.len()));
+            return Err(format!(
+                "it holds {} blocks `PRIVATE KEY`, not one (PKCS#8, without a password)",
+                blocks.len()
+            ));
         };
         let curves =
             [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING, &ECDSA_P521_SHA512_ASN1_SIGNING];

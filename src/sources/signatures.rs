@@ -73,9 +73,18 @@ pub fn places<'g>(globs: impl Iterator<Item = &'g globset::GlobMatcher>, most: u
         let text = glob.glob().glob();
         // What stands before the first sign that means something else than itself is a folder to begin in.
         let plain = text.find(['*', '?', '[', '{', '\\']).unwrap_or(text.len());
-        let start = if plain == text.len() { text } else { text.get(..plain).and_then(|text| Some(text.rsplit_once('/')?.0)).unwrap_or("/") };
-        let depth = if text.contains("**") { DEPTH_MAX } else { text.matches('/').count().saturating_sub(start.matches('/').count()) };
-        let walk = walkdir::WalkDir::new(if start.is_empty() { "/" } else { start }).max_depth(depth).sort_by_file_name();
+        let start = if plain == text.len() {
+            text
+        } else {
+            text.get(..plain).and_then(|text| Some(text.rsplit_once('/')?.0)).unwrap_or("/")
+        };
+        let depth = if text.contains("**") {
+            DEPTH_MAX
+        } else {
+            text.matches('/').count().saturating_sub(start.matches('/').count())
+        };
+        let walk =
+            walkdir::WalkDir::new(if start.is_empty() { "/" } else { start }).max_depth(depth).sort_by_file_name();
         let mut entries = walk.into_iter();
         while let Some(entry) = entries.next() {
             let Ok(entry) = entry else { continue };

@@ -25,9 +25,8 @@ impl State {
     /// What was found about a model when it was last looked at.
     pub fn checked(&self, place: &str) -> Result<Option<Checked>, StateError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT root, signer, verdict, reason, fingerprint FROM signature WHERE place = ?1",
-        )?;
+        let mut statement = connection
+            .prepare_cached("SELECT root, signer, verdict, reason, fingerprint FROM signature WHERE place = ?1")?;
         let found = statement
             .query_row([place], |row| {
                 Ok(Checked {

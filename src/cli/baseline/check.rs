@@ -109,7 +109,8 @@ impl Check<'_> {
     fn expected(&self, below: &str) -> Option<(&Approval, &ApprovedFile)> {
         let approved = self.approvals.iter().filter(|approval| approval.status == Status::Approved);
         let mut files = approved.flat_map(|approval| approval.files.iter().map(move |file| (*approval, file)));
-        let ends = |whole: &str, end: &str| whole == end || whole.strip_suffix(end).is_some_and(|rest| rest.ends_with('/'));
+        let ends =
+            |whole: &str, end: &str| whole == end || whole.strip_suffix(end).is_some_and(|rest| rest.ends_with('/'));
         files.find(|(_, file)| ends(below, &file.path) || ends(&file.path, below))
     }
 
@@ -120,7 +121,9 @@ impl Check<'_> {
         // Sketches are made with the secret of another node: digests and statistics are compared, not they.
         let options = weights::Options::new(weights::Seed([0; 32]));
         let segments = artifact::segments(bytes, &limits);
-        let Ok(Some(hashed)) = artifact::hash_with(bytes, segments, Some(&options), &|| false) else { return Vec::new() };
+        let Ok(Some(hashed)) = artifact::hash_with(bytes, segments, Some(&options), &|| false) else {
+            return Vec::new();
+        };
         let name = path.display().to_string();
         let report = artifact::inspect_with(bytes, &name, &limits, &hashed.found);
         let now = portrait::take(bytes, &name, &hashed, &report, &limits);
@@ -137,7 +140,12 @@ impl Check<'_> {
         );
         if found.is_empty() {
             let told = delta.tensors.changed.iter().map(|tensor| {
-                Difference::new("weights.changed", crate::event::Grade::Notable, tensor, "the bytes of this tensor differ")
+                Difference::new(
+                    "weights.changed",
+                    crate::event::Grade::Notable,
+                    tensor,
+                    "the bytes of this tensor differ",
+                )
             });
             found.extend(told);
         }

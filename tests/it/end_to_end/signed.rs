@@ -77,7 +77,8 @@ fn signatures_are_asked_for_and_exchanged_models_are_told() {
     std::fs::remove_dir_all(root.join("models/fraud")).expect("it is there");
     std::fs::create_dir(root.join("models/fraud")).expect("it is gone");
     for file in ["weights.bin", "model.sig"] {
-        std::fs::copy(root.join("models/ranker").join(file), root.join("models/fraud").join(file)).expect("it is there");
+        std::fs::copy(root.join("models/ranker").join(file), root.join("models/fraud").join(file))
+            .expect("it is there");
     }
     let subjects = format!("signers: [{{public_key: \"{}/site.pub\"}}], subjects: [", root.display());
     let wanted = "0".repeat(64);
