@@ -65,7 +65,7 @@ pub fn fields(record: &Record, knowledge: &Knowledge, before: Option<&Placed>, s
         put("artifact.change.announced_by", announced.into());
     }
     put("artifact.change.silent", silent.into());
-    let claims = claims(&record.attributes);
+    let claims = claims_about(record, knowledge);
     if !claims.is_empty() {
         put("artifact.change.claims", claims.into());
     }
@@ -88,9 +88,12 @@ fn announced_by(
     if record.kind == RecordKind::VersionArtifact {
         if !in_place {
             by.push("version");
-            let text = |path: &str| record.attributes.get(path).and_then(Value::as_text).unwrap_or_default();
-            if !text("ml.run.id").is_empty() && text("ml.run.state") == "active" {
+            if record.attributes.get("ml.run.id").and_then(Value::as_text).is_some_and(|run| !run.is_empty()) {
                 by.push("run");
+            }
+            let approver = |path: &String| path.starts_with("ml.model.version.tags.") && path.contains("approve");
+            if record.attributes.keys().any(approver) {
+                by.push("approver");
             }
         }
     } else if same_model(knowledge) {
@@ -124,8 +127,18 @@ static CLAIMS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
 /// Fields in which people say it.
 const SAYINGS: [&str; 2] = ["ml.model.description", "ml.model.name"];
 
+/// What is said of bytes that came to a place: by the record, and by every registered version that holds them.
+pub fn claims_about(record: &Record, knowledge: &Knowledge) -> Vec<&'static str> {
+    let versions = knowledge.places.iter().filter(|place| place.kind == "version_artifact");
+    let mut all = claims(&record.attributes);
+    all.extend(versions.flat_map(|place| claims(&place.attributes)));
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// What the registry says that these bytes are.
-pub fn claims(attributes: &Fields) -> Vec<&'static str> {
+fn claims(attributes: &Fields) -> Vec<&'static str> {
     let tag = |path: &str| path.starts_with("ml.model.version.tags.") || path.starts_with("ml.model.tags.");
     let mut texts: Vec<String> = Vec::new();
     for (path, value) in attributes.iter().filter(|(path, _)| SAYINGS.contains(&path.as_str()) || tag(path)) {
@@ -221,7 +234,7 @@ pub const FIELDS: &[crate::event::Field] = {
         field(
             "artifact.change.announced_by",
             TextList,
-            "What announced them: approval, version (a registered version of the same model), run.",
+            "What announced them: approval, version (a registered version of the same model), run, approver (a tag of that name).",
         ),
         field(
             "artifact.change.silent",

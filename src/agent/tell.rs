@@ -62,7 +62,10 @@ pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
         if !delta.is_empty() {
             let mut fields = delta.fields();
             fields.extend(announced::fields(look.record, look.knowledge, look.before, look.silent));
-            fields.extend(announced::difference_fields(look.differences, &announced::claims(&look.record.attributes)));
+            fields.extend(announced::difference_fields(
+                look.differences,
+                &announced::claims_about(look.record, look.knowledge),
+            ));
             fields.insert("artifact.format".to_owned(), Value::from(look.blob.report.format.as_str()));
             events.push(event(origin, look, EventKind::ArtifactDiff, "compared", &fields));
         }
@@ -86,7 +89,7 @@ fn change_fields(look: &Look<'_>, old: Option<Sha256>) -> Fields {
     }
     fields.extend(announced::fields(look.record, look.knowledge, look.before, look.silent));
     // A person who reads of the change wants to know what it is.
-    let words = announced::difference_fields(look.differences, &announced::claims(&look.record.attributes));
+    let words = announced::difference_fields(look.differences, &announced::claims_about(look.record, look.knowledge));
     fields.extend(words);
     fields
 }

@@ -128,6 +128,10 @@ impl Maker<'_> {
         let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default();
         put(&mut fields, "ml.model.version", &*version.version);
         put(&mut fields, "ml.model.aliases", aliases.iter().map(String::as_str).collect::<Vec<_>>());
+        // What its maker says of the version is held against what differs in its bytes.
+        put(&mut fields, "ml.run.id", version.run_id.as_deref().unwrap_or_default());
+        describe(&mut fields, version.description.as_deref());
+        tags(&mut fields, "ml.model.version.tags.", &version.tags);
         put(&mut fields, "file.path", path);
         put(&mut fields, "file.name", name);
         put(&mut fields, "file.extension", extension);

@@ -228,6 +228,24 @@ fn weights_edited_where_they_are_served_are_named_and_harmless_changes_are_silen
     });
     let (code, text) = node.inventory(&["check", "encoder"]);
     assert_eq!(code, Some(1), "what is served is not what was approved: {text}");
+    let digests = [evidence("artifact.previous_hash"), evidence("artifact.hash")]
+        .map(|digest| digest.and_then(|digest| digest.as_str().map(str::to_owned)).expect("the alert names both"));
+    let (_, text) = node.inventory(&["diff", &digests[0], &digests[1]]);
+    assert!(text.contains("weights.rank_one_edit"), "it can be asked for later: {text}");
+
+    // A version that says that it is a conversion, and is another model.
+    let other = node.root.path().join("other");
+    std::fs::create_dir(&other).expect("there is space");
+    let other = other.join("model.safetensors");
+    run_python(
+        &WEIGHTS.replace("default_rng(7)", "default_rng(8)"),
+        &[&other.display().to_string(), &half.display().to_string()],
+    );
+    node.register(&other, "quantization", "int8");
+    let alert = wait_for("the claim that does not hold", Duration::from_secs(90), || {
+        node.receiver.taken().into_iter().find(|delivery| super::rule(delivery) == "DIF-012")
+    });
+    assert!(alert.json().to_string().contains("quantised: weights."), "{}", alert.json());
     assert_eq!(agent.stop(), Some(0));
 }
 

@@ -323,3 +323,37 @@ async fn a_growing_file_is_told_once_it_stands_still_or_after_the_longest_wait()
     running.until("its rest", |running| running.log.contains(&told)).await;
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_served_is_named_and_who_else_may_write_is_told() {
+    use lanner::event::Value;
+    let folder = tree(&["fraud/model.bin", "loose.bin"]);
+    let mut settings = config(folder.path());
+    settings.serves = Some("*".to_owned());
+    settings.exclusive = true;
+    let mut running = start(settings);
+    running.listed().await;
+    let attributes = |running: &Running, name: &str| running.records[&key(&folder, name)].attributes.clone();
+    let served = attributes(&running, "fraud/model.bin");
+    assert_eq!(served.get("ml.model.name"), Some(&Value::from("fraud")), "the first folder is the model");
+    assert_eq!(served.get("file.served"), Some(&Value::from(true)));
+    assert_eq!(attributes(&running, "loose.bin").get("file.served"), None, "what lies in no folder is no model");
+
+    let elsewhere = tempfile::tempdir_in(folder.path().parent().unwrap()).unwrap();
+    fs::hard_link(folder.path().join("fraud/model.bin"), elsewhere.path().join("other-name.bin")).unwrap();
+    let path = folder.path().join("fraud/model.bin");
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let name = key(&folder, "fraud/model.bin");
+    running
+        .until("another name and a wider mode", |running| {
+            let now = &running.records[&name].attributes;
+            now.get("file.links") == Some(&Value::from(2_u64)) && now.contains_key("file.writable_by")
+        })
+        .await;
+    let now = attributes(&running, "fraud/model.bin");
+    let told = running.source.changes(lanner::sources::RecordKind::Artifact, Some(&served), Some(&now));
+    assert_eq!(told.iter().map(|change| change.action).collect::<Vec<_>>(), ["links.added", "mode.widened"]);
+    let back = running.source.changes(lanner::sources::RecordKind::Artifact, Some(&now), Some(&served));
+    assert!(back.is_empty(), "a name that goes away is no alarm");
+    running.stop().await;
+}
