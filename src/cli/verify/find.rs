@@ -12,6 +12,8 @@ const USUAL: &str = "model.sig";
 /// How the names of other signatures end.
 const ENDINGS: [&str; 3] = [".oms.sig", ".sig", ".sigstore.json"];
 const ENDINGS_SLSA: [&str; 2] = [".intoto.jsonl", ".sigstore.json"];
+/// Names of one folder that are looked at.
+const NAMES_MAX: usize = 100_000;
 
 /// The signature in or beside a path; an error when there are several, of which none is the usual one.
 pub fn beside(path: &Path, kind: Kind) -> anyhow::Result<Option<PathBuf>> {
@@ -52,7 +54,7 @@ fn with(name: &OsStr, ending: &str) -> OsString {
 fn within(folder: &Path, endings: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
     let entries = folder.read_dir().with_context(|| format!("`{}` cannot be listed", folder.display()))?;
     let mut found = Vec::new();
-    for entry in entries {
+    for entry in entries.take(NAMES_MAX) {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if endings.iter().any(|ending| name.ends_with(ending)) && path.is_file() {
