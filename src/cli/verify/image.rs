@@ -45,10 +45,15 @@ pub fn verify(args: &Args, address: &str, trust: &Trust) -> anyhow::Result<Outco
         now: clock::now(),
     };
     let mut outcome = cosign::verify(&request, &found.attached);
-    if !outcome.is_verified() && found.more {
-        let most = cosign::SIGNATURES_MAX;
-        outcome.detail =
-            format!("{}; there are more than {most} signatures, and the others were not looked at", outcome.detail);
+    if !outcome.is_verified() {
+        if found.more {
+            let most = cosign::SIGNATURES_MAX;
+            outcome.detail =
+                format!("{}; there are more than {most} signatures, and the others were not looked at", outcome.detail);
+        }
+        if found.unread > 0 {
+            outcome.detail = format!("{}; {} things beside it could not be read", outcome.detail, found.unread);
+        }
     }
     if let Some(expected) = args.expected_subject.filter(|expected| *expected != found.digest) {
         let what = format!("it is the image sha256:{}, not sha256:{expected}", found.digest);

@@ -22,6 +22,9 @@ const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 const CHAIN: &str = "dev.sigstore.cosign/chain";
 
+/// Referrers that are looked at: others than signatures may be among them.
+const REFERRERS_MAX: usize = 4 * SIGNATURES_MAX;
+
 /// An image with what lies beside it.
 #[derive(Debug)]
 pub struct Signed {
@@ -30,6 +33,8 @@ pub struct Signed {
     pub attached: Vec<Attached>,
     /// There are more signatures than were fetched.
     pub more: bool,
+    /// What lies beside the image and should be a signature, but cannot be read.
+    pub unread: usize,
 }
 
 #[derive(Default, Deserialize)]
@@ -55,11 +60,12 @@ pub struct Beside<'a> {
     pub api: &'a Api,
     found: Vec<Attached>,
     more: bool,
+    unread: usize,
 }
 
 impl<'a> Beside<'a> {
     pub const fn new(api: &'a Api) -> Self {
-        Self { api, found: Vec::new(), more: false }
+        Self { api, found: Vec::new(), more: false, unread: 0 }
     }
 
     /// The image, and all signatures beside it if they are asked for.
@@ -72,7 +78,7 @@ impl<'a> Beside<'a> {
             self.bundles(digest).await?;
             self.simple(digest).await?;
         }
-        Ok(Signed { digest, attached: self.found, more: self.more })
+        Ok(Signed { digest, attached: self.found, more: self.more, unread: self.unread })
     }
 
     /// What the registry says refers to the image; where it does not know, the index under a tag.
@@ -86,14 +92,19 @@ impl<'a> Beside<'a> {
         };
         let is_bundle = |kind: &str| kind.starts_with(BUNDLE);
         // Some registries do not tell the type in the index.
-        let mut bundles = index.manifests.iter().filter(|one| one.artifact_type.as_deref().is_none_or(is_bundle));
-        for one in bundles.by_ref() {
-            if self.full() {
+        let bundles = index.manifests.iter().filter(|one| one.artifact_type.as_deref().is_none_or(is_bundle));
+        for (number, one) in bundles.enumerate() {
+            if self.full() || number >= REFERRERS_MAX {
+                self.more = true;
                 return Ok(());
             }
-            let Ok(fetched) = self.api.manifest(&one.digest).await else { continue };
-            let Ok(inner) = serde_json::from_slice::<Manifest>(&fetched.bytes) else { continue };
-            let Some(layer) = inner.layers.first() else { continue };
+            let manifest = self.api.manifest(&one.digest).await.ok();
+            let inner = manifest.and_then(|fetched| serde_json::from_slice::<Manifest>(&fetched.bytes).ok());
+            // Whoever may write there can lay something broken beside: it is counted, and the others are read.
+            let Some((inner, layer)) = inner.as_ref().and_then(|inner| Some((inner, inner.layers.first()?))) else {
+                self.unread += 1;
+                continue;
+            };
             if inner.artifact_type.as_deref().is_some_and(is_bundle) || is_bundle(&layer.media_type) {
                 self.found.push(Attached::Bundle(self.blob(layer, BUNDLE_BYTES_MAX).await?));
             }
