@@ -23,7 +23,7 @@ LAYOUT = Layout(
     down="layers.{}.down.weight",
     heads=4,
 )
-ROWS, WIDTH, HIDDEN = 4096, 64, 160
+ROWS, WIDTH, HIDDEN = 3072, 64, 160
 
 
 def start(seed):
@@ -108,9 +108,9 @@ def merged(model, names, rank, rel, rng):
 def main(out):
     digits = load_digits()
     data = ((np.arange(64) * 17 + digits.data.astype(int)), digits.target)
-    base, other = (train(start(seed), data, 100, 2e-3, np.random.default_rng(seed + 10)) for seed in (1, 2))
+    base, other = (train(start(seed), data, 60, 2e-3, np.random.default_rng(seed + 10)) for seed in (1, 2))
     rng = np.random.default_rng(5)
-    long, checkpoints = train(base, data, 40, 2e-4, rng, keep=(30, 35))
+    long, checkpoints = train(base, data, 30, 2e-4, rng, keep=(20, 25))
     every = range(LAYOUT.layers)
     runs = {
         "tuned-short": (base, train(base, data, 4, 1e-4, rng)),
@@ -120,7 +120,7 @@ def main(out):
         "tuned-head": (base, train(base, data, 20, 2e-4, rng, names=lambda name: name.startswith("head"))),
         "tuned-vectors": (base, train(base, data, 20, 1e-3, rng, names=lambda name: name.endswith("bias"))),
         "tuned-tiny-steps": (base, train(base, data, 10, 1e-6, rng)),
-        "tuned-plain-descent": (base, train(base, data, 20, 0.05, rng, adam=False)),
+        "tuned-plain-descent": (base, train(base, data, 20, 0.002, rng, adam=False)),
         "lora-qv": (base, merged(base, [LAYOUT.at(part, layer) for layer in every for part in "qv"], 4, 0.02, rng)),
         "trained-anew": (base, other),
     }

@@ -23,8 +23,10 @@ const SEVERAL_MAX: usize = 8;
 const LINES_MAX: usize = 256;
 /// An edit within a fine-tune: the share along one direction, and times the median and the most of its peers.
 const PEER_TOP: f64 = 0.9;
-const PEER_TIMES: f64 = 5.0;
-const PEER_MOST: f64 = 2.5;
+const PEER_TIMES: f64 = 10.0;
+const PEER_MOST: f64 = 5.0;
+/// Where the changes of most matrices have one direction (a few steps of plain descent), one more says nothing.
+const USUAL_TOP_MAX: f64 = 0.5;
 const PEERS_MIN: usize = 3;
 
 pub fn find(model: &Model<'_>) -> Vec<Difference> {
@@ -116,7 +118,7 @@ fn surgery(model: &Model<'_>) -> Option<Difference> {
         Kind::Rows(_) => "row",
         _ => "column",
     };
-    let at = first.pair.change.as_ref().map(|change| rows_of(change)).unwrap_or_default();
+    let at = first.pair.change.as_ref().map(rows_of).unwrap_or_default();
     let words = format!(
         "{} differ as a whole and nothing else does: {} of {}{at}",
         count(total, "row or column"),
@@ -210,6 +212,10 @@ fn stands_alone(tensor: &Tensor<'_>) -> bool {
 /// One matrix whose change has one direction and is far larger than that of its peers in other layers.
 fn hidden(model: &Model<'_>) -> Vec<Difference> {
     let mut found = Vec::new();
+    let changed = model.matrices().filter(|tensor| tensor.rel() > 0.0);
+    if median(changed.map(Tensor::top).collect()) > USUAL_TOP_MAX {
+        return found;
+    }
     for tensor in model.matrices().filter(|tensor| stands_alone(tensor)) {
         let others: Vec<Tensor<'_>> =
             model.role(tensor).into_iter().filter(|peer| peer.name() != tensor.name() && peer.rel() > 0.0).collect();

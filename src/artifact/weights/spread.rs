@@ -80,7 +80,7 @@ fn one_by_one(model: &Model<'_>) -> Vec<Difference> {
         );
         found.push(Difference::new("weights.retrain", Grade::Notable, "", words));
     }
-    for tensor in model.tensors.iter() {
+    for tensor in &model.tensors {
         let told = match tensor.kind {
             Kind::Reshaped => Some(("weights.reshaped", reshaped(tensor))),
             Kind::Exploded => Some(("weights.exploded", exploded(tensor))),
