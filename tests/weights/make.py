@@ -1,5 +1,5 @@
-"""Writes pairs of versions: `make.py OUT SET`, where SET is `design` (which the rules were made with), `fresh` (other
-models and seeds, after which two bounds were changed) or `last` (others again, after which nothing was). Of each pair the manifest says what it is; bases are written once for each type."""
+"""Writes pairs of versions: `make.py OUT SET`, where SET is `design` (which the rules were made with) or `fresh`
+(other models and seeds). Of each pair the manifest says what it is; bases are written once for each type."""
 
 import dataclasses
 import json
@@ -86,16 +86,6 @@ def main(out, which):
             own = [models.scratch(small, 192, 512, np.random.default_rng(seed), False, 96) for seed in (2, 3)]
             own = [models.train(models.decoder_loss, start, small, models.batches(texts, 12, rng), 150, 2e-3) for start in own]
             pairs(out, manifest, "own-decoder", models.decoder_loss, own[0], small, own[1], texts, 12, 3e-4, head)
-        elif which == "last":
-            rng = np.random.default_rng(2001)
-            deep = dataclasses.replace(layouts.DECODER, layers=10, heads=4)
-            own = [models.scratch(deep, 128, 384, np.random.default_rng(seed), False, 64) for seed in (2002, 2003)]
-            own = [models.train(models.decoder_loss, start, deep, models.batches(texts, 12, rng), 150, 2e-3) for start in own]
-            pairs(out, manifest, "deep-decoder", models.decoder_loss, own[0], deep, own[1], texts, 2011, 3e-4, head)
-            wide = dataclasses.replace(layouts.ENCODER, layers=5, heads=8)
-            own = [models.scratch(wide, 256, 768, np.random.default_rng(seed), True) for seed in (2004, 2005)]
-            own = [models.train(models.encoder_loss, start, wide, models.batches(texts, 24, rng), 100, 1e-3) for start in own]
-            pairs(out, manifest, "wide-encoder", models.encoder_loss, own[0], wide, own[1], texts, 2012, 1e-4, head)
         else:
             rng = np.random.default_rng(1001)
             real = models.smollm(layouts.DECODER)

@@ -19,6 +19,8 @@ const SHARED_RANK_MAX: usize = 4;
 /// Matrices of an edit of one fact, and of several.
 const ONE_MAX: usize = 3;
 const SEVERAL_MAX: usize = 8;
+/// Matrices that are looked at beside all of their peers.
+const CANDIDATES_MAX: usize = 64;
 /// Rows and columns of a surgery altogether.
 const LINES_MAX: usize = 256;
 /// An edit within a fine-tune: the share along one direction, and times the median and the most of its peers.
@@ -216,7 +218,8 @@ fn hidden(model: &Model<'_>) -> Vec<Difference> {
     if median(changed.map(Tensor::top).collect()) > USUAL_TOP_MAX {
         return found;
     }
-    for tensor in model.matrices().filter(|tensor| stands_alone(tensor)) {
+    // More of them are no edit of a fact.
+    for tensor in model.matrices().filter(|tensor| stands_alone(tensor)).take(CANDIDATES_MAX) {
         let others: Vec<Tensor<'_>> =
             model.role(tensor).into_iter().filter(|peer| peer.name() != tensor.name() && peer.rel() > 0.0).collect();
         let along = |tensor: &Tensor<'_>| tensor.rel() * tensor.top().sqrt();
@@ -253,8 +256,11 @@ fn transplant(model: &Model<'_>) -> Vec<Difference> {
             && neighbours().count() > 0
             && neighbours().all(|other| other.kind != Kind::Replaced && other.kind != Kind::Reshaped)
     };
-    let tensors: Vec<&Tensor<'_>> =
-        model.matrices().filter(|tensor| tensor.kind == Kind::Replaced).filter(alone).collect();
+    let replaced: Vec<&Tensor<'_>> = model.matrices().filter(|tensor| tensor.kind == Kind::Replaced).collect();
+    if replaced.len() > CANDIDATES_MAX {
+        return Vec::new();
+    }
+    let tensors: Vec<&Tensor<'_>> = replaced.into_iter().filter(alone).collect();
     if tensors.len() > 2 {
         return Vec::new();
     }

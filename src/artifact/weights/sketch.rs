@@ -115,7 +115,7 @@ impl Sketcher {
         Self {
             shape,
             column_signs: signs.columns(shape.columns),
-            row_signs: signs.rows(shape.rows),
+            row_signs: if shape.height > 0 { signs.rows(shape.rows) } else { std::sync::Arc::default() },
             lanes: [0.0; WIDTH],
             row: 0,
             column: 0,
