@@ -1,7 +1,7 @@
 # Two commands for everybody: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-all corpus heavy peers lint bench fuzz image clean
+.PHONY: help run build test test-all corpus weights heavy peers lint bench fuzz image clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ corpus: peers ## Score malicious and benign files with ours and other scanners i
 	tests/corpus/setup.sh
 	LANNER_CORPUS_PEERS=1 LANNER_CORPUS_WRITE=1 cargo test --locked --release --test it corpus:: -- --nocapture
 
+weights: peers ## Name edits of weights in small real models, and nothing ordinary: writes docs/weights.md (JAX, 13 GB of files)
+	tests/weights/setup.sh
+	LANNER_WEIGHTS=1 LANNER_WEIGHTS_WRITE=1 cargo test --locked --release --test it weights::suite -- --nocapture
+
 heavy: peers ## What PyTorch, TensorFlow, Keras, JAX and others write raises nothing (installs 8 GB)
 	tests/corpus/setup-benign.sh
 	LANNER_CORPUS_HEAVY=1 cargo test --locked --release --test it heavy -- --nocapture
@@ -36,6 +40,7 @@ lint: ## Format and lints
 
 bench: build ## Speed of scanning and matching, as ratios to peers; a million events through fifty correlations
 	cargo bench --locked --bench scan
+	cargo bench --locked --bench weights
 	cargo bench --locked --bench detect
 	cargo bench --locked --bench inventory
 	cargo bench --locked --bench correlate

@@ -1,5 +1,7 @@
 //! Two runs of bytes as words: how many differ, and in which bits.
 
+use std::ops::{Add, BitOr, BitXor};
+
 /// Words that are looked at together.
 const BLOCK: usize = 128;
 
@@ -22,27 +24,42 @@ impl Bits {
     /// Adds two runs of the same length of words of `width` bytes.
     pub fn update(&mut self, width: usize, old: &[u8], new: &[u8]) {
         match width {
-            1 => self.words(old, new, |[byte]| u32::from(byte)),
-            2 => self.words(old, new, |word| u32::from(u16::from_le_bytes(word))),
+            1 => self.words(old, new, u8::from_le_bytes),
+            2 => self.words(old, new, u16::from_le_bytes),
             4 => self.words(old, new, u32::from_le_bytes),
             8 => self.long_words(old, new),
             _ => {}
         }
     }
 
-    fn words<const N: usize>(&mut self, old: &[u8], new: &[u8], word: impl Fn([u8; N]) -> u32 + Copy) {
+    fn words<const N: usize, W: Word>(&mut self, old: &[u8], new: &[u8], word: impl Fn([u8; N]) -> W + Copy) {
         let (old, new) = (old.as_chunks::<N>().0, new.as_chunks::<N>().0);
         for (old, new) in old.chunks(BLOCK).zip(new.chunks(BLOCK)) {
-            let sums = sums(old, new, word);
-            self.changed = self.changed.saturating_add(sums[0].into());
-            self.touched = self.touched.saturating_add(if sums[0] == 0 { 0 } else { old.len() as u64 });
-            self.mask |= u64::from(sums[1]);
-            self.before |= u64::from(sums[2]);
-            self.after |= u64::from(sums[3]);
-            // As long as only low bits differ there is something to add up, and then it is soon done.
-            if self.mask != 0 && self.mask < 1 << 16 {
-                let pairs = old.iter().zip(new);
-                let apart = pairs.map(|(old, new)| u64::from(word(*old).abs_diff(word(*new)))).sum();
+            let (old_blocks, old_rest) = old.as_chunks::<LANES>();
+            let (new_blocks, new_rest) = new.as_chunks::<LANES>();
+            let lanes = lanes(old_blocks, new_blocks, word);
+            let mut changed: u64 = lanes[0].iter().map(|count| (*count).into()).sum();
+            let [mask, before, after] =
+                [1, 2, 3].map(|at: usize| lanes[at].iter().fold(0, |all, lane| all | (*lane).into()));
+            self.mask |= mask;
+            self.before |= before;
+            self.after |= after;
+            for (old, new) in old_rest.iter().zip(new_rest) {
+                let (old, new): (u64, u64) = (word(*old).into(), word(*new).into());
+                changed = changed.saturating_add(u64::from(old != new));
+                self.mask |= old ^ new;
+                self.before |= old;
+                self.after |= new;
+            }
+            if changed == 0 {
+                continue;
+            }
+            self.changed = self.changed.saturating_add(changed);
+            self.touched = self.touched.saturating_add(old.len() as u64);
+            // As long as only low bits differ there is something to add up; elsewhere that is soon over.
+            if self.mask < 1 << 16 {
+                let pairs = old.iter().zip(new).map(|(old, new)| (word(*old).into(), word(*new).into()));
+                let apart: u64 = pairs.map(|(old, new): (u64, u64)| old.abs_diff(new)).sum();
                 self.distance = self.distance.saturating_add(apart);
             }
         }
@@ -84,31 +101,44 @@ impl Bits {
     }
 }
 
-/// Words that differ, bits that differ, bits set before and after; lanes side by side for SIMD.
+/// Words side by side: 16 of them fill two registers at least.
+const LANES: usize = 16;
+
+/// A word whose bits are looked at.
+trait Word: Copy + Default + Eq + Into<u64> + BitXor<Output = Self> + BitOr<Output = Self> + Add<Output = Self> {
+    const ONE: Self;
+}
+
+impl Word for u8 {
+    const ONE: Self = 1;
+}
+
+impl Word for u16 {
+    const ONE: Self = 1;
+}
+
+impl Word for u32 {
+    const ONE: Self = 1;
+}
+
+/// Words that differ (no more than a block has), bits that differ, bits set before and after. A function of its own
+/// that adds up nothing across lanes: only so does the compiler make SIMD of it.
 #[inline(never)]
-fn sums<const N: usize>(old: &[[u8; N]], new: &[[u8; N]], word: impl Fn([u8; N]) -> u32) -> [u32; 4] {
-    const LANES: usize = 8;
-    let mut changed = [0_u32; LANES];
-    let (mut mask, mut before, mut after) = ([0_u32; LANES], [0_u32; LANES], [0_u32; LANES]);
-    let (old_blocks, old_rest) = old.as_chunks::<LANES>();
-    let (new_blocks, new_rest) = new.as_chunks::<LANES>();
-    for (olds, news) in old_blocks.iter().zip(new_blocks) {
+fn lanes<const N: usize, W: Word>(
+    old: &[[[u8; N]; LANES]],
+    new: &[[[u8; N]; LANES]],
+    word: impl Fn([u8; N]) -> W,
+) -> [[W; LANES]; 4] {
+    let zero = [W::default(); LANES];
+    let (mut changed, mut mask, mut before, mut after) = (zero, zero, zero, zero);
+    for (olds, news) in old.iter().zip(new) {
         for lane in 0..LANES {
             let (old, new) = (word(olds[lane]), word(news[lane]));
-            changed[lane] += u32::from(old != new);
-            mask[lane] |= old ^ new;
-            before[lane] |= old;
-            after[lane] |= new;
+            changed[lane] = changed[lane] + if old == new { W::default() } else { W::ONE };
+            mask[lane] = mask[lane] | (old ^ new);
+            before[lane] = before[lane] | old;
+            after[lane] = after[lane] | new;
         }
     }
-    let or = |lanes: [u32; LANES]| lanes.iter().fold(0, |all, lane| all | lane);
-    let mut all = [changed.iter().sum(), or(mask), or(before), or(after)];
-    for (old, new) in old_rest.iter().zip(new_rest) {
-        let (old, new) = (word(*old), word(*new));
-        all[0] += u32::from(old != new);
-        all[1] |= old ^ new;
-        all[2] |= old;
-        all[3] |= new;
-    }
-    all
+    [changed, mask, before, after]
 }

@@ -126,7 +126,7 @@ fn low_bits(change: &Change, number: Option<Number>) -> bool {
         && bits.density() >= DENSITY * expected
         // Cut off, or filled up everywhere where they were cut off before: an export.
         && after != 0
-        && (before != 0 || bits.changed.saturating_mul(4) < change.count.saturating_mul(3))
+        && (before != 0 || bits.width() != bits.trailing_zeros().0 || bits.changed.saturating_mul(4) < change.count.saturating_mul(3))
 }
 
 fn energy(stats: Option<&Stats>) -> f64 {
@@ -171,9 +171,9 @@ fn low_rank(change: &Change) -> Option<usize> {
 fn broad(change: &Change, old: Option<&Stats>, new: Option<&Stats>) -> Kind {
     let zeros = |stats: Option<&Stats>| stats.map_or(0, |stats| stats.zeros);
     let more = zeros(new).saturating_sub(zeros(old));
-    let pruned = match (change.cleared, change.changed) {
-        (Some(cleared), Some(changed)) => changed > 0 && cleared.saturating_mul(100) >= changed.saturating_mul(95),
-        _ => more > 0 && more.saturating_mul(20) >= change.count,
+    let pruned = match change.changed {
+        Some(changed) => changed > 0 && more.saturating_mul(100) >= changed.saturating_mul(95),
+        None => more > 0 && more.saturating_mul(20) >= change.count,
     };
     if pruned {
         return Kind::Pruned;

@@ -1,5 +1,7 @@
 //! Two versions of a model: what happened to each tensor, and what that means for the whole.
 
+use std::collections::{HashMap, HashSet};
+
 use super::classify::{self, kind};
 use super::kinds::Kind;
 use super::pairs::{Pair, pairs};
@@ -78,17 +80,22 @@ impl<'p> Tensor<'p> {
 /// All tensors of both versions.
 pub struct Model<'p> {
     pub tensors: Vec<Tensor<'p>>,
+    /// Indices of the matrices of each role.
+    roles: HashMap<&'p str, Vec<usize>>,
 }
 
 impl<'p> Model<'p> {
     fn new(pairs: &'p [Pair<'p>]) -> Self {
         let tensor = |pair| Tensor { pair, kind: kind(pair), is_matrix: classify::is_matrix(pair) };
-        let mut model = Self { tensors: pairs.iter().map(tensor).collect() };
-        let moved: Vec<&str> = swaps::moved(&model).into_iter().map(|(tensor, _)| tensor.name()).collect();
-        for tensor in &mut model.tensors {
-            if moved.contains(&tensor.pair.name) {
-                tensor.kind = Kind::Moved;
-            }
+        let tensors: Vec<Tensor<'p>> = pairs.iter().map(tensor).collect();
+        let mut roles: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (index, tensor) in tensors.iter().enumerate().filter(|(_, tensor)| tensor.is_matrix) {
+            roles.entry(tensor.pair.role.name.as_str()).or_default().push(index);
+        }
+        let mut model = Self { tensors, roles };
+        let moved: HashSet<&str> = swaps::moved(&model).into_iter().map(|(tensor, _)| tensor.name()).collect();
+        for tensor in model.tensors.iter_mut().filter(|tensor| moved.contains(tensor.pair.name)) {
+            tensor.kind = Kind::Moved;
         }
         model
     }
@@ -103,8 +110,8 @@ impl<'p> Model<'p> {
 
     /// Matrices of the same role, the tensor itself among them.
     pub fn role(&self, tensor: &Tensor<'_>) -> Vec<Tensor<'p>> {
-        let same = |other: &&Tensor<'p>| other.pair.role.name == tensor.pair.role.name;
-        self.matrices().filter(same).copied().collect()
+        let indices = self.roles.get(tensor.pair.role.name.as_str()).map(Vec::as_slice).unwrap_or_default();
+        indices.iter().filter_map(|index| self.tensors.get(*index).copied()).collect()
     }
 
     /// True where hardly a matrix was trained or replaced: what is left stands out by itself.

@@ -15,14 +15,10 @@ const SKETCH_MAX: usize = 4 << 20;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
     pub count: u64,
-    /// Numbers that differ, and those of them that are zero now.
+    /// Numbers that differ.
     pub changed: u64,
-    pub cleared: u64,
-    /// Sums of squares of the difference, before and after, and the sum of products of both.
+    /// Sum of squares of the difference.
     pub energy: f64,
-    pub old_energy: f64,
-    pub new_energy: f64,
-    pub product: f64,
     /// Of matrices: sums of squares of the difference for each row and column.
     pub rows: Vec<f32>,
     pub columns: Vec<f32>,
@@ -61,11 +57,7 @@ impl Delta {
             features: Features {
                 count: 0,
                 changed: 0,
-                cleared: 0,
                 energy: 0.0,
-                old_energy: 0.0,
-                new_energy: 0.0,
-                product: 0.0,
                 rows: vec![0.0; rows],
                 columns: vec![0.0; columns],
                 sketch: None,
@@ -100,30 +92,21 @@ impl Delta {
     }
 
     fn piece(&mut self) {
-        let mut sums = products(&self.old, &self.new);
-        let plain = |sums: &[f32; 3]| sums.iter().all(|sum| sum.is_finite() && *sum < 1e30);
-        let wild = !plain(&sums);
-        if wild {
-            self.old.iter_mut().chain(&mut self.new).for_each(|number| *number = tame(*number));
-        }
         self.apart.clear();
         self.apart.extend(self.old.iter().zip(&self.new).map(|(old, new)| new - old));
-        let features = &mut self.features;
-        if wild {
-            let pairs = || self.old.iter().zip(&self.new).map(|(old, new)| (f64::from(*old), f64::from(*new)));
-            features.old_energy += pairs().map(|(old, _)| old * old).sum::<f64>();
-            features.new_energy += pairs().map(|(_, new)| new * new).sum::<f64>();
-            features.product += pairs().map(|(old, new)| old * new).sum::<f64>();
-            sums = [0.0; 3];
+        // NaN and huge numbers would spoil every sum that they go into.
+        let sum = squares(&self.apart);
+        if !(sum.is_finite() && sum < 1e30) {
+            let pairs = self.old.iter().zip(&self.new);
+            self.apart.iter_mut().zip(pairs).for_each(|(apart, (old, new))| *apart = tame(*new) - tame(*old));
         }
-        features.old_energy += f64::from(sums[0]);
-        features.new_energy += f64::from(sums[1]);
-        features.product += f64::from(sums[2]);
-        let [changed, cleared] = counts(&self.old, &self.new);
-        features.count = features.count.saturating_add(self.old.len() as u64);
-        features.changed = features.changed.saturating_add(changed.into());
-        features.cleared = features.cleared.saturating_add(cleared.into());
-        if changed == 0 && self.features.rows.is_empty() {
+        self.features.count = self.features.count.saturating_add(self.old.len() as u64);
+        if self.features.bits.is_none() {
+            let changed = self.apart.iter().filter(|apart| **apart != 0.0).count();
+            self.features.changed = self.features.changed.saturating_add(changed as u64);
+        }
+        // Nothing differs here, and most of a model may be like that.
+        if sum == 0.0 && self.sketcher.is_none() && self.features.rows.is_empty() {
             return;
         }
         let apart = std::mem::take(&mut self.apart);
@@ -165,7 +148,7 @@ impl Delta {
 
     pub fn finish(mut self) -> Features {
         if let Some(bits) = &self.features.bits {
-            self.features.changed = self.features.changed.max(bits.changed.min(self.features.count));
+            self.features.changed = bits.changed.min(self.features.count);
         }
         self.features.sketch = self.sketcher.and_then(Sketcher::finish);
         self.features
@@ -179,43 +162,12 @@ fn narrow(number: f64) -> f32 {
 
 const LANES: usize = 8;
 
-/// Sums of old², new² and old·new. Functions of their own that add up nothing across lanes until their end: only so
-/// does the compiler make SIMD of them.
-fn products(old: &[f32], new: &[f32]) -> [f32; 3] {
-    let (old_blocks, old_rest) = old.as_chunks::<LANES>();
-    let (new_blocks, new_rest) = new.as_chunks::<LANES>();
-    let lanes = product_lanes(old_blocks, new_blocks);
-    let mut sums = lanes.map(|lanes| lanes.iter().sum::<f32>());
-    for (old, new) in old_rest.iter().zip(new_rest) {
-        sums[0] += old * old;
-        sums[1] += new * new;
-        sums[2] += old * new;
-    }
-    sums
-}
-
-#[inline(never)]
-fn product_lanes(old: &[[f32; LANES]], new: &[[f32; LANES]]) -> [[f32; LANES]; 3] {
-    let (mut first, mut second, mut both) = ([0.0_f32; LANES], [0.0_f32; LANES], [0.0_f32; LANES]);
-    for (old, new) in old.iter().zip(new) {
-        for lane in 0..LANES {
-            first[lane] += old[lane] * old[lane];
-        }
-        for lane in 0..LANES {
-            second[lane] += new[lane] * new[lane];
-        }
-        for lane in 0..LANES {
-            both[lane] += old[lane] * new[lane];
-        }
-    }
-    [first, second, both]
-}
-
 fn squares(numbers: &[f32]) -> f32 {
     let (blocks, rest) = numbers.as_chunks::<LANES>();
     square_lanes(blocks).iter().sum::<f32>() + rest.iter().map(|number| number * number).sum::<f32>()
 }
 
+/// A function of its own that adds nothing up across lanes: only so does the compiler make SIMD of it.
 #[inline(never)]
 fn square_lanes(blocks: &[[f32; LANES]]) -> [f32; LANES] {
     let mut sums = [0.0_f32; LANES];
@@ -225,31 +177,4 @@ fn square_lanes(blocks: &[[f32; LANES]]) -> [f32; LANES] {
         }
     }
     sums
-}
-
-/// Numbers that differ, and those of them that are zero now.
-fn counts(old: &[f32], new: &[f32]) -> [u32; 2] {
-    let (old_blocks, old_rest) = old.as_chunks::<LANES>();
-    let (new_blocks, new_rest) = new.as_chunks::<LANES>();
-    let mut sums = count_lanes(old_blocks, new_blocks).map(|lanes| lanes.iter().sum::<u32>());
-    for (old, new) in old_rest.iter().zip(new_rest) {
-        sums[0] += u32::from(old != new);
-        sums[1] += u32::from(old != new && *new == 0.0);
-    }
-    sums
-}
-
-#[inline(never)]
-#[expect(clippy::float_cmp, reason = "whether it is the same number, not nearly")]
-fn count_lanes(old: &[[f32; LANES]], new: &[[f32; LANES]]) -> [[u32; LANES]; 2] {
-    let (mut changed, mut cleared) = ([0_u32; LANES], [0_u32; LANES]);
-    for (old, new) in old.iter().zip(new) {
-        for lane in 0..LANES {
-            changed[lane] += u32::from(old[lane] != new[lane]);
-        }
-        for lane in 0..LANES {
-            cleared[lane] += u32::from((old[lane] != new[lane]) & (new[lane] == 0.0));
-        }
-    }
-    [changed, cleared]
 }

@@ -19,12 +19,16 @@ const SHARED_RANK_MAX: usize = 4;
 /// Matrices of an edit of one fact, and of several.
 const ONE_MAX: usize = 3;
 const SEVERAL_MAX: usize = 8;
+/// Matrices that are looked at beside all of their peers.
+const CANDIDATES_MAX: usize = 64;
 /// Rows and columns of a surgery altogether.
 const LINES_MAX: usize = 256;
 /// An edit within a fine-tune: the share along one direction, and times the median and the most of its peers.
 const PEER_TOP: f64 = 0.9;
-const PEER_TIMES: f64 = 5.0;
-const PEER_MOST: f64 = 2.5;
+const PEER_TIMES: f64 = 10.0;
+const PEER_MOST: f64 = 5.0;
+/// Where the changes of most matrices have one direction (a few steps of plain descent), one more says nothing.
+const USUAL_TOP_MAX: f64 = 0.5;
 const PEERS_MIN: usize = 3;
 
 pub fn find(model: &Model<'_>) -> Vec<Difference> {
@@ -116,7 +120,7 @@ fn surgery(model: &Model<'_>) -> Option<Difference> {
         Kind::Rows(_) => "row",
         _ => "column",
     };
-    let at = first.pair.change.as_ref().map(|change| rows_of(change)).unwrap_or_default();
+    let at = first.pair.change.as_ref().map(rows_of).unwrap_or_default();
     let words = format!(
         "{} differ as a whole and nothing else does: {} of {}{at}",
         count(total, "row or column"),
@@ -210,7 +214,12 @@ fn stands_alone(tensor: &Tensor<'_>) -> bool {
 /// One matrix whose change has one direction and is far larger than that of its peers in other layers.
 fn hidden(model: &Model<'_>) -> Vec<Difference> {
     let mut found = Vec::new();
-    for tensor in model.matrices().filter(|tensor| stands_alone(tensor)) {
+    let changed = model.matrices().filter(|tensor| tensor.rel() > 0.0);
+    if median(changed.map(Tensor::top).collect()) > USUAL_TOP_MAX {
+        return found;
+    }
+    // More of them are no edit of a fact.
+    for tensor in model.matrices().filter(|tensor| stands_alone(tensor)).take(CANDIDATES_MAX) {
         let others: Vec<Tensor<'_>> =
             model.role(tensor).into_iter().filter(|peer| peer.name() != tensor.name() && peer.rel() > 0.0).collect();
         let along = |tensor: &Tensor<'_>| tensor.rel() * tensor.top().sqrt();
@@ -247,8 +256,11 @@ fn transplant(model: &Model<'_>) -> Vec<Difference> {
             && neighbours().count() > 0
             && neighbours().all(|other| other.kind != Kind::Replaced && other.kind != Kind::Reshaped)
     };
-    let tensors: Vec<&Tensor<'_>> =
-        model.matrices().filter(|tensor| tensor.kind == Kind::Replaced).filter(alone).collect();
+    let replaced: Vec<&Tensor<'_>> = model.matrices().filter(|tensor| tensor.kind == Kind::Replaced).collect();
+    if replaced.len() > CANDIDATES_MAX {
+        return Vec::new();
+    }
+    let tensors: Vec<&Tensor<'_>> = replaced.into_iter().filter(alone).collect();
     if tensors.len() > 2 {
         return Vec::new();
     }

@@ -213,7 +213,9 @@ impl Numbers {
         let plain = self.running.update(scratch);
         if let Some(sketcher) = &mut self.sketcher {
             if !plain {
-                scratch.iter_mut().for_each(|number| *number = tame(*number));
+                for number in scratch.iter_mut() {
+                    *number = tame(*number);
+                }
             }
             sketcher.update(scratch);
         }

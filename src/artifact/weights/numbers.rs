@@ -99,19 +99,39 @@ impl Number {
     /// Appends the numbers of whole blocks; what is left of a block at the end is not read.
     pub fn decode(self, bytes: &[u8], out: &mut Vec<f32>) {
         match self {
-            Self::F32 => out.extend(words(bytes).map(f32::from_le_bytes)),
-            Self::Bf16 => {
-                out.extend(words(bytes).map(|word| f32::from_bits(u32::from(u16::from_le_bytes(word)) << 16)))
+            Self::F32 => {
+                out.extend(words(bytes).map(f32::from_le_bytes));
             }
-            Self::F16 => out.extend(words(bytes).map(|word| half(u16::from_le_bytes(word)))),
-            Self::F64 => out.extend(words(bytes).map(|word| narrow(f64::from_le_bytes(word)))),
-            Self::F8E4m3 => out.extend(bytes.iter().map(|byte| e4m3(*byte))),
-            Self::F8E5m2 => out.extend(bytes.iter().map(|byte| half(u16::from(*byte) << 8))),
-            Self::I8 => out.extend(words(bytes).map(|word| f32::from(i8::from_le_bytes(word)))),
-            Self::U8 => out.extend(bytes.iter().map(|byte| f32::from(*byte))),
-            Self::I16 => out.extend(words(bytes).map(|word| f32::from(i16::from_le_bytes(word)))),
-            Self::I32 => out.extend(words(bytes).map(|word| narrow(f64::from(i32::from_le_bytes(word))))),
-            Self::I64 => out.extend(words(bytes).map(|word| wide(i64::from_le_bytes(word)))),
+            Self::Bf16 => {
+                out.extend(words(bytes).map(|word| f32::from_bits(u32::from(u16::from_le_bytes(word)) << 16)));
+            }
+            Self::F16 => {
+                out.extend(words(bytes).map(|word| half(u16::from_le_bytes(word))));
+            }
+            Self::F64 => {
+                out.extend(words(bytes).map(|word| narrow(f64::from_le_bytes(word))));
+            }
+            Self::F8E4m3 => {
+                out.extend(bytes.iter().map(|byte| e4m3(*byte)));
+            }
+            Self::F8E5m2 => {
+                out.extend(bytes.iter().map(|byte| half(u16::from(*byte) << 8)));
+            }
+            Self::I8 => {
+                out.extend(words(bytes).map(|word| f32::from(i8::from_le_bytes(word))));
+            }
+            Self::U8 => {
+                out.extend(bytes.iter().map(|byte| f32::from(*byte)));
+            }
+            Self::I16 => {
+                out.extend(words(bytes).map(|word| f32::from(i16::from_le_bytes(word))));
+            }
+            Self::I32 => {
+                out.extend(words(bytes).map(|word| narrow(f64::from(i32::from_le_bytes(word)))));
+            }
+            Self::I64 => {
+                out.extend(words(bytes).map(|word| wide(i64::from_le_bytes(word))));
+            }
             Self::Q8Zero => {
                 for [low, high, numbers @ ..] in words::<34>(bytes) {
                     let scale = half(u16::from_le_bytes([low, high]));

@@ -1,6 +1,6 @@
 //! Two versions of one tensor, and what is known of their difference: from what was kept, or from the bytes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::bits::Bits;
 use super::delta::{Delta, Features};
@@ -38,7 +38,6 @@ pub struct Change {
     pub count: u64,
     /// Numbers that differ; only from the bytes.
     pub changed: Option<u64>,
-    pub cleared: Option<u64>,
     /// Length of the difference as a share of the length of the old tensor.
     pub rel: f64,
     /// Cosine between old and new, and between the difference and old.
@@ -93,10 +92,7 @@ pub fn pairs<'m>(
         measured.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect()
     };
     let (olds, news) = (by_name(old), by_name(new));
-    let mut names: BTreeMap<(Role, &str), ()> = BTreeMap::new();
-    for name in olds.keys().chain(news.keys()) {
-        names.insert((Role::of(name), *name), ());
-    }
+    let names: BTreeSet<(Role, &str)> = olds.keys().chain(news.keys()).map(|name| (Role::of(name), *name)).collect();
     let comparable = old.seed_tag == new.seed_tag;
     let pair = |(role, name): (Role, &'m str)| {
         let (old, new) = (olds.get(name).copied(), news.get(name).copied());
@@ -108,7 +104,7 @@ pub fn pairs<'m>(
         };
         Pair { name, role, old, new, change }
     };
-    names.into_keys().map(pair).collect()
+    names.into_iter().map(pair).collect()
 }
 
 fn change(
@@ -127,7 +123,7 @@ fn change(
     let sketches = old.sketch.as_ref().zip(new.sketch.as_ref()).filter(|_| comparable);
     if let Some(features) = exact {
         let permuted = sketches.is_some_and(|(old, new)| remembered::permuted(old, new));
-        return Some(Change { permuted, ..from_features(&features, precision) });
+        return Some(Change { permuted, ..from_features(&features, (old_length, new_length), precision) });
     }
     let count = old.stats.map_or(0, |stats| stats.count);
     sketches.and_then(|(old, new)| remembered::change(old, new, (old_length, new_length), precision, count))
@@ -187,9 +183,11 @@ fn fill(bytes: &dyn Bytes, offset: u64, buffer: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-fn from_features(features: &Features, precision: f64) -> Change {
+fn from_features(features: &Features, lengths: (f64, f64), precision: f64) -> Change {
     let (rows, columns) = (features.rows.len(), features.columns.len());
-    let along = features.product - features.old_energy;
+    let (old_energy, new_energy) = (lengths.0 * lengths.0, lengths.1 * lengths.1);
+    // Of a triangle three sides are known.
+    let product = f64::midpoint(old_energy, new_energy) - features.energy / 2.0;
     let spectrum = features.sketch.as_ref().and_then(|sketch| Spectrum::of(&sketch.right, sketch.width, columns));
     let wide: Vec<f64> = features.rows.iter().map(|energy| f64::from(*energy)).collect();
     let tall: Vec<f64> = features.columns.iter().map(|energy| f64::from(*energy)).collect();
@@ -197,10 +195,9 @@ fn from_features(features: &Features, precision: f64) -> Change {
         exact: true,
         count: features.count,
         changed: Some(features.changed),
-        cleared: Some(features.cleared),
-        rel: ratio(features.energy, features.old_energy).sqrt(),
-        cosine: ratio(features.product, (features.old_energy * features.new_energy).sqrt()),
-        along: ratio(along, (features.old_energy * features.energy).sqrt()),
+        rel: ratio(features.energy, old_energy).sqrt(),
+        cosine: ratio(product, lengths.0 * lengths.1),
+        along: ratio(product - old_energy, lengths.0 * features.energy.sqrt()),
         rows,
         columns,
         changed_rows: wide.iter().filter(|energy| **energy > 0.0).count(),
@@ -209,7 +206,7 @@ fn from_features(features: &Features, precision: f64) -> Change {
         standing_columns: standing(&tall),
         moved: moved(&wide),
         spectrum,
-        noise: features.new_energy.max(features.old_energy) * precision * precision,
+        noise: new_energy.max(old_energy) * precision * precision,
         bits: features.bits,
         permuted: false,
     }

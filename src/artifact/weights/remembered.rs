@@ -1,6 +1,6 @@
 //! What two sketches that were kept tell of a difference whose bytes are gone.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use super::pairs::{Change, moved, ratio, standing};
 use super::sketch::Sketch;
@@ -79,18 +79,22 @@ pub fn permuted(old: &Sketch, new: &Sketch) -> bool {
     width > 1 && reordered(&narrowed(old, width), &narrowed(new, width), width) || permuted_columns(old, new)
 }
 
-/// Whether the rows that differ are rows that were there, elsewhere: equal to the last bit.
+/// Whether the rows that differ are rows that were there, elsewhere: equal to the last bit, each as often. The sums of
+/// their hashes tell, under keys that nobody knows beforehand.
 fn reordered(old: &[f32], new: &[f32], width: usize) -> bool {
-    let bits = |row: &[f32]| row.iter().map(|number| number.to_bits()).collect::<Vec<u32>>();
-    let pairs = old.chunks_exact(width).zip(new.chunks_exact(width)).filter(|(old, new)| old != new);
-    let mut rows: HashMap<Vec<u32>, i64> = HashMap::new();
-    let mut count = 0_u64;
-    for (old, new) in pairs {
-        *rows.entry(bits(old)).or_default() += 1;
-        *rows.entry(bits(new)).or_default() -= 1;
+    let keys = RandomState::new();
+    let hash = |row: &[f32]| {
+        let mut hasher = keys.build_hasher();
+        row.iter().for_each(|number| hasher.write_u32(number.to_bits()));
+        hasher.finish()
+    };
+    let (mut before, mut after, mut count) = (0_u64, 0_u64, 0_u64);
+    for (old, new) in old.chunks_exact(width).zip(new.chunks_exact(width)).filter(|(old, new)| old != new) {
+        before = before.wrapping_add(hash(old));
+        after = after.wrapping_add(hash(new));
         count = count.saturating_add(1);
     }
-    count >= 2 && rows.len() >= 2 && rows.values().all(|times| *times == 0)
+    count >= 2 && before == after
 }
 
 fn permuted_columns(old: &Sketch, new: &Sketch) -> bool {

@@ -115,7 +115,7 @@ impl Sketcher {
         Self {
             shape,
             column_signs: signs.columns(shape.columns),
-            row_signs: signs.rows(shape.rows),
+            row_signs: if shape.height > 0 { signs.rows(shape.rows) } else { std::sync::Arc::default() },
             lanes: [0.0; WIDTH],
             row: 0,
             column: 0,
@@ -189,7 +189,6 @@ impl Sketcher {
 
 /// A function of its own, so that the lanes stay in registers.
 #[inline(never)]
-#[expect(clippy::needless_range_loop, reason = "lanes of several arrays, each within its bounds")]
 fn add_signed(lanes: &mut [f32; WIDTH], blocks: &[[f32; WIDTH]], signs: &[[f32; WIDTH]]) {
     let mut sums = *lanes;
     for (block, signs) in blocks.iter().zip(signs) {

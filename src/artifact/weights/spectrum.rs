@@ -109,13 +109,13 @@ fn diagonalize(matrix: &mut [Vec<f64>]) -> Vec<Vec<f64>> {
     let scale: f64 = (0..size).map(|at| matrix[at][at].abs()).sum::<f64>();
     for _ in 0..SWEEPS {
         let off: f64 = (0..size).flat_map(|p| (0..p).map(move |q| (p, q))).map(|(p, q)| matrix[p][q].powi(2)).sum();
-        if off.sqrt() <= scale * 1e-13 {
+        if off.sqrt() <= scale * 1e-11 {
             break;
         }
         for p in 0..size {
             for q in p + 1..size {
                 let apart = matrix[p][q];
-                if apart.abs() <= scale * 1e-16 {
+                if apart.abs() <= scale * 1e-13 {
                     continue;
                 }
                 let theta = (matrix[q][q] - matrix[p][p]) / (2.0 * apart);

@@ -1,5 +1,7 @@
 //! What every new version may bring: training, exports, other shapes, other names.
 
+use std::collections::HashSet;
+
 use super::compare::{Model, Tensor};
 use super::kinds::Kind;
 use super::swaps;
@@ -52,12 +54,12 @@ fn names_of(model: &Model<'_>) -> Vec<Difference> {
         );
         found.push(Difference::new("weights.renamed", Grade::Routine, *new, words));
     }
-    let known = |name: &str| renamed.iter().any(|(old, new)| *old == name || *new == name);
+    let known: HashSet<&str> = renamed.iter().flat_map(|(old, new)| [*old, *new]).collect();
     for (kind, class, what) in
         [(Kind::Added, "weights.added", "are new"), (Kind::Removed, "weights.removed", "are gone")]
     {
         let tensors = model.of_kind(|found| found == kind);
-        let tensors: Vec<Tensor<'_>> = tensors.into_iter().filter(|tensor| !known(tensor.name())).collect();
+        let tensors: Vec<Tensor<'_>> = tensors.into_iter().filter(|tensor| !known.contains(tensor.name())).collect();
         if let Some(first) = tensors.first() {
             let words = format!("{} {what}: {}", count(tensors.len(), "tensor"), names(&tensors));
             found.push(Difference::new(class, Grade::Notable, first.name(), words));
@@ -80,7 +82,7 @@ fn one_by_one(model: &Model<'_>) -> Vec<Difference> {
         );
         found.push(Difference::new("weights.retrain", Grade::Notable, "", words));
     }
-    for tensor in model.tensors.iter() {
+    for tensor in &model.tensors {
         let told = match tensor.kind {
             Kind::Reshaped => Some(("weights.reshaped", reshaped(tensor))),
             Kind::Exploded => Some(("weights.exploded", exploded(tensor))),

@@ -135,7 +135,6 @@ struct Lanes {
 
 /// A function of its own that adds nothing up across lanes: only so does the compiler make SIMD of all of it.
 #[inline(never)]
-#[expect(clippy::needless_range_loop, reason = "lanes of several arrays, each within its bounds")]
 fn lanes(blocks: &[[f32; LANES]]) -> Lanes {
     let mut min = [f32::INFINITY; LANES];
     let mut max = [f32::NEG_INFINITY; LANES];

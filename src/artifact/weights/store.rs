@@ -35,22 +35,30 @@ impl Measured {
             text(&mut out, &tensor.dtype);
             let axes = tensor.shape.get(..tensor.shape.len().min(AXES_MAX)).unwrap_or_default();
             number(&mut out, axes.len());
-            axes.iter().chain([&tensor.start, &tensor.end]).for_each(|value| out.extend(value.to_le_bytes()));
+            for value in axes.iter().chain([&tensor.start, &tensor.end]) {
+                out.extend(value.to_le_bytes());
+            }
             out.extend(tensor.digest);
             number(&mut out, tensor.blocks.len());
-            tensor.blocks.iter().for_each(|block| out.extend(block));
+            for block in &tensor.blocks {
+                out.extend(block);
+            }
             out.push(u8::from(tensor.stats.is_some()) | u8::from(tensor.sketch.is_some()) << 1);
             if let Some(stats) = &tensor.stats {
-                [stats.count, stats.zeros, stats.nan, stats.infinite]
-                    .iter()
-                    .for_each(|value| out.extend(value.to_le_bytes()));
-                [stats.min, stats.max].iter().for_each(|value| out.extend(value.to_le_bytes()));
-                [stats.mean, stats.l2].iter().for_each(|value| out.extend(value.to_le_bytes()));
+                for value in [stats.count, stats.zeros, stats.nan, stats.infinite] {
+                    out.extend(value.to_le_bytes());
+                }
+                for value in [stats.min, stats.max] {
+                    out.extend(value.to_le_bytes());
+                }
+                for value in [stats.mean, stats.l2] {
+                    out.extend(value.to_le_bytes());
+                }
             }
             if let Some(sketch) = &tensor.sketch {
-                [sketch.rows, sketch.columns, sketch.width, sketch.height]
-                    .iter()
-                    .for_each(|value| number(&mut out, *value));
+                for value in [sketch.rows, sketch.columns, sketch.width, sketch.height] {
+                    number(&mut out, value);
+                }
                 for value in sketch.right.iter().chain(&sketch.left) {
                     out.extend(value.to_bits().to_le_bytes().iter().skip(4 - NUMBER_BYTES));
                 }

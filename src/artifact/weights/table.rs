@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::kinds::Kind;
-use super::pairs::Pair;
+use super::pairs::{Change, Pair};
 
 /// One tensor of either version.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,9 +42,9 @@ pub fn row(pair: &Pair<'_>, kind: Kind) -> Row {
         role: pair.role.name.clone(),
         kind: kind.as_str(),
         rel: if kind == Kind::Equal { Some(0.0) } else { change.map(|change| change.rel) },
-        changed: if kind == Kind::Equal { Some(0.0) } else { change.and_then(|change| change.changed_share()) },
-        rank: matrix.and_then(|change| change.rank()),
-        top: matrix.map(|change| change.top()),
+        changed: if kind == Kind::Equal { Some(0.0) } else { change.and_then(Change::changed_share) },
+        rank: matrix.and_then(Change::rank),
+        top: matrix.map(Change::top),
         cosine: change.map(|change| change.cosine),
         rows: matrix.map(|change| change.changed_rows),
     }

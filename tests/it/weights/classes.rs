@@ -100,7 +100,9 @@ fn a_direction_taken_out_of_every_layer() {
     let mut random = Random(4);
     let mut direction = random.normals(64, 1.0);
     let length = direction.iter().map(|part| part * part).sum::<f32>().sqrt();
-    direction.iter_mut().for_each(|part| *part /= length);
+    for part in &mut direction {
+        *part /= length;
+    }
     for alpha in [1.0, 0.3] {
         let mut new = old.clone();
         for (name, shape, numbers) in &mut new.0 {
@@ -210,7 +212,9 @@ fn training_exports_and_other_shapes_are_no_edits() {
     for (_, shape, numbers) in new.0.iter_mut().filter(|(_, shape, _)| shape.len() == 2) {
         for row in numbers.chunks_mut(shape[1]) {
             let step = row.iter().fold(0_f32, |most, number| most.max(number.abs())) / 127.0;
-            row.iter_mut().for_each(|number| *number = (*number / step).round() * step);
+            for number in row {
+                *number = (*number / step).round() * step;
+            }
         }
     }
     told(&old, &new, &["weights.numeric_conversion"]);

@@ -107,14 +107,16 @@ fn statistics_are_those_of_a_plain_sum() {
 
 #[test]
 fn what_is_kept_comes_back_and_damage_is_seen() {
-    let measured = measured(&Model::new(5).bytes("BF16"), &options());
+    // A few tensors are enough, and quick.
+    let model = Model(Model::new(5).0.into_iter().skip(1).take(5).collect());
+    let measured = measured(&model.bytes("BF16"), &options());
     let bytes = measured.to_bytes();
     assert_eq!(Measured::from_bytes(&bytes), Ok(measured));
-    for cut in 0..200 {
-        assert!(Measured::from_bytes(&bytes[..bytes.len() * cut / 200]).is_err(), "{cut} of 200 parts");
+    for cut in 0..50 {
+        assert!(Measured::from_bytes(&bytes[..bytes.len() * cut / 50]).is_err(), "{cut} of 50 parts");
     }
     let mut random = Random(9);
-    for _ in 0..400 {
+    for _ in 0..150 {
         let mut damaged = bytes.clone();
         damaged[random.below(bytes.len())] ^= 1 << random.below(8);
         assert!(Measured::from_bytes(&damaged).is_err());

@@ -4,3 +4,4 @@ mod classes;
 mod measures;
 mod model;
 mod places;
+mod suite;

@@ -64,3 +64,61 @@ fn arrays_and_gguf_are_found_where_they_lie() {
     );
     assert_eq!((k.dtype.as_str(), k.shape.as_slice(), slice(&gguf, &k).len()), ("Q8_0", &[6, 64][..], 6 * 2 * 34));
 }
+
+/// An archive as `torch.save` writes it, by a pickler that has only the names of PyTorch: two tensors share one
+/// storage, one is a view turned over, one storage is in no tensor.
+const TORCH: &str = r#"
+import collections, io, pickle, sys, types, zipfile
+torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+def _rebuild_tensor_v2(*arguments): pass
+def _rebuild_parameter(*arguments): pass
+for function in (_rebuild_tensor_v2, _rebuild_parameter):
+    function.__module__, function.__qualname__ = "torch._utils", function.__name__
+    setattr(utils, function.__name__, function)
+torch.FloatStorage = type("FloatStorage", (), {"__module__": "torch"})
+sys.modules.update({"torch": torch, "torch._utils": utils})
+Storage = collections.namedtuple("Storage", "key count")
+class Tensor:
+    def __init__(self, key, offset, shape, strides, parameter=False):
+        self.parts = (Storage(key, 100), offset, shape, strides, False, collections.OrderedDict())
+        self.parameter = parameter
+    def __reduce__(self):
+        if self.parameter:
+            inner = Tensor("0", 0, (), ())
+            inner.parts = self.parts
+            return (utils._rebuild_parameter, (inner, True, collections.OrderedDict()))
+        return (utils._rebuild_tensor_v2, self.parts)
+class Pickler(pickle.Pickler):
+    def persistent_id(self, value):
+        if isinstance(value, Storage):
+            return ("storage", torch.FloatStorage, value.key, "cpu", value.count)
+model = collections.OrderedDict(
+    [("a.weight", Tensor("0", 0, (6, 8), (8, 1))), ("b.bias", Tensor("0", 48, (4,), (1,), True)), ("turned", Tensor("1", 0, (8, 6), (1, 8)))]
+)
+buffer = io.BytesIO()
+Pickler(buffer, 2).dump({"state": model, "step": 3})
+with zipfile.ZipFile(sys.argv[1], "w") as archive:
+    archive.writestr("model/data.pkl", buffer.getvalue())
+    archive.writestr("model/byteorder", "little")
+    for key in "012":
+        archive.writestr(f"model/data/{key}", bytes((i * 7 + int(key)) % 251 for i in range(400)))
+    archive.writestr("model/version", "3\n")
+"#;
+
+#[test]
+fn tensors_of_an_archive_of_pytorch_have_their_names() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("model.pt");
+    let status = Command::new(support::python()).args(["-c", TORCH]).arg(&path).status().expect("Python runs");
+    assert!(status.success(), "the archive could not be written");
+    let bytes = std::fs::read(&path).expect("it was written");
+    let found = found(&bytes);
+    let raw: Vec<u8> = (0..400_u32).map(|at| u8::try_from(at * 7 % 251).expect("8 bits")).collect();
+    let named = |name: &str| found.iter().find(|segment| segment.name == name).unwrap_or_else(|| panic!("{found:?}"));
+    let (weight, bias) = (named("a.weight"), named("b.bias"));
+    assert_eq!((weight.dtype.as_str(), weight.shape.as_slice()), ("F32", &[6, 8][..]));
+    assert_eq!((slice(&bytes, weight), slice(&bytes, bias)), (&raw[..192], &raw[192..208]));
+    // What is no plain stretch, and what no tensor has, is compared as bytes.
+    assert_eq!((named("data/1").dtype.as_str(), named("data/2").shape.as_slice()), ("U8", &[400][..]));
+    assert_eq!(found.len(), 4);
+}
