@@ -2,7 +2,7 @@
 
 mod accepting;
 mod addresses;
-mod bounds;
+pub mod bounds;
 mod choosing;
 mod faults;
 mod hostile_addresses;
