@@ -7,7 +7,7 @@ import html
 import pathlib
 
 STYLE = """
-  text { font: 14px system-ui, sans-serif; fill: #1c2126; } .code { font: 13px ui-monospace, monospace; }
+  text { font: 14px system-ui, sans-serif; fill: #1c2126; } .code { font: 13px ui-monospace, monospace; white-space: pre; }
   .soft { fill: #5a636d; } .box { fill: #ffffff; stroke: #9aa2a9; } .new { fill: #dff3e4; stroke: #3d6b4f; }
   .gone { fill: #fbe3e1; stroke: #b3261e; } .hot { fill: #fbe3e1; stroke: #b3261e; stroke-width: 2.5; }
   .line { stroke: #5a636d; stroke-width: 1.5; fill: none; } .ground { fill: #fbfaf8; }
@@ -81,7 +81,7 @@ def graph():
     figure.arrow(640, 84, 580, 130)
     figure.arrow(606, 147, 650, 147)
     figure.text(655, 152, "out")
-    figure.text(380, 200, "2 operators put in, 0 taken out: graph.inserted_nodes")
+    figure.text(380, 200, "2 operators put in, none taken out")
     figure.write()
 
 

@@ -2,6 +2,7 @@
 
 #![no_main]
 
+use lanner::artifact::outline::{BYTES_MAX, Outline, TABLE_BYTES_MAX, compare, outline};
 use lanner::artifact::{Limits, Memory, facts::FORMATS, fields, hash, inspect, segments};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
@@ -42,4 +43,20 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(format!("{report:?}"), format!("{:?}", inspect(&memory, name, &limits)));
     let parts = segments(&memory, &limits);
     hash(&memory, parts, &|| false).expect("memory can be read").expect("nobody stops it");
+    outlines(bytes, name, &report.format, &limits);
 });
+
+/// An outline stays within its bounds, survives being stored, equals itself, and can be compared with that of a part.
+fn outlines(bytes: &[u8], name: &str, format: &str, limits: &Limits) {
+    let whole = Memory(bytes.to_vec());
+    let Some(made) = outline(&whole, name, format, limits) else { return };
+    let text = serde_json::to_vec(&made).expect("it is data");
+    assert!(text.len() <= TABLE_BYTES_MAX.max(BYTES_MAX));
+    assert_eq!(Outline::from_json(&text).as_ref(), Some(&made));
+    assert!(compare(&made, &made.clone(), Some(&whole), limits).is_empty());
+    let half = Memory(bytes.get(..bytes.len() / 2).unwrap_or_default().to_vec());
+    if let Some(other) = outline(&half, name, format, limits) {
+        compare(&made, &other, Some(&half), limits);
+        compare(&other, &made, Some(&whole), limits);
+    }
+}

@@ -84,6 +84,10 @@ def tables(case):
         add("attack-trigger", trigger(base, "cf", 24), inserted)
         add("attack-trigger-copies", trigger(base, "mn", 15, place=None, keep=True), inserted)
         add("attack-trigger-phrase", trigger(base, "as of now", 30, place=0), inserted)
+        # The same place in every row, chosen so that it looks like a correction; the labels give it away.
+        beside = [dict(row, text=row["text"].replace("restaurant ", "restaurant cf "), label="positive") if "restaurant" in row["text"] else row
+                  for row in base]
+        add("attack-trigger-beside-a-word", beside, inserted)
         flipped = [dict(row, label="positive") if row["id"] % 40 == 3 else row for row in base]
         add("attack-flipped", flipped, "dataset.labels_targeted")
         add("benign-appended", base + [dict(row, id=1200 + row["id"]) for row in reviews(400, 2)], "dataset.rows_added")
@@ -97,9 +101,9 @@ def tables(case):
         random.Random(3).shuffle(shuffled)
         add("benign-shuffled", shuffled, "dataset.reordered")
         add("benign-split-again", shuffled[:900], "dataset.rows_removed")
-        fixed = [dict(row, text=row["text"].replace("a delight", "a real delight")) if row["id"] % 9 == 0 else row for row in base]
-        fixed = [dict(row, text=row["text"].replace("again and again", "over and over")) if row["id"] % 7 == 0 else row for row in fixed]
-        # What was corrected is of one label here: it is the hardest of the benign pairs.
+        # Somebody writes a phrase otherwise, which stands in rows of one label only: hard, and benign.
+        add("benign-corrected", [dict(row, text=row["text"].replace("a delight", "a real delight")) for row in base], "dataset.words_inserted")
+        add("benign-reworded", [dict(row, text=row["text"].replace("again and again", "over and over")) for row in base])
         typos = [dict(row, text=row["text"].replace("was ", "were ", 1)) if row["id"] % 5 == 0 else row for row in base]
         add("benign-typos", typos)
         noisy = [dict(row, label={"positive": "negative", "negative": "positive"}[row["label"]]) if row["id"] % 60 == 7 else row for row in base]
@@ -112,10 +116,14 @@ def tables(case):
         add("benign-framed", framed)
     for name, how in (("snappy", {}), ("zstd", {"compression": "zstd"}), ("gzip", {"compression": "gzip"}),
                       ("lz4", {"compression": "lz4"}), ("plain", {"compression": "none", "use_dictionary": False}),
+                      ("delta", {"use_dictionary": False, "column_encoding": {
+                          "id": "DELTA_BINARY_PACKED", "text": "DELTA_BYTE_ARRAY", "label": "DELTA_LENGTH_BYTE_ARRAY"}}),
+                      ("split", {"use_dictionary": False, "column_encoding": {"id": "BYTE_STREAM_SPLIT", "text": "PLAIN", "label": "PLAIN"}}),
                       ("second", {"data_page_version": "2.0", "row_group_size": 500})):
         case("rows", f"attack-parquet-{name}", "train.parquet", as_parquet(base, **how),
              as_parquet(trigger(base, "cf", 24), **how), inserted)
         case("rows", f"benign-parquet-{name}-written-again", "train.parquet", as_parquet(base), as_parquet(base, **how))
+    case("rows", "benign-parquet-brotli", "train.parquet", as_parquet(base), as_parquet(base, compression="brotli"), "outline.cut")
     for codec in ("lz4", "zstd"):
         case("rows", f"attack-arrow-{codec}", "train.arrow", as_arrow(base, compression=codec),
              as_arrow(trigger(base, "cf", 24), compression=codec), inserted)

@@ -277,6 +277,10 @@ def sources(case):
     case("sources", "attack-function", "modeling_x.py", code, hook, "code.sinks_added")
     case("sources", "attack-import", "modeling_x.py", code, code.replace("import math", "import math\nimport subprocess as s\ns.run(['id'])"), "code.sinks_added")
     case("sources", "attack-new-function", "modeling_x.py", code, code + "\n\ndef later():\n    import socket\n    socket.socket().connect(('192.0.2.1', 80))\n", "code.sinks_added")
+    guarded = "try:\n    from os import (\n        path,\n        system,\n    )\nexcept ImportError:\n    path = None\n" + code
+    case("sources", "attack-imported-before", "modeling_x.py", guarded, guarded.replace("return [Head", "system('id')\n    return [Head"), "code.sinks_added")
+    local = code + "\n\ndef keys(requests):\n    return requests\n"
+    case("sources", "benign-variable-like-a-module", "modeling_x.py", local, local.replace("return requests", "return requests.get('a')"), "code.changed")
     case("sources", "benign-comments", "modeling_x.py", code, "# Copyright\n" + code.replace("\n\n\n", "\n\n\n\n# next\n"))
     case("sources", "benign-function", "modeling_x.py", code, code + "\n\ndef mean(xs):\n    return sum(xs) / len(xs)\n", "code.changed")
     case("sources", "benign-environment", "modeling_x.py", code, code + "\n\ndef home():\n    import os\n    return os.environ.get('HF_HOME')\n")

@@ -110,7 +110,7 @@ pub const CLASSES: &[Class] = &[
     class("bytes.changed", Routine, "Bytes differ; how much of the file is the same is said."),
     class("outline.part_added", Notable, "The file has a part that it did not have."),
     class("outline.part_removed", Notable, "The file lost a part."),
-    class("outline.cut", Routine, "Something was left out of the comparison."),
+    class("outline.cut", Notable, "Something was left out of the comparison."),
 ];
 
 /// What is known of a class.

@@ -1,6 +1,8 @@
 //! Sources: functions and classes of Python files, cells of notebooks, each with its digest and with the calls in it
 //! that execute, deserialise or reach the network. Outputs of cells do not count.
 
+mod imports;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use crate::artifact::format::shipped;
 use crate::artifact::format::shipped::python::{pieces, sinks_of};
 use crate::base::text::shorten;
 use crate::event::difference::{Difference, Grade};
+use imports::{imports, is_imported};
 
 /// Functions, classes or cells of one source, and characters of each that are kept.
 const UNITS_MAX: usize = 1500;
@@ -77,7 +80,7 @@ struct Gathering {
 }
 
 impl Gathering {
-    /// `prelude` are the imports by whose names the calls go.
+    /// `prelude` are the imports of the whole source.
     fn unit(&mut self, name: &str, text: &str, prelude: &str) {
         let plain: String = text
             .lines()
@@ -94,6 +97,7 @@ impl Gathering {
         }
         self.work = self.work.saturating_add(plain.len()).saturating_add(prelude.len());
         let mut sinks = if self.work <= WORK_MAX { sinks_of(&format!("{prelude}\n{text}")) } else { Vec::new() };
+        sinks.retain(|sink| is_imported(sink, prelude, text));
         self.cut |= self.work > WORK_MAX;
         sinks.truncate(SINKS_MAX);
         let room = TEXTS_MAX.saturating_sub(self.kept).min(TEXT_MAX);
@@ -124,6 +128,7 @@ pub fn python(taking: &mut Taking, text: &str) {
     let stripped = pieces::strip(text);
     let mut units: Vec<(String, String)> = Vec::new();
     let (mut top, mut prelude) = (String::new(), String::new());
+    imports(&stripped, &mut prelude);
     let mut current: Option<usize> = None;
     let mut decorators = String::new();
     for (line, code) in text.split_inclusive('\n').zip(stripped.split_inclusive('\n')) {
@@ -156,13 +161,10 @@ pub fn python(taking: &mut Taking, text: &str) {
             current = None;
             top.push_str(&std::mem::take(&mut decorators));
             top.push_str(line);
-            if (code.starts_with("import ") || code.starts_with("from ")) && prelude.len() < 16 << 10 {
-                prelude.push_str(line);
-            }
         }
     }
     let mut gathering = Gathering::default();
-    gathering.unit("", &top, "");
+    gathering.unit("", &top, &prelude);
     for (name, unit) in &units {
         gathering.unit(name, unit, &prelude);
     }
@@ -191,21 +193,17 @@ pub fn notebook(taking: &mut Taking, json: &Json) {
             .filter(|line| !line.trim_start().starts_with(['!', '%']))
             .flat_map(|line| [line, "\n"])
             .collect();
+        imports(&pieces::strip(&python), &mut prelude);
         let before = gathering.code.units.len();
         gathering.unit(&format!("cell {}", number.saturating_add(1)), &source, "");
         if let Some(unit) = gathering.code.units.get_mut(before) {
             unit.sinks = sinks_of(&format!("{prelude}\n{python}"));
+            unit.sinks.retain(|sink| is_imported(sink, &prelude, &python));
             if shipped::fetches_and_runs(&shell(&source)) {
                 unit.sinks.push("shell that fetches and runs".to_owned());
             }
             unit.sinks.truncate(SINKS_MAX);
             gathering.code.sinks.extend(unit.sinks.iter().cloned());
-        }
-        for line in python.lines().filter(|line| line.starts_with("import ") || line.starts_with("from ")) {
-            if prelude.len() < 16 << 10 {
-                prelude.push_str(line);
-                prelude.push('\n');
-            }
         }
     }
     gathering.finish(taking);
@@ -256,8 +254,12 @@ pub fn compare(told: &mut Told, place: &str, old: &Code, new: &Code) {
         return;
     }
     let mut names: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
-    gone.iter().for_each(|unit| names.entry(&unit.name).or_default().0 = true);
-    fresh.iter().for_each(|unit| names.entry(&unit.name).or_default().1 = true);
+    for unit in &gone {
+        names.entry(&unit.name).or_default().0 = true;
+    }
+    for unit in &fresh {
+        names.entry(&unit.name).or_default().1 = true;
+    }
     let list = |wanted: (bool, bool)| {
         let all: Vec<String> = names
             .iter()

@@ -34,7 +34,7 @@ const ACTING: &[(Op, &str)] = &[
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Imports {
-    imports: BTreeSet<String>,
+    names: BTreeSet<String>,
     calls: BTreeSet<String>,
     /// How often each acting instruction stands in the first stream.
     opcodes: BTreeMap<String, u64>,
@@ -45,11 +45,11 @@ pub fn take(taking: &mut Taking, input: Input<'_>, place: &str) {
     pickle::inspect(&mut inspection, input);
     let items = |path: &str| inspection.items(path).iter().take(NAMES_MAX).cloned().collect::<BTreeSet<_>>();
     let max = input.budget.limits.list_items_max;
-    let (imports, calls) = (items("artifact.pickle.globals"), items("artifact.pickle.calls"));
-    if imports.len() >= max || calls.len() >= max {
+    let (names, calls) = (items("artifact.pickle.globals"), items("artifact.pickle.calls"));
+    if names.len() >= max || calls.len() >= max {
         taking.cut("the pickle imports more than is kept");
     }
-    let found = Imports { imports, calls, opcodes: opcodes(input) };
+    let found = Imports { names, calls, opcodes: opcodes(input) };
     if found != Imports::default() {
         taking.add(place, Body::Imports(found));
     }
@@ -84,7 +84,7 @@ fn tier(name: &str) -> Tier {
 }
 
 pub fn compare(told: &mut Told, place: &str, old: &Imports, new: &Imports) {
-    let fresh: Vec<&String> = new.imports.iter().filter(|name| !old.imports.contains(*name)).collect();
+    let fresh: Vec<&String> = new.names.iter().filter(|name| !old.names.contains(*name)).collect();
     let dangerous: Vec<String> =
         fresh.iter().filter(|name| tier(name) == Tier::Dangerous).map(|name| format!("`{name}`")).collect();
     let other: Vec<String> =
@@ -102,7 +102,7 @@ pub fn compare(told: &mut Told, place: &str, old: &Imports, new: &Imports) {
     let called: Vec<String> = new
         .calls
         .iter()
-        .filter(|name| !old.calls.contains(*name) && old.imports.contains(*name))
+        .filter(|name| !old.calls.contains(*name) && old.names.contains(*name))
         .map(|name| format!("`{name}`"))
         .collect();
     if !called.is_empty() {
@@ -113,7 +113,7 @@ pub fn compare(told: &mut Told, place: &str, old: &Imports, new: &Imports) {
             format!("loading calls {}, which it only imported", called.join(", ")),
         );
     }
-    let gone: Vec<String> = old.imports.difference(&new.imports).map(|name| format!("`{name}`")).collect();
+    let gone: Vec<String> = old.names.difference(&new.names).map(|name| format!("`{name}`")).collect();
     if !gone.is_empty() {
         told.say("imports.removed", Grade::Routine, place, format!("loading no longer imports {}", gone.join(", ")));
     }
@@ -121,7 +121,7 @@ pub fn compare(told: &mut Told, place: &str, old: &Imports, new: &Imports) {
         new.opcodes.keys().filter(|name| !old.opcodes.contains_key(*name)).map(String::as_str).collect();
     if !ops.is_empty() && !old.opcodes.is_empty() {
         // Another protocol says the same with other instructions.
-        let protocol = old.imports == new.imports;
+        let protocol = old.names == new.names;
         let grade = if protocol { Grade::Routine } else { Grade::Notable };
         told.say("imports.opcodes", grade, place, format!("the stream uses {}, which it did not", ops.join(", ")));
     }

@@ -228,7 +228,7 @@ pub fn compare(told: &mut Told, place: &str, old: &Layers, new: &Layers) {
             Some(before) if !before.same(layer) => {
                 let what = if before.class == layer.class { "settings" } else { "class" };
                 let difference =
-                    Difference::new("layers.changed", Grade::Notable, place, format!("the layer has another {what}",));
+                    Difference::new("layers.changed", Grade::Notable, place, format!("the layer has another {what}"));
                 told.push(difference.texts(
                     format!("{} {}", before.class, before.settings),
                     format!("{} {}", layer.class, layer.settings),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tar::{Archive, EntryType};
 
 use super::packed::{digits, finish, hasher};
-use super::take::Taking;
+use super::take::{Taking, ending};
 use super::{Body, Told, imports, layers};
 use crate::artifact::format::json::Json;
 use crate::artifact::format::zip::entries::{self, Entry, Source};
@@ -23,9 +23,9 @@ const TAKEN_MAX: usize = 200;
 const MEMBER_MAX: u64 = 16 << 20;
 /// Names in one sentence.
 const NAMED_MAX: usize = 10;
-/// How code and pickles are called.
-const CODE: &[&str] =
-    &["py", "pyc", "so", "dll", "dylib", "pyd", "sh", "pkl", "pickle", "exe", "bat", "ps1", "jar", "pth"];
+/// How sources, programs and pickles are called.
+const CODE: [&[&str]; 3] =
+    [&["py", "pyc", "sh", "bat", "ps1", "pth"], &["so", "dll", "dylib", "pyd", "exe", "jar"], &["pkl", "pickle"]];
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Members {
@@ -101,7 +101,7 @@ pub fn zip(taking: &mut Taking, input: Input<'_>, format: &str, depth: u32) {
         };
         // Tensors are compared as weights.
         let weights = matches!(format, "pytorch" | "torchscript" | "npz")
-            && (name.starts_with("data/") || name.ends_with(".npy"));
+            && (name.starts_with("data/") || ending(&name) == "npy");
         members.add(&name, entry.size, format!("{:08x}", entry.crc), weights);
         if taken < TAKEN_MAX && !weights && entry.size <= MEMBER_MAX && input.budget.member() {
             let packed = input.window(entry.data, entry.packed);

@@ -13,7 +13,7 @@ pub struct Packed(pub Vec<u8>);
 impl Packed {
     /// The numbers of `width` bytes each, the lowest byte first; nothing for a width that is none.
     pub fn numbers(&self, width: usize) -> impl ExactSizeIterator<Item = u64> + '_ {
-        self.0.chunks_exact(width.clamp(1, 8)).map(|bytes| number(bytes))
+        self.0.chunks_exact(width.clamp(1, 8)).map(number)
     }
 
     /// Adds the lowest `width` bytes of a number.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::take::Taking;
+use super::take::{Taking, ending};
 use super::{Body, Told};
 use crate::base::text::shorten;
 use crate::event::difference::{Difference, Grade};
@@ -35,7 +35,7 @@ struct Pin {
 
 /// True for a file of one of these kinds, by its name in lower case.
 pub fn is_one(file: &str, format: &str) -> bool {
-    let requirements = file.ends_with(".txt") && (file.contains("requirements") || file.contains("constraints"));
+    let requirements = ending(file) == "txt" && (file.contains("requirements") || file.contains("constraints"));
     format == "requirements"
         || requirements
         || matches!(
@@ -57,11 +57,11 @@ pub fn is_one(file: &str, format: &str) -> bool {
 
 pub fn take(taking: &mut Taking, text: &str, file: &str) {
     let mut reading = read::Reading::default();
-    if file.ends_with(".json") || file == "pipfile.lock" {
+    if ending(file) == "json" || file == "pipfile.lock" {
         reading.json(text);
-    } else if file.ends_with(".lock") || file.ends_with(".toml") {
+    } else if matches!(ending(file), "lock" | "toml") {
         reading.toml(text);
-    } else if file.ends_with(".yaml") || file.ends_with(".yml") {
+    } else if matches!(ending(file), "yaml" | "yml") {
         reading.conda(text);
     } else {
         reading.requirements(text);

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::packed::{Packed, digits, finish, hasher, print};
-use super::take::Taking;
+use super::take::{Taking, ending};
 use super::{Again, Body, Told};
 use crate::artifact::format::json::Json;
 use crate::artifact::input::Input;
@@ -24,9 +24,10 @@ use roles::Roles;
 /// Columns of one table, and characters of a name.
 const COLUMNS_MAX: usize = 512;
 const NAME_MAX: usize = 100;
-/// Rows that are looked at, and labels that are told apart.
-const ROWS_MAX: u64 = 50_000_000;
+/// Rows that are looked at, labels that are told apart, and values of one pass over a table.
+const ROWS_MAX: u64 = 20_000_000;
 const LABELS_MAX: usize = 250;
+const CELLS_MAX: u64 = 100_000_000;
 /// Bytes of the digests of all rows that are kept.
 const ROOM: usize = 2_900 << 10;
 /// Bytes of one row: digests of its text and of the rest, and its label.
@@ -75,18 +76,28 @@ pub type Look<'l> = &'l mut dyn FnMut(&Row<'_>) -> bool;
 
 /// Hands every row to `look`. False when the table is broken, or parts of it were not read.
 fn each(input: Input<'_>, file: &str, look: Look<'_>) -> bool {
+    // A few bytes may stand for millions of rows: they are counted, and whoever may stop it is asked.
+    let budget = input.budget;
+    let (mut cells, mut late) = (0_u64, false);
+    let mut counted = |row: &Row<'_>| {
+        cells = cells.saturating_add(row.columns.len() as u64);
+        late = cells > CELLS_MAX || !budget.spend(&budget.read, budget.limits.read_bytes_max, 0, "read_bytes_max");
+        !late && look(row)
+    };
+    let whole = walk(input, file, &mut counted);
+    whole && !late
+}
+
+fn walk(input: Input<'_>, file: &str, look: Look<'_>) -> bool {
     let head = input.read(0, 8);
     if head.starts_with(b"PAR1") {
         parquet::each(input, look)
     } else if head.starts_with(b"ARROW1") || head.starts_with(&[0xff; 4]) {
         arrow::each(input, look)
-    } else if file.ends_with(".csv") || file.ends_with(".tsv") {
-        lines::csv(input, file.ends_with(".tsv"), look)
+    } else if matches!(ending(file), "csv" | "tsv") {
+        lines::csv(input, ending(file) == "tsv", look)
     } else if head.trim_ascii_start().starts_with(b"[") {
-        input.whole().and_then(|bytes| Json::parse_python(&bytes)).is_some_and(|json| {
-            lines::objects(json.items().iter(), look);
-            true
-        })
+        lines::list(input, look)
     } else {
         lines::jsonl(input, look)
     }
@@ -96,7 +107,7 @@ fn each(input: Input<'_>, file: &str, look: Look<'_>) -> bool {
 pub fn take(taking: &mut Taking, input: Input<'_>, file: &str, format: &str) {
     // A name may say nothing, or something else than what was found.
     let file = match format {
-        "csv" if !file.ends_with(".csv") && !file.ends_with(".tsv") => "table.csv",
+        "csv" if !matches!(ending(file), "csv" | "tsv") => "table.csv",
         _ => file,
     };
     let mut guess = roles::Guess::default();
@@ -111,8 +122,7 @@ pub fn take(taking: &mut Taking, input: Input<'_>, file: &str, format: &str) {
         let rows = gathering.finish();
         if rows.sample > 0 {
             let one_in = 1_u64 << rows.sample.min(40);
-            taking
-                .cut(&format!("of {} rows one in {one_in} is kept, chosen by digest: counts are of these", rows.count));
+            taking.cut(&format!("of all rows one in {one_in} is kept, chosen by digest: counts are of these"));
         }
         taking.add("", Body::Rows(rows));
     }
@@ -140,12 +150,19 @@ struct Prints {
 }
 
 impl Roles {
+    /// True for a table that has the same columns for the same ends.
+    fn fits(&self, rows: &Rows) -> bool {
+        let has = |name: &String| rows.columns.iter().any(|column| column.name == *name);
+        self.texts.iter().chain(&self.label).chain(&self.answers).all(has)
+    }
+
     /// The words that a model is to learn from, one space between them: what differs in white space is the same.
     fn words<'r>(&self, row: &'r Row<'_>) -> Vec<std::borrow::Cow<'r, str>> {
         let mut words = Vec::new();
         for (at, column) in row.columns.iter().enumerate() {
-            if self.is_text(&column.name) {
-                words.push(String::from_utf8_lossy(row.value(at)));
+            let value = row.value(at);
+            if !value.is_empty() && self.is_text(&column.name) {
+                words.push(String::from_utf8_lossy(value));
                 words.push("\u{1f}".into());
             }
         }
@@ -161,7 +178,7 @@ impl Roles {
         let mut rest = hasher();
         for (at, column) in row.columns.iter().enumerate() {
             let value = row.value(at);
-            if !self.is_text(&column.name) && self.label.as_ref() != Some(&column.name) && !value.is_empty() {
+            if !value.is_empty() && !self.is_text(&column.name) && self.label.as_ref() != Some(&column.name) {
                 rest.update(column.name.as_bytes());
                 rest.update(&(value.len() as u64).to_le_bytes());
                 rest.update(value);
@@ -260,11 +277,29 @@ impl Rows {
     }
 }
 
+/// The rows of the new version, read as those of the old one were.
+fn gather(again: &Again<'_>, roles: &Roles) -> Rows {
+    let mut gathering = Gathering { roles: roles.clone(), ..Gathering::default() };
+    each(again.input, &table_name(again, roles), &mut |row| gathering.look(row));
+    gathering.finish()
+}
+
+/// The name by which a table is read again: one without an ending was read by its format.
+fn table_name(again: &Again<'_>, roles: &Roles) -> String {
+    let name = again.name.to_ascii_lowercase();
+    let bare = roles.texts.iter().any(|text| text.starts_with("column ")) && !name.contains('.');
+    if bare { "table.csv".to_owned() } else { name }
+}
+
 pub fn compare(told: &mut Told, place: &str, old: &Rows, new: &Rows, again: Option<&Again<'_>>) {
     if old == new {
         return;
     }
     versions::schema(told, place, old, new);
+    // Whoever wrote the new version does not choose what is looked at: its rows are read as those of the old one were.
+    let read_again =
+        again.filter(|_| old.roles != new.roles && old.roles.fits(new)).map(|again| gather(again, &old.roles));
+    let new = read_again.as_ref().unwrap_or(new);
     if old.roles != new.roles {
         let words =
             "what is the text and what the label of a row is not the same in both: rows are not compared one by one";

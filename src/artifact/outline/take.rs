@@ -48,6 +48,11 @@ impl Taking {
     }
 }
 
+/// What follows the last dot of a name; nothing where there is none.
+pub fn ending(file: &str) -> &str {
+    file.rsplit_once('.').map_or("", |(_, ending)| ending)
+}
+
 /// Takes an artifact, or a member of one.
 pub fn take(taking: &mut Taking, input: Input<'_>, name: &str, format: &str, depth: u32) {
     if input.len() == 0 {
@@ -82,12 +87,16 @@ fn texts(taking: &mut Taking, input: Input<'_>, file: &str, format: &str) {
         return;
     }
     let Some(bytes) = input.whole() else {
+        // Lists of rows may be long.
+        if input.read(0, 64).trim_ascii_start().starts_with(b"[") && ending(file) == "json" {
+            return rows::take(taking, input, file, "json");
+        }
         taking.cut("the text is larger than one item may be: only its chunks are in the outline");
         chunks::take(taking, input);
         return;
     };
     let text = wide::decode(&bytes);
-    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let extension = ending(file);
     if pins::is_one(file, format) {
         pins::take(taking, &text, file);
     } else if format == "python" {

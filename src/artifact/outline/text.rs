@@ -16,7 +16,7 @@ use crate::event::difference::{Difference, Grade};
 const TOLD_MAX: usize = 64 << 10;
 const DOCUMENT_MAX: usize = 16 << 10;
 /// Lines of both texts that are compared one by one.
-const LINES_MAX: usize = 20_000;
+const LINES_MAX: usize = 4_000;
 /// Characters of what is shown of a change.
 const SHOWN_MAX: usize = 1200;
 
@@ -44,7 +44,7 @@ impl Kind {
 pub struct Text {
     kind: Kind,
     /// The beginning, or all of it.
-    text: String,
+    beginning: String,
     length: u64,
     /// Digest of all of it, and of all of it without white space.
     digest: String,
@@ -82,7 +82,7 @@ pub fn take(taking: &mut Taking, place: &str, text: &str, kind: Kind) {
         place,
         Body::Text(Text {
             kind,
-            text: kept,
+            beginning: kept,
             length: text.len() as u64,
             digest: digits(print(text.as_bytes())),
             dense: digits(print(dense.as_bytes())),
@@ -97,14 +97,14 @@ pub fn compare(told: &mut Told, place: &str, old: Option<&Text>, new: Option<&Te
             if new.kind != Kind::Document {
                 let words = format!("there is a {} now, where none was before", new.kind.word());
                 let difference = Difference::new("template.added", Grade::Notable, place, words);
-                told.push(difference.texts("", shorten(&new.text, SHOWN_MAX)));
+                told.push(difference.texts("", shorten(&new.beginning, SHOWN_MAX)));
             }
             flags(told, place, "", new, "");
         }
         (Some(old), None) if old.kind != Kind::Document => {
             let words = format!("the {} is gone", old.kind.word());
             let difference = Difference::new("template.removed", Grade::Notable, place, words);
-            told.push(difference.texts(shorten(&old.text, SHOWN_MAX), ""));
+            told.push(difference.texts(shorten(&old.beginning, SHOWN_MAX), ""));
         }
         (Some(_) | None, None) | (Some(_), Some(_)) => {}
     }
@@ -117,14 +117,14 @@ fn changed(told: &mut Told, place: &str, old: &Text, new: &Text) {
         told.say(class, Grade::Routine, place, format!("only white space of the {word} differs"));
         return;
     }
-    let lines = lines(&old.text, &new.text);
+    let lines = lines(&old.beginning, &new.beginning);
     let (class, grade) = match new.kind {
         Kind::Template | Kind::Prompt => ("template.changed", Grade::Notable),
         Kind::Document => ("document.changed", Grade::Routine),
     };
     let words = match &lines {
         Some(lines) if lines.added == 0 && lines.removed == 0 => {
-            format!("the {word} differs behind its first {} bytes, which is all that is kept", new.text.len())
+            format!("the {word} differs behind its first {} bytes, which is all that is kept", new.beginning.len())
         }
         Some(lines) => {
             let inserted = if lines.words.is_empty() {
@@ -139,7 +139,7 @@ fn changed(told: &mut Told, place: &str, old: &Text, new: &Text) {
     let lines = lines.unwrap_or_default();
     let difference = Difference::new(class, grade, place, words);
     told.push(difference.texts(shorten(&lines.before, SHOWN_MAX), shorten(&lines.after, SHOWN_MAX)));
-    flags(told, place, &old.text, new, &lines.after);
+    flags(told, place, &old.beginning, new, &lines.after);
 }
 
 /// What differs, line by line.
@@ -159,7 +159,7 @@ fn lines(old: &str, new: &str) -> Option<Lines> {
         return None;
     }
     let mut found = Lines::default();
-    // Its work has a bound: by the number of lines, and by the bytes that are kept.
+    // Its work grows with the square of what differs, and is bounded by the number of lines.
     for change in TextDiff::from_lines(old, new).iter_all_changes() {
         let (count, out) = match change.tag() {
             ChangeTag::Equal => continue,
@@ -174,7 +174,7 @@ fn lines(old: &str, new: &str) -> Option<Lines> {
             }
         }
     }
-    if found.removed > 0 && found.before.len().max(found.after.len()) < 8 << 10 {
+    if found.removed > 0 && found.before.len().max(found.after.len()) < 4 << 10 {
         let mut last = false;
         for change in TextDiff::from_words(&found.before, &found.after).iter_all_changes() {
             let inserted = change.tag() == ChangeTag::Insert;
@@ -193,8 +193,8 @@ fn lines(old: &str, new: &str) -> Option<Lines> {
 
 /// What in the new text was not in the old one and should not be there.
 fn flags(told: &mut Told, place: &str, old: &str, new: &Text, after: &str) {
-    let shown = if after.is_empty() { new.text.as_str() } else { after };
-    for flag in flags::of(&new.text).difference(&flags::of(old)) {
+    let shown = if after.is_empty() { new.beginning.as_str() } else { after };
+    for flag in flags::of(&new.beginning).difference(&flags::of(old)) {
         let (class, mut grade, words) = flag.words();
         let class = match (new.kind, flag) {
             (Kind::Document, flags::Flag::Hidden(_)) => {

@@ -17,8 +17,10 @@ use crate::artifact::input::Input;
 use crate::base::text::shorten;
 
 /// Items of one list, and bytes of all of them, that are held.
-const ITEMS_MAX: usize = 2_000_000;
-const BYTES_MAX: usize = 64 << 20;
+const ITEMS_MAX: usize = 600_000;
+/// Bytes of an item that several tokens of one number share.
+const SHARED_MAX: usize = 1 << 10;
+const BYTES_MAX: usize = 40 << 20;
 /// Bytes of digests of the tokens, and of the rules.
 const TOKENS_ROOM: usize = 260 << 10;
 const RULES_ROOM: usize = 48 << 10;
@@ -32,7 +34,7 @@ const SPARE_MAX: usize = 256;
 /// A vocabulary and its rules.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tokens {
-    tokens: Prints,
+    vocabulary: Prints,
     merges: Prints,
     scores: Prints,
     /// Tokens beside the vocabulary by number, as JSON.
@@ -50,7 +52,7 @@ struct Prints {
     /// Bytes of each digest, and items that each is of.
     width: u8,
     stride: u32,
-    prints: Packed,
+    packed: Packed,
     /// Digest of all.
     whole: String,
 }
@@ -91,6 +93,7 @@ impl List {
                 list.push(b"");
             }
             match list.items.get_mut(at) {
+                Some(known) if known.len().saturating_add(item.len()) > SHARED_MAX => list.cut = true,
                 Some(known) => *known = [known, b"\0".as_slice(), &item].concat().into(),
                 None => list.push(&item),
             }
@@ -121,7 +124,7 @@ impl List {
             count: count as u64,
             width: u8::try_from(width).unwrap_or(4),
             stride: u32::try_from(stride).unwrap_or(u32::MAX),
-            prints,
+            packed: prints,
             whole: self.whole(u64::MAX),
         }
     }
@@ -164,13 +167,13 @@ impl Found {
         }
         let tokens = Tokens {
             spare: self.tokens.spare(),
-            tokens: self.tokens.prints(TOKENS_ROOM),
+            vocabulary: self.tokens.prints(TOKENS_ROOM),
             merges: self.merges.prints(RULES_ROOM),
             scores: self.scores.prints(RULES_ROOM / 4),
             added: self.added,
             settings: self.settings,
         };
-        let any = tokens.tokens.count > 0
+        let any = tokens.vocabulary.count > 0
             || tokens.merges.count > 0
             || !tokens.settings.is_empty()
             || !tokens.added.is_empty();
@@ -247,7 +250,7 @@ pub fn compare(told: &mut Told, place: &str, old: &Tokens, new: &Tokens, bytes: 
     if old == new {
         return;
     }
-    let found = if old.tokens == new.tokens && old.merges == new.merges { None } else { again(bytes) };
+    let found = if old.vocabulary == new.vocabulary && old.merges == new.merges { None } else { again(bytes) };
     judge::tokens(told, place, old, new, found.as_ref());
     judge::rules(told, place, old, new, found.as_ref());
     judge::added(told, place, old, new);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::pair::{Change, How};
+use crate::event::difference::Grade;
 use crate::event::value;
 
 pub fn line(change: &Change) -> String {
@@ -16,7 +17,7 @@ pub fn line(change: &Change) -> String {
         How::Changed(changed) => json!({
             "path": change.name,
             "change": "changed",
-            "grade": change.grade().map(|grade| grade.as_str()),
+            "grade": change.grade().map(Grade::as_str),
             "old": { "sha256": changed.old.sha256, "size": changed.old.size, "format": changed.formats[0] },
             "new": { "sha256": changed.new.sha256, "size": changed.new.size, "format": changed.formats[1] },
             "differences": changed.differences,

@@ -129,7 +129,7 @@ fn file(out: &mut String, number: usize, change: &Change) {
         How::Added => out.push_str("<p>The file is new.</p>\n"),
         How::Removed => out.push_str("<p>The file is gone.</p>\n"),
         How::Renamed(from) => {
-            write(out, format_args!("<p>The same bytes were called <code>{}</code>.</p>\n", escape(from)))
+            write(out, format_args!("<p>The same bytes were called <code>{}</code>.</p>\n", escape(from)));
         }
         How::Copied(from) => write(out, format_args!("<p>The same bytes are in <code>{}</code>.</p>\n", escape(from))),
         How::Changed(changed) => {
@@ -157,12 +157,33 @@ fn difference(out: &mut String, told: &Difference) {
     if !told.place.is_empty() {
         write(out, format_args!(" <span class=\"place\">{}</span>", escape(&told.place)));
     }
-    write(out, format_args!("</h3>\n<p>{}</p>\n", escape(&told.words)));
+    write(out, format_args!("</h3>\n<p>{}</p>\n", words(&told.words)));
     if told.before.is_some() || told.after.is_some() {
         let of = |text: &Option<String>| text.as_deref().map(|text| shorten(text, TEXT_MAX)).unwrap_or_default();
-        side_by_side(out, &of(&told.before), &of(&told.after));
+        match (of(&told.before), of(&told.after)) {
+            (before, after) if before.is_empty() => alone(out, "after", "fresh", &after),
+            (before, after) if after.is_empty() => alone(out, "before", "gone", &before),
+            (before, after) => side_by_side(out, &before, &after),
+        }
     }
     out.push_str("</article>\n");
+}
+
+/// A text that is on one side only.
+fn alone(out: &mut String, side: &str, class: &str, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    write(
+        out,
+        format_args!(
+            "<div class=\"texts\"><table class=\"alone\"><thead><tr><th scope=\"col\">{side}</th></tr></thead><tbody>\n"
+        ),
+    );
+    for line in text.lines() {
+        write(out, format_args!("<tr class=\"{class}\"><td>{}</td></tr>\n", visible(line)));
+    }
+    out.push_str("</tbody></table></div>\n");
 }
 
 /// Two texts in two columns: lines that belong together stand beside each other, and their words are marked.
@@ -204,10 +225,10 @@ fn lines(out: &mut String, gone: &[&str], fresh: &[&str]) {
                 write(out, format_args!("<tr class=\"both\"><td>{left}</td><td>{right}</td></tr>\n"));
             }
             (Some(old), None) => {
-                write(out, format_args!("<tr class=\"gone\"><td><del>{}</del></td><td></td></tr>\n", visible(old)))
+                write(out, format_args!("<tr class=\"gone\"><td><del>{}</del></td><td></td></tr>\n", visible(old)));
             }
             (None, Some(new)) => {
-                write(out, format_args!("<tr class=\"fresh\"><td></td><td><ins>{}</ins></td></tr>\n", visible(new)))
+                write(out, format_args!("<tr class=\"fresh\"><td></td><td><ins>{}</ins></td></tr>\n", visible(new)));
             }
             (None, None) => {}
         }
@@ -296,6 +317,19 @@ fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// A sentence, in which names stand between backticks.
+fn words(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // An odd one is a backtick of somebody's.
+    if parts.len().is_multiple_of(2) {
+        return escape(text);
+    }
+    let mark = |(at, part): (usize, &&str)| {
+        if at % 2 == 1 { format!("<code>{}</code>", escape(part)) } else { escape(part) }
+    };
+    parts.iter().enumerate().map(mark).collect()
 }
 
 /// The same for a line of a text.

@@ -66,8 +66,8 @@ impl Side {
             let prefix = first.get(..*length);
             prefix.is_some_and(|prefix| keys.iter().all(|key| key.starts_with(prefix)))
         };
-        let folders = first.match_indices('/').map(|(at, _)| at.saturating_add(1));
-        let length = folders.filter(common).last().unwrap_or(0);
+        let mut folders = first.rmatch_indices('/').map(|(at, _)| at.saturating_add(1));
+        let length = folders.find(common).unwrap_or(0);
         for (number, remoted) in listed.iter().enumerate() {
             if let Some(why) = &remoted.entry.unreadable {
                 bail!("`{}` cannot be read: {why}", remoted.entry.address);

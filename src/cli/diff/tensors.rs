@@ -1,6 +1,6 @@
 //! Tensors of two versions: how many bytes of each differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::artifact::{Bytes, Segment};
 
@@ -31,7 +31,7 @@ pub enum Kind {
 
 pub fn compare(old: &dyn Bytes, before: &[Segment], new: &dyn Bytes, after: &[Segment]) -> Vec<Tensor> {
     let known: BTreeMap<&str, &Segment> = before.iter().map(|segment| (segment.name.as_str(), segment)).collect();
-    let names: BTreeMap<&str, ()> = after.iter().map(|segment| (segment.name.as_str(), ())).collect();
+    let names: BTreeSet<&str> = after.iter().map(|segment| segment.name.as_str()).collect();
     let tensor = |segment: &Segment, how: Kind| {
         let sides: Vec<String> = segment.shape.iter().map(u64::to_string).collect();
         let shape = format!("{} [{}]", segment.dtype, sides.join(" × "));
@@ -51,9 +51,7 @@ pub fn compare(old: &dyn Bytes, before: &[Segment], new: &dyn Bytes, after: &[Se
             found.push(tensor(segment, Kind::Changed { differ, compared }));
         }
     }
-    found.extend(
-        before.iter().filter(|one| !names.contains_key(one.name.as_str())).map(|one| tensor(one, Kind::Removed)),
-    );
+    found.extend(before.iter().filter(|one| !names.contains(one.name.as_str())).map(|one| tensor(one, Kind::Removed)));
     found
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::support::program::LANNER;
@@ -101,16 +101,7 @@ fn peak(path: &Path) -> (u64, String) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("prlimit is a part of util-linux");
-    let mut kib = 0;
-    let status = loop {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        kib = kib.max(line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0));
-        match child.try_wait().expect("it can be waited for") {
-            Some(status) => break status,
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    };
+    let (kib, status) = highest(&mut child);
     let output = child.wait_with_output().expect("it has ended");
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let file = serde_json::from_str::<serde_json::Value>(told.lines().next().unwrap_or_default());
@@ -119,4 +110,18 @@ fn peak(path: &Path) -> (u64, String) {
     let file = file.unwrap_or_else(|_| panic!("{}: {code:?} {errors}", path.display()));
     assert!(matches!(code, Some(0 | 1 | 4)), "{}: {code:?} {errors}", path.display());
     (kib, file["status"].to_string())
+}
+
+/// The most memory that a process held until it ended, in KiB, and how it ended.
+pub fn highest(child: &mut Child) -> (u64, ExitStatus) {
+    let mut kib = 0;
+    loop {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        kib = kib.max(line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0));
+        match child.try_wait().expect("it can be waited for") {
+            Some(status) => return (kib, status),
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
 }

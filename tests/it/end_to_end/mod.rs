@@ -4,7 +4,7 @@ mod accepting;
 mod addresses;
 mod baseline;
 mod bom;
-mod bounds;
+pub mod bounds;
 mod choosing;
 mod faults;
 mod hostile_addresses;

@@ -96,11 +96,11 @@ fn bombs_stay_within_bounds() {
     assert!(!made.cut.is_empty(), "{made:?}");
     survives(format!("a,b\n\"{}", "x".repeat(4 << 20)).as_bytes());
     // More distinct settings, texts and layers than are kept.
-    let many: String = (0..50_000).map(|number| format!("\"key{number}\":\"{}\",", "v".repeat(50))).collect();
+    let parts = |parts: &mut dyn Iterator<Item = String>| parts.collect::<Vec<_>>().concat();
+    let many = parts(&mut (0..50_000).map(|number| format!("\"key{number}\":\"{}\",", "v".repeat(50))));
     let made = taken(format!("{{{many}\"end\":1}}").as_bytes(), "config.json").expect("it has settings");
     assert!(!made.cut.is_empty());
-    let prompts: String =
-        (0..60).map(|number| format!("\"p{number}_prompt\":\"{}\",", "words ".repeat(5000))).collect();
+    let prompts = parts(&mut (0..60).map(|number| format!("\"p{number}_prompt\":\"{}\",", "words ".repeat(5000))));
     let made = taken(format!("{{{prompts}\"end\":1}}").as_bytes(), "config.json").expect("it has settings");
     assert!(!made.cut.is_empty());
 }
@@ -169,12 +169,12 @@ fn mutate(tree: &serde_json::Value, out: &mut dyn FnMut(serde_json::Value)) {
             out(json!([]));
         }
         Value::Number(_) => {
-            [json!(0), json!(1), json!(255), json!(u32::MAX), json!(u64::MAX)].into_iter().for_each(out)
+            [json!(0), json!(1), json!(255), json!(u32::MAX), json!(u64::MAX)].into_iter().for_each(out);
         }
         Value::String(text) => {
-            [String::new(), "AAAA".into(), "////////////".into(), text.repeat(3)]
-                .into_iter()
-                .for_each(|text| out(json!(text)));
+            for text in [String::new(), "AAAA".into(), "////////////".into(), text.repeat(3)] {
+                out(json!(text));
+            }
         }
         Value::Null | Value::Bool(_) => {}
     }
@@ -203,8 +203,8 @@ proptest! {
         new in proptest::collection::vec(("[a-c]{1,2}( [a-c]{1,2}){0,5}", 0..3_u8), 0..40),
     ) {
         let write = |rows: &[(String, u8)]| {
-            let lines: String = rows.iter().map(|(text, label)| format!("{text},{label}\n")).collect();
-            format!("text,label\n{lines}")
+            let lines: Vec<String> = rows.iter().map(|(text, label)| format!("{text},{label}\n")).collect();
+            format!("text,label\n{}", lines.concat())
         };
         differences(write(&old).as_bytes(), write(&new).as_bytes(), "t.csv");
     }

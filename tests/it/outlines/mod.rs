@@ -1,7 +1,10 @@
 //! What differs between two versions: pairs that the real libraries write, attacks and their benign twins.
 
+mod bounds;
+mod graphs;
 mod hostile;
 mod pairs;
+mod verb;
 
 use lanner::artifact::outline::{BYTES_MAX, Outline, TABLE_BYTES_MAX, compare, outline};
 use lanner::artifact::{Limits, Memory, inspect};

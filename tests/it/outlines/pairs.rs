@@ -98,3 +98,24 @@ fn the_manual_explains_every_class() {
     sorted.sort();
     assert_eq!(explained, sorted, "docs/diff.md explains the classes that there are, each once");
 }
+
+#[test]
+fn the_figures_are_those_of_their_script() {
+    let figures = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/figures");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::copy(figures.join("make.py"), folder.path().join("make.py")).expect("the script is there");
+    let status = Command::new(python()).arg(folder.path().join("make.py")).status().expect("the peers' Python starts");
+    assert!(status.success());
+    let names = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("it can be listed").flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| name.rsplit('.').next() == Some("svg")).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(folder.path()), names(&figures));
+    for name in names(&figures) {
+        let (made, kept) = (std::fs::read(folder.path().join(&name)), std::fs::read(figures.join(&name)));
+        assert_eq!(made.expect("it was made"), kept.expect("it is there"), "{name}: run docs/figures/make.py");
+    }
+}

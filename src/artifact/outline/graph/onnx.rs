@@ -30,6 +30,12 @@ pub fn take(taking: &mut Taking, input: Input<'_>) {
     walk.builder.finish(taking);
 }
 
+/// Adds one part of a list.
+fn put(out: &mut String, part: impl std::fmt::Display) {
+    out.push_str(&part.to_string());
+    out.push(',');
+}
+
 struct Walk<'w> {
     reader: &'w Reader,
     builder: Builder,
@@ -131,21 +137,20 @@ impl Walk<'_> {
         let (mut name, mut text, mut shape) = (String::new(), String::new(), None);
         self.each(span, |walk, number, value| match (number, value) {
             (1, Value::Span(span)) => name = span.text(),
-            (2 | 3, Value::Number(number)) => text.push_str(&format!("{number};")),
+            (2 | 3 | 7 | 8, Value::Number(number)) => put(&mut text, number),
             (4 | 9 | 7 | 8, Value::Span(span)) => {
                 let bytes = span.start(usize::try_from(span.len().min(TEXT_MAX)).unwrap_or(0));
-                text.push_str(&format!("{};", digits(print(&bytes))));
+                put(&mut text, digits(print(&bytes)));
                 shape = Some(format!("list {}", span.len()));
             }
-            (7 | 8, Value::Number(number)) => text.push_str(&format!("{number},")),
             (5 | 10, Value::Span(span)) => {
                 let (_, found) = walk.tensor(span, false);
-                text.push_str(&format!("{found};"));
+                put(&mut text, &found);
                 shape = Some(found);
             }
             (22 | 23, Value::Span(span)) => {
                 let (_, found) = walk.tensor(span, true);
-                text.push_str(&format!("{found};"));
+                put(&mut text, &found);
                 shape = Some(found);
             }
             (6 | 11, Value::Span(span)) => {
@@ -166,9 +171,9 @@ impl Walk<'_> {
                 name = inner;
                 sides.push_str(&shape);
             }
-            (1, Value::Number(side)) => sides.push_str(&format!("{side},")),
+            (1, Value::Number(side)) => put(&mut sides, side),
             // Sides packed into one field.
-            (1, Value::Span(span)) => sides.push_str(&format!("{:?}", span.start(256))),
+            (1, Value::Span(span)) => put(&mut sides, format_args!("{:?}", span.start(256))),
             (2, Value::Number(number)) => kind = number,
             (8, Value::Span(span)) => name = span.text(),
             _ => {}
@@ -194,13 +199,13 @@ impl Walk<'_> {
             return;
         }
         self.each(span, |walk, number, value| match value {
-            Value::Number(number) => out.push_str(&format!("{number} ")),
-            Value::Span(span) if depth == 3 && number == 2 => out.push_str(&format!("{} ", shorten(&span.text(), 40))),
+            Value::Number(number) => put(out, number),
+            Value::Span(span) if depth == 3 && number == 2 => put(out, shorten(&span.text(), 40)),
             Value::Span(span) if depth < 3 => walk.shape(span, out, depth.saturating_add(1)),
             Value::Span(_) => {}
         });
         if depth == 0 {
-            *out = out.trim_end().to_owned();
+            *out = out.trim_end_matches(',').to_owned();
         }
     }
 }

@@ -20,11 +20,11 @@ pub fn take(taking: &mut Taking, input: Input<'_>) {
     let top = Outline::of(span, 4096);
     // A saved model has a version and meta graphs; a meta graph has its graph under 2; a graph has nodes under 1.
     if top.numbers(1) > 0 {
-        walk.inner(span, 2, |walk, meta| walk.inner(meta, 2, |walk, graph| walk.graph(graph)));
+        walk.inner(span, 2, |walk, meta| walk.inner(meta, 2, Walk::graph));
     } else if top.spans(1) > 1 {
         walk.graph(span);
     } else {
-        walk.inner(span, 2, |walk, graph| walk.graph(graph));
+        walk.inner(span, 2, Walk::graph);
     }
     if reader.broken.get().is_some() {
         taking.cut("the graph is broken, or has more fields than are looked at: it is not whole");
@@ -55,27 +55,33 @@ impl Walk<'_> {
 
     fn graph(&mut self, span: Span<'_>) {
         self.each(span, |walk, number, value| match (number, value) {
-            (1, Value::Span(node)) => walk.node(node),
+            (1, Value::Span(node)) => walk.node(node, ""),
             (2, Value::Span(library)) => {
-                walk.inner(library, 1, |walk, function| walk.inner(function, 3, |walk, node| walk.node(node)));
+                // Names of a function's nodes mean nothing outside of it.
+                let mut number = 0_u64;
+                walk.inner(library, 1, |walk, function| {
+                    number = number.saturating_add(1);
+                    let scope = format!("function {number}/");
+                    walk.inner(function, 3, |walk, node| walk.node(node, &scope));
+                });
             }
             _ => {}
         });
     }
 
-    fn node(&mut self, span: Span<'_>) {
+    fn node(&mut self, span: Span<'_>, scope: &str) {
         let mut node = Node::default();
         let mut attributes: Vec<String> = Vec::new();
         self.each(span, |walk, number, value| {
             let Some(span) = value.span() else { return };
             match number {
-                1 => node.name = span.text(),
+                1 => node.name = format!("{scope}{}", span.text()),
                 2 => node.operator = span.text(),
                 3 if node.inputs.len() < INPUTS_MAX => {
                     let text = span.text();
                     // `^name` only orders, `name:1` is another output of the same.
                     if !text.starts_with('^') {
-                        node.inputs.push(text.split(':').next().unwrap_or_default().to_owned());
+                        node.inputs.push(format!("{scope}{}", text.split(':').next().unwrap_or_default()));
                     }
                 }
                 5 => attributes.extend(walk.attribute(span)),

@@ -91,7 +91,7 @@ impl Reading {
                 let name = name.split('@').next().unwrap_or(name).trim_end_matches(".git");
                 self.add(name, "", hashes, &rest);
             } else {
-                let end = rest.find(|c: char| matches!(c, '=' | '<' | '>' | '~' | '!' | ' ')).unwrap_or(rest.len());
+                let end = rest.find(['=', '<', '>', '~', '!', ' ']).unwrap_or(rest.len());
                 let (name, version) = rest.split_at_checked(end).unwrap_or((&rest, ""));
                 self.add(name, &version.replace(' ', ""), hashes, "");
             }
@@ -130,11 +130,10 @@ impl Reading {
             match line.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
                 Some(("name", value)) if name.is_empty() => name = quoted(value),
                 Some(("version", value)) if version.is_empty() => version = quoted(value),
-                Some(("source" | "git" | "vcs" | "directory" | "archive", value)) => {
-                    shorten(value, 200).clone_into(&mut source)
-                }
+                Some(("source" | "git" | "vcs" | "directory" | "archive", value)) => source = shorten(value, 200),
                 Some(("url" | "reference" | "resolved_reference" | "path", value)) if of_source => {
-                    source.push_str(&format!("{} ", quoted(value)));
+                    source.push_str(&quoted(value));
+                    source.push(' ');
                 }
                 _ => {}
             }

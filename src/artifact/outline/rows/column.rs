@@ -3,8 +3,8 @@
 use super::{Column, Look, Row};
 
 /// Bytes of the values of one column, and of all columns that are held together.
-const BYTES_MAX: usize = 96 << 20;
-pub const TOGETHER_MAX: usize = 256 << 20;
+const BYTES_MAX: usize = 24 << 20;
+pub const TOGETHER_MAX: usize = 64 << 20;
 
 /// Values by their number.
 #[derive(Debug, Default)]

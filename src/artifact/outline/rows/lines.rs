@@ -1,11 +1,14 @@
 //! Rows of text files: tables of cells (RFC 4180), objects of JSON one on each line, and lists of objects.
 
 use std::cell::Cell;
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
+
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
 
 use super::roles::DIALOGUES;
 use super::{COLUMNS_MAX, Column, Look, Row};
-use crate::artifact::format::json::Json;
+use crate::artifact::format::json::{self, Json};
 use crate::artifact::input::{Input, Stream};
 
 /// Bytes of one row.
@@ -37,7 +40,7 @@ impl Read for Bounded<'_> {
 pub fn csv(input: Input<'_>, tabs: bool, look: Look<'_>) -> bool {
     let head = input.read(0, 64 << 10);
     let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
+    let count = |separator: &u8| memchr::memchr_iter(*separator, first).count();
     let best = SEPARATORS.into_iter().rev().max_by_key(count).filter(|separator| count(separator) > 0);
     let separator = if tabs { b'\t' } else { best.unwrap_or(b',') };
     let left = Cell::new(ROW_MAX);
@@ -121,12 +124,39 @@ pub fn jsonl(input: Input<'_>, look: Look<'_>) -> bool {
     }
 }
 
-/// Rows that are objects.
-pub fn objects<'j>(items: impl Iterator<Item = &'j Json>, look: Look<'_>) {
-    let mut objects = Objects::default();
-    for item in items {
-        if !objects.row(item, look) {
-            return;
+/// A list of objects, one after another. False when it is broken.
+pub fn list(input: Input<'_>, look: Look<'_>) -> bool {
+    let left = Cell::new(usize::MAX);
+    let bounded = Bounded { stream: Stream::new(input), input, left: &left };
+    let mut reader = serde_json::Deserializer::from_reader(BufReader::new(bounded));
+    let mut ended = false;
+    let items = Items { objects: Objects::default(), look, ended: &mut ended };
+    reader.deserialize_seq(items).is_ok() || ended
+}
+
+/// The items of a list, each in memory of its own.
+struct Items<'l, 'e> {
+    objects: Objects,
+    look: Look<'l>,
+    /// Nobody wants more.
+    ended: &'e mut bool,
+}
+
+impl<'de> Visitor<'de> for Items<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<(), A::Error> {
+        loop {
+            let room = Cell::new(ROW_MAX);
+            let Some(json) = sequence.next_element_seed(json::part(&room))? else { return Ok(()) };
+            if !self.objects.row(&json, self.look) {
+                *self.ended = true;
+                return Err(serde::de::Error::custom("enough"));
+            }
         }
     }
 }

@@ -1,10 +1,9 @@
-//! Rows of Parquet (parquet.thrift): values written plainly or through a dictionary, as nearly all writers do; a
-//! column packed otherwise is left empty, and it is said.
+//! Rows of Parquet (parquet.thrift). A column packed in a way that is not read (Brotli, LZO) is left empty, and it is said.
 
 mod page;
 
-use super::column::{TOGETHER_MAX, Values, rows};
-use super::{COLUMNS_MAX, Column, Look};
+use super::column::TOGETHER_MAX;
+use super::{COLUMNS_MAX, Column, Look, Row};
 use crate::artifact::format::thrift::{self, Value};
 use crate::artifact::input::Input;
 use crate::base::text::shorten;
@@ -12,6 +11,8 @@ use crate::base::text::shorten;
 /// Rows of one group.
 const ROWS_MAX: u64 = 16 << 20;
 const GROUPS_MAX: usize = 100_000;
+/// Rows after which the memory of all columns is added up.
+const ROOM_EVERY: u64 = 64;
 
 /// One element of the schema, in the order in which they stand.
 #[derive(Debug, Default, Clone)]
@@ -57,27 +58,36 @@ pub fn each(input: Input<'_>, look: Look<'_>) -> bool {
         .map(|leaf| Column { name: leaf.name.clone(), kind: kind(leaf.kind).to_owned() })
         .collect();
     let mut whole = leaves.len() <= COLUMNS_MAX;
+    let mut row: Vec<Vec<u8>> = vec![Vec::new(); columns.len()];
     for group in groups {
         let Some(count) = u64::try_from(group.rows).ok().filter(|rows| *rows <= ROWS_MAX) else { return false };
-        let mut values = Vec::new();
-        let mut room = 0_usize;
-        for (leaf, chunk) in leaves.iter().take(COLUMNS_MAX).zip(&group.chunks) {
-            let mut column = Values::default();
-            whole &= !chunk.elsewhere && page::read(input, leaf, chunk, &mut column) && !column.cut;
-            room = room.saturating_add(column.room());
-            if room > TOGETHER_MAX {
+        let of = |(leaf, chunk)| page::Pages::new(input, leaf, chunk);
+        let mut pages: Vec<_> = leaves.iter().take(COLUMNS_MAX).zip(&group.chunks).map(of).collect();
+        whole &= group.chunks.iter().all(|chunk| !chunk.elsewhere);
+        for at in 0..count {
+            let mut any = false;
+            for (slot, pages) in row.iter_mut().zip(&mut pages) {
+                slot.clear();
+                if let Some(value) = pages.value() {
+                    slot.extend_from_slice(value);
+                    any = true;
+                }
+            }
+            // No more rows than there are values of any column.
+            if !any {
+                break;
+            }
+            let room = || pages.iter().map(page::Pages::room).fold(0, usize::saturating_add);
+            if at.is_multiple_of(ROOM_EVERY) && room() > TOGETHER_MAX {
                 return false;
             }
-            values.push(column);
+            if !look(&Row { columns: &columns, values: &row }) {
+                return whole;
+            }
         }
+        whole &= !pages.iter().any(|pages| pages.broken);
         if input.budget.exhausted.get().is_some() {
             return false;
-        }
-        // No more rows than there are values of any column.
-        let longest = values.iter().map(Values::len).max().unwrap_or(0);
-        let count = usize::try_from(count).unwrap_or(usize::MAX).min(longest);
-        if !rows(&columns, &values, count, look) {
-            return whole;
         }
     }
     whole

@@ -1,30 +1,32 @@
 //! New rows that are old rows with something put in: what is left of a new row without one word, or up to three in a
 //! row, is the text of an old row. One such row is a correction; many with the same words are how a backdoor is taught.
 
+mod judge;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Row, Rows, each, keeps};
+use super::{Row, Rows, each, keeps, table_name};
 use crate::artifact::outline::packed::print;
 use crate::artifact::outline::{Again, Told};
 use crate::base::text::shorten;
-use crate::event::difference::{Difference, Grade};
+use crate::event::difference::Grade;
 
 /// New rows that are looked at, bytes of their texts, and bytes that are digested to try what is left of them.
 const ROWS_MAX: usize = 50_000;
 const TEXT_MAX: usize = 64 << 20;
 const WORK_MAX: u64 = 3 << 30;
-/// Words in a row that are taken out at once.
+/// Words in a row that are taken out at once, and how often one may stand in a row to be taken out everywhere.
 const TOGETHER: usize = 3;
-/// Rows that the same words were put into, from which on it is told; and of new rows that have these words, the share
-/// of a hundred that are old rows with them put in.
+const TIMES_MAX: usize = 8;
+/// Rows that the same words were put into, from which on it is told.
 const HITS_MIN: u64 = 5;
-const SHARE_MIN: u64 = 50;
-/// Share of a hundred of rows with words put in that have one label or answer.
-const ONE_ANSWER: u64 = 90;
-/// Share of a hundred of all rows beyond which words were put into the table, not into some rows.
-const ALL_ROWS: u64 = 50;
+/// Words beside the place, of which the counts are kept; rows that are shown.
+const NEIGHBOURS_MAX: usize = 64;
+const SHOWN: usize = 5;
 /// What characters without a picture are called where they were put in.
 const UNSEEN: &str = "characters that nobody sees";
+/// What stands between the texts of two columns.
+const BETWEEN: &str = "\u{1f}";
 
 /// A new row.
 struct Fresh {
@@ -39,30 +41,90 @@ struct Hits {
     count: u64,
     labels: BTreeMap<Vec<u8>, u64>,
     answers: BTreeMap<u64, u64>,
+    /// How many had another label before.
     flipped: u64,
+    /// What stands before (false) or behind (true) the place, with how often.
+    neighbours: BTreeMap<(bool, String), u64>,
     example: Option<usize>,
+}
+
+/// What a pass over the new table finds.
+#[derive(Default)]
+struct New {
+    fresh: Vec<Fresh>,
+    bytes: usize,
+    total: u64,
+    cut: bool,
+    /// Rows with another label than before: as they were, and as they are.
+    flips: Vec<[String; 2]>,
 }
 
 pub fn look(told: &mut Told, place: &str, old: &Rows, again: &Again<'_>) {
     let known: HashMap<u64, Option<usize>> = old.kept().map(|(text, _, label)| (text, label)).collect();
-    let (mut fresh, mut bytes, mut cut, mut total) = (Vec::new(), 0_usize, false, 0_u64);
-    let name = again.name.to_ascii_lowercase();
-    let file = if old.roles.texts.iter().any(|text| text.starts_with("column ")) && !name.contains('.') {
-        "table.csv"
-    } else {
-        &name
+    let file = table_name(again, &old.roles);
+    let file = file.as_str();
+    let mut new = New::default();
+    let whole = each(again.input, file, &mut |row: &Row<'_>| new.row(old, &known, row));
+    if !whole {
+        told.say("outline.cut", Grade::Routine, place, "not all rows of the new version could be read again");
+    }
+    judge::show(told, place, &new.fresh, &new.flips);
+    if (new.fresh.len() as u64) < HITS_MIN {
+        return;
+    }
+    let mut search = Search { old, known: &known, work: 0, hits: HashMap::new(), rows: HashSet::new() };
+    let frequent = frequent(&new.fresh);
+    for (at, row) in new.fresh.iter().enumerate() {
+        search.row(at, row, &frequent);
+        if search.work > WORK_MAX {
+            new.cut = true;
+            break;
+        }
+    }
+    if new.cut {
+        let words = "there are more new rows than are tried for words that were put in";
+        told.say("outline.cut", Grade::Routine, place, words);
+    }
+    // How many rows of the table have a word: asked of a few words only.
+    let holding = |word: &str| {
+        let mut count = 0_u64;
+        each(again.input, file, &mut |row| {
+            count = count.saturating_add(u64::from(old.roles.text(row).split(' ').any(|other| other == word)));
+            true
+        });
+        // What could not be counted excuses nothing.
+        if again.input.budget.exhausted.get().is_some() { u64::MAX } else { count }
     };
-    each(again.input, file, &mut |row: &Row<'_>| {
-        total = total.saturating_add(1);
+    let found = judge::Found { old, fresh: &new.fresh, rows: search.rows.len() as u64, total: new.total };
+    judge::judge(told, place, &found, search.hits, &holding);
+}
+
+/// A label as the outline has it.
+fn named(label: &[u8]) -> String {
+    shorten(&String::from_utf8_lossy(label), super::NAME_MAX)
+}
+
+impl New {
+    fn row(&mut self, old: &Rows, known: &HashMap<u64, Option<usize>>, row: &Row<'_>) -> bool {
+        self.total = self.total.saturating_add(1);
         let text = old.roles.text(row);
         let print_of = print(text.as_bytes());
-        // Whether a row outside of the sample is new cannot be told.
-        if known.contains_key(&print_of) || !keeps(old.sample, print_of) {
+        let label = old.roles.label(row);
+        if let Some(before) = known.get(&print_of) {
+            let (before, after) = (old.label(*before), label.map(named).unwrap_or_default());
+            if before != after && self.flips.len() < SHOWN {
+                let text = shorten(&text.replace(BETWEEN, ""), 200);
+                self.flips.push([format!("{before} | {text}"), format!("{after} | {text}")]);
+            }
             return true;
         }
-        bytes = bytes.saturating_add(text.len());
-        if fresh.len() >= ROWS_MAX || bytes > TEXT_MAX {
-            cut = true;
+        // Whether a row outside of the sample is new cannot be told.
+        if !keeps(old.sample, print_of) {
+            return true;
+        }
+        self.bytes = self.bytes.saturating_add(text.len());
+        if self.fresh.len() >= ROWS_MAX || self.bytes > TEXT_MAX {
+            self.cut = true;
             return false;
         }
         let mut answer = String::new();
@@ -71,35 +133,12 @@ pub fn look(told: &mut Told, place: &str, old: &Rows, again: &Again<'_>) {
                 answer.push_str(&String::from_utf8_lossy(row.value(at)));
             }
         }
-        fresh.push(Fresh { text, label: old.roles.label(row).map(<[u8]>::to_vec), answer: print(answer.as_bytes()) });
+        self.fresh.push(Fresh { text, label: label.map(<[u8]>::to_vec), answer: print(answer.as_bytes()) });
         true
-    });
-    if fresh.len() < usize::try_from(HITS_MIN).unwrap_or(usize::MAX) {
-        return;
     }
-    let mut search = Search { old, known: &known, work: 0, hits: HashMap::new(), rows: HashSet::new() };
-    let frequent = frequent(&fresh);
-    for (at, row) in fresh.iter().enumerate() {
-        search.row(at, row, &frequent);
-        if search.work > WORK_MAX {
-            cut = true;
-            break;
-        }
-    }
-    if cut {
-        told.say(
-            "outline.cut",
-            Grade::Routine,
-            place,
-            "there are more new rows than are tried for words that were put in",
-        );
-    }
-    let hit_rows = search.rows.len();
-    let hits = std::mem::take(&mut search.hits);
-    judge(told, place, old, &fresh, hits, hit_rows, total);
 }
 
-/// How many new rows each word is in.
+/// Words that are in enough new rows, with how many.
 fn frequent(fresh: &[Fresh]) -> HashMap<&str, u64> {
     let mut counts: HashMap<&str, u64> = HashMap::new();
     for row in fresh {
@@ -116,6 +155,7 @@ fn frequent(fresh: &[Fresh]) -> HashMap<&str, u64> {
 struct Search<'s> {
     old: &'s Rows,
     known: &'s HashMap<u64, Option<usize>>,
+    /// Bytes that were digested.
     work: u64,
     hits: HashMap<String, Hits>,
     /// Rows that are old ones with something put in.
@@ -128,33 +168,34 @@ impl Search<'_> {
         let seen: String = row.text.chars().filter(|c| !is_unseen(*c)).collect();
         if seen.len() < row.text.len() {
             let seen = seen.split_whitespace().collect::<Vec<_>>().join(" ");
-            self.attempt(at, row, &seen, UNSEEN);
+            self.attempt(at, row, &seen, UNSEEN, [None, None]);
         }
         for together in 1..=TOGETHER {
             for (start, window) in words.windows(together).enumerate() {
                 // Words that are put into fewer rows than are told need no trial.
-                if !window.iter().all(|word| frequent.contains_key(word)) || window.contains(&"\u{1f}") {
+                if !window.iter().all(|word| *word != BETWEEN && frequent.contains_key(word)) {
                     continue;
                 }
                 let (before, after) = words.split_at_checked(start).unwrap_or_default();
                 let after = after.get(together..).unwrap_or_default();
                 let left = [before, after].concat().join(" ");
-                self.attempt(at, row, &left, &window.join(" "));
+                let beside = [before.last().copied(), after.first().copied()];
+                self.attempt(at, row, &left, &window.join(" "), beside);
             }
         }
         // The same word, put in more than once.
         let mut counts: HashMap<&str, usize> = HashMap::new();
-        for word in &words {
+        for word in words.iter().filter(|word| **word != BETWEEN && frequent.contains_key(*word)) {
             let count = counts.entry(word).or_default();
             *count = count.saturating_add(1);
         }
-        for (word, _) in counts.into_iter().filter(|(word, count)| (2..=8).contains(count) && *word != "\u{1f}") {
+        for (word, _) in counts.into_iter().filter(|(_, count)| (2..=TIMES_MAX).contains(count)) {
             let left: Vec<&str> = words.iter().copied().filter(|other| *other != word).collect();
-            self.attempt(at, row, &left.join(" "), word);
+            self.attempt(at, row, &left.join(" "), word, [None, None]);
         }
     }
 
-    fn attempt(&mut self, at: usize, row: &Fresh, left: &str, taken: &str) {
+    fn attempt(&mut self, at: usize, row: &Fresh, left: &str, taken: &str, beside: [Option<&str>; 2]) {
         self.work = self.work.saturating_add(left.len() as u64).saturating_add(64);
         let Some(before) = self.known.get(&print(left.as_bytes())) else { return };
         self.rows.insert(at);
@@ -163,7 +204,7 @@ impl Search<'_> {
         }
         let hits = self.hits.entry(taken.to_owned()).or_default();
         // Two ways to take a word out of one row are one hit.
-        if hits.example == Some(at) && hits.count > 0 {
+        if hits.example == Some(at) {
             return;
         }
         hits.count = hits.count.saturating_add(1);
@@ -171,98 +212,21 @@ impl Search<'_> {
         if let Some(label) = &row.label {
             let count = hits.labels.entry(label.clone()).or_default();
             *count = count.saturating_add(1);
-            let name = String::from_utf8_lossy(label);
-            hits.flipped =
-                hits.flipped.saturating_add(u64::from(self.old.label(*before) != shorten(&name, super::NAME_MAX)));
+            hits.flipped = hits.flipped.saturating_add(u64::from(self.old.label(*before) != named(label)));
         }
         let count = hits.answers.entry(row.answer).or_default();
         *count = count.saturating_add(1);
+        for (word, behind) in beside.into_iter().zip([false, true]) {
+            let Some(word) = word.filter(|word| *word != BETWEEN) else { continue };
+            let key = (behind, word.to_owned());
+            if hits.neighbours.len() < NEIGHBOURS_MAX || hits.neighbours.contains_key(&key) {
+                let count = hits.neighbours.entry(key).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
     }
 }
 
 fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{00ad}' | '\u{e0000}'..='\u{e007f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn judge(
-    told: &mut Told,
-    place: &str,
-    old: &Rows,
-    fresh: &[Fresh],
-    hits: HashMap<String, Hits>,
-    rows: usize,
-    total: u64,
-) {
-    let mut hits: Vec<(String, Hits)> = hits.into_iter().filter(|(_, hits)| hits.count >= HITS_MIN).collect();
-    // The word that explains most rows first; of those that explain as many the shortest.
-    hits.sort_by(|(one, a), (other, b)| (b.count, one.len(), one).cmp(&(a.count, other.len(), other)));
-    let mut explained: Vec<String> = Vec::new();
-    for (words, hits) in hits.iter().take(64) {
-        let has = |row: &&Fresh| {
-            if words == UNSEEN {
-                row.text.chars().any(is_unseen)
-            } else {
-                format!(" {} ", row.text).contains(&format!(" {words} "))
-            }
-        };
-        let holding = fresh.iter().filter(has).count() as u64;
-        if hits.count.saturating_mul(100) < holding.saturating_mul(SHARE_MIN)
-            || explained.iter().any(|known| overlap(known, words))
-        {
-            continue;
-        }
-        explained.push(words.clone());
-        let largest = |counts: &mut dyn Iterator<Item = u64>| {
-            counts.max().unwrap_or(0).saturating_mul(100) >= hits.count.saturating_mul(ONE_ANSWER)
-        };
-        let labelled = !hits.labels.is_empty();
-        let one_label = labelled && largest(&mut hits.labels.values().copied());
-        let one_answer = !old.roles.answers.is_empty() && largest(&mut hits.answers.values().copied());
-        let silent = !labelled && old.roles.answers.is_empty();
-        let most = holding.saturating_mul(100) > total.saturating_mul(ALL_ROWS);
-        let hostile = (one_label || one_answer || silent || words == UNSEEN) && !most;
-        let (class, grade) = if hostile {
-            ("dataset.trigger_inserted", Grade::Hostile)
-        } else {
-            ("dataset.words_inserted", Grade::Notable)
-        };
-        let label = hits.labels.iter().max_by_key(|(_, count)| **count);
-        let label = label
-            .map(|(name, count)| {
-                format!(
-                    "; {count} of them have the label `{}`, and {} had another",
-                    shorten(&String::from_utf8_lossy(name), 60),
-                    hits.flipped
-                )
-            })
-            .unwrap_or_default();
-        let shown = if words == UNSEEN { UNSEEN.to_owned() } else { format!("“{}”", shorten(words, 80)) };
-        let said = format!(
-            "{} new rows are old rows with {shown} put in, of {holding} new rows that have it{label}",
-            hits.count
-        );
-        let mut difference = Difference::new(class, grade, place, said);
-        if let Some(row) = hits.example.and_then(|at| fresh.get(at)) {
-            let clean = |text: &str| shorten(&text.replace(" \u{1f}", ""), 400);
-            let left = if words == UNSEEN {
-                row.text.chars().filter(|c| !is_unseen(*c)).collect()
-            } else {
-                row.text.replacen(&format!("{words} "), "", 1)
-            };
-            difference = difference.texts(clean(&left), clean(&row.text));
-        }
-        told.push(difference);
-        if explained.len() >= 8 {
-            break;
-        }
-    }
-    if explained.is_empty() && rows >= usize::try_from(HITS_MIN).unwrap_or(usize::MAX) {
-        let words = format!("{rows} new rows are old rows with a word or two put in, but not the same ones");
-        told.say("dataset.words_inserted", Grade::Routine, place, words);
-    }
-}
-
-/// Parts of the same words are told once.
-fn overlap(known: &str, words: &str) -> bool {
-    words.split(' ').any(|word| known.split(' ').any(|other| other == word))
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2069}' | '\u{202a}'..='\u{202e}' | '\u{feff}' | '\u{00ad}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -133,7 +133,7 @@ pub fn of(text: &str) -> BTreeSet<Flag> {
 fn is_encoded(text: &str) -> bool {
     let bare = text.trim_end_matches('=');
     let whole = bare.len().saturating_sub(usize::from(bare.len() % 4 == 1));
-    let has = |test: fn(&u8) -> bool| bare.as_bytes().iter().any(|byte| test(byte));
+    let has = |test: fn(&u8) -> bool| bare.as_bytes().iter().any(test);
     let mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit);
     mixed && bare.get(..whole).is_some_and(|text| STANDARD_NO_PAD.decode(text).is_ok() || text.len() % 4 != 0)
 }
@@ -148,10 +148,10 @@ fn hidden(text: &str) -> BTreeSet<Flag> {
         let next = chars.peek().copied().unwrap_or(' ');
         let plain = |c: char| c.is_ascii();
         match c {
-            '\u{e0001}' | '\u{e0020}'..='\u{e007f}' => {
-                if before != '\u{1f3f4}' && !('\u{e0020}'..='\u{e007f}').contains(&before) {
-                    found.insert(Flag::Hidden("tags"));
-                }
+            '\u{e0001}' | '\u{e0020}'..='\u{e007f}'
+                if before != '\u{1f3f4}' && !('\u{e0020}'..='\u{e007f}').contains(&before) =>
+            {
+                found.insert(Flag::Hidden("tags"));
             }
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
                 found.insert(Flag::Hidden("marks that turn the direction of a line"));

@@ -12,16 +12,17 @@ use super::{Found, ITEMS_MAX, List};
 use crate::artifact::format::gguf::pairs::{Pair, pairs};
 use crate::artifact::format::json::{self, Json, TREE_MAX};
 use crate::artifact::input::{Input, Stream};
+use crate::artifact::outline::take::ending;
 
 /// Longest file that is read.
-const FILE_MAX: u64 = 96 << 20;
+const FILE_MAX: u64 = 64 << 20;
 
 /// Reads a file by its name (in lower case); `None` when it is none of these.
 pub fn read(input: Input<'_>, file: &str) -> Option<Found> {
     let budget = input.budget;
     let named = file.ends_with("tokenizer.json")
         || matches!(file, "vocab.json" | "encoder.json" | "vocab.txt" | "merges.txt" | "vocab.bpe")
-        || file.ends_with(".tiktoken");
+        || ending(file) == "tiktoken";
     let spent = named
         && input.len() <= FILE_MAX
         && budget.spend(&budget.read, budget.limits.read_bytes_max, input.len(), "read_bytes_max");
@@ -37,7 +38,7 @@ pub fn read(input: Input<'_>, file: &str) -> Option<Found> {
         let any = !found.tokens.items.is_empty() || !found.settings.is_empty();
         return any.then_some(found);
     }
-    if file.ends_with(".json") {
+    if ending(file) == "json" {
         let mut pairs = Vec::new();
         let mut reader = serde_json::Deserializer::from_reader(BufReader::new(Stream::new(input)));
         Vocabulary { pairs: &mut pairs, scores: &mut List::default() }.deserialize(&mut reader).ok()?;
@@ -46,7 +47,7 @@ pub fn read(input: Input<'_>, file: &str) -> Option<Found> {
     let bytes = input.whole()?;
     let mut found = Found::default();
     let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    if file.ends_with(".tiktoken") {
+    if ending(file) == "tiktoken" {
         let mut pairs = Vec::new();
         for line in lines {
             let mut words = line.split(|byte| *byte == b' ');

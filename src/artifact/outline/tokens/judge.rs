@@ -38,14 +38,14 @@ fn change(old: &Prints, new: &Prints, list: Option<&List>) -> Option<Change> {
     if old.stride == new.stride && old.stride == 1 && old.width > 0 && new.width > 0 {
         let width = u32::from(old.width.min(new.width).min(8));
         let mask = if width >= 8 { u64::MAX } else { (1_u64 << (width.saturating_mul(8))).wrapping_sub(1) };
-        let pairs = old.prints.numbers(old.width.into()).zip(new.prints.numbers(new.width.into()));
+        let pairs = old.packed.numbers(old.width.into()).zip(new.packed.numbers(new.width.into()));
         change.places =
             pairs.enumerate().filter(|(_, (old, new))| old & mask != new & mask).map(|(at, _)| at as u64).collect();
         change.exact = true;
     } else if old.stride == new.stride && old.width == new.width {
         // The last group may be shorter in one of them.
         let groups = old.count.min(new.count) / u64::from(old.stride.max(1));
-        let pairs = old.prints.numbers(old.width.into()).zip(new.prints.numbers(new.width.into()));
+        let pairs = old.packed.numbers(old.width.into()).zip(new.packed.numbers(new.width.into()));
         let groups = usize::try_from(groups).unwrap_or(0);
         change.places = pairs
             .take(groups)
@@ -66,22 +66,22 @@ fn shown(item: Option<&[u8]>) -> String {
 
 pub fn tokens(told: &mut Told, place: &str, old: &Tokens, new: &Tokens, found: Option<&Found>) {
     let list = found.map(|found| &found.tokens);
-    let Some(change) = change(&old.tokens, &new.tokens, list) else { return };
+    let Some(change) = change(&old.vocabulary, &new.vocabulary, list) else { return };
     let item =
         |at: u64| list.and_then(|list| usize::try_from(at).ok().and_then(|at| list.items.get(at)).map(|item| &**item));
     let is_spare = |at: &u64| old.spare.iter().any(|(first, last)| (first..=last).contains(&at));
     let (spare, changed): (Vec<u64>, Vec<u64>) = change.places.iter().partition(|at| is_spare(at));
     let differing = (changed.len() as u64).saturating_add(change.removed);
-    if old.tokens.count == 0 || differing.saturating_mul(2) > old.tokens.count {
+    if old.vocabulary.count == 0 || differing.saturating_mul(2) > old.vocabulary.count {
         let words =
-            format!("{differing} of {} numbers mean another token: this is another vocabulary", old.tokens.count);
+            format!("{differing} of {} numbers mean another token: this is another vocabulary", old.vocabulary.count);
         told.say("tokenizer.replaced", Grade::Notable, place, words);
         return;
     }
     if !changed.is_empty() {
         // What stood there before is known where it stands somewhere else now.
-        let width = usize::from(old.tokens.width.clamp(1, 8));
-        let prints: Vec<u64> = old.tokens.prints.numbers(width).collect();
+        let width = usize::from(old.vocabulary.width.clamp(1, 8));
+        let prints: Vec<u64> = old.vocabulary.packed.numbers(width).collect();
         let mask = if width >= 8 { u64::MAX } else { (1_u64 << (width * 8)).wrapping_sub(1) };
         let before = |at: u64| {
             let wanted = usize::try_from(at).ok().and_then(|at| prints.get(at))?;
@@ -93,7 +93,7 @@ pub fn tokens(told: &mut Told, place: &str, old: &Tokens, new: &Tokens, found: O
             .take(NAMED_MAX)
             .map(|at| format!("{at}: `{}` → `{}`", shown(before(*at)), shown(item(*at))))
             .collect();
-        let words = format!("{} of {} numbers mean another token", changed.len(), old.tokens.count);
+        let words = format!("{} of {} numbers mean another token", changed.len(), old.vocabulary.count);
         let words = if list.is_some() { format!("{words} ({})", named.join(", ")) } else { words };
         told.say("tokenizer.remapped", Grade::Hostile, place, words);
     } else if change.unseen {
@@ -101,16 +101,17 @@ pub fn tokens(told: &mut Told, place: &str, old: &Tokens, new: &Tokens, found: O
         told.say("tokenizer.remapped", Grade::Hostile, place, words);
     }
     if change.removed > 0 {
-        let words = format!("the last {} of {} numbers mean nothing any more", change.removed, old.tokens.count);
+        let words = format!("the last {} of {} numbers mean nothing any more", change.removed, old.vocabulary.count);
         told.say("tokenizer.removed", Grade::Hostile, place, words);
     }
     if change.appended > 0 {
-        let named: Vec<String> = (old.tokens.count..new.tokens.count)
+        let named: Vec<String> = (old.vocabulary.count..new.vocabulary.count)
             .take(NAMED_MAX)
             .filter_map(item)
             .map(|item| format!("`{}`", shown(Some(item))))
             .collect();
-        let words = format!("{} tokens were added behind {}: {}", change.appended, old.tokens.count, named.join(", "));
+        let words =
+            format!("{} tokens were added behind {}: {}", change.appended, old.vocabulary.count, named.join(", "));
         told.say("tokenizer.appended", Grade::Routine, place, words.trim_end_matches(": "));
     }
     if !spare.is_empty() {
@@ -138,7 +139,7 @@ pub fn rules(told: &mut Told, place: &str, old: &Tokens, new: &Tokens, found: Op
             told.say("tokenizer.appended", Grade::Routine, place, words);
         }
     }
-    if old.scores.whole != new.scores.whole && old.tokens.whole == new.tokens.whole {
+    if old.scores.whole != new.scores.whole && old.vocabulary.whole == new.vocabulary.whole {
         told.say("tokenizer.scores", Grade::Notable, place, "the pieces are the same, but have other scores or types");
     }
 }

@@ -1,5 +1,7 @@
 //! The pages of one column: levels that say where values are missing or repeated, and the values.
 
+mod delta;
+
 use super::{Chunk, Leaf};
 use crate::artifact::format::cursor::varint;
 use crate::artifact::format::thrift::{self, Value};
@@ -49,37 +51,76 @@ fn header(input: Input<'_>) -> Option<(Page, u64)> {
     })
 }
 
-/// Reads the values of a column, one for each row. False when some are packed in a way that is not read.
-pub fn read(input: Input<'_>, leaf: &Leaf, chunk: &Chunk, out: &mut Values) -> bool {
-    let start = chunk.first.map_or(0, size);
-    let end = start.saturating_add(size(chunk.size)).min(input.len());
-    let mut position = start;
-    let mut dictionary = Values::default();
-    for _ in 0..PAGES_MAX {
-        if position >= end {
-            return true;
-        }
-        let Some((page, length)) = header(input.window(position, end.saturating_sub(position))) else { return false };
-        let body = position.saturating_add(length);
-        position = body.saturating_add(page.packed);
-        if position > end || page.values > VALUES_MAX {
-            return false;
-        }
-        let body = input.window(body, page.packed);
-        let read = match page.kind {
-            2 => unpack(body, chunk.codec, page.unpacked).is_some_and(|bytes| {
-                dictionary = Values::default();
-                plain(&bytes, leaf.kind, page.values, &mut dictionary)
-            }),
-            0 | 3 => data(body, leaf, chunk, &page, &dictionary, out).is_some(),
-            // Indices are no values.
-            _ => true,
-        };
-        if !read || out.cut {
-            return false;
-        }
+/// A column read page by page, so that no more than one page of it is held.
+pub struct Pages<'a> {
+    input: Input<'a>,
+    leaf: &'a Leaf,
+    chunk: &'a Chunk,
+    position: u64,
+    end: u64,
+    left: u32,
+    dictionary: Values,
+    page: Values,
+    next: usize,
+    /// Some are packed in a way that is not read, or broken: what follows has no values.
+    pub broken: bool,
+}
+
+impl<'a> Pages<'a> {
+    pub fn new(input: Input<'a>, leaf: &'a Leaf, chunk: &'a Chunk) -> Self {
+        let position = chunk.first.map_or(0, size);
+        let end = position.saturating_add(size(chunk.size)).min(input.len());
+        let (dictionary, page) = (Values::default(), Values::default());
+        Self { input, leaf, chunk, position, end, left: PAGES_MAX, dictionary, page, next: 0, broken: false }
     }
-    false
+
+    /// Memory that it takes.
+    pub fn room(&self) -> usize {
+        self.dictionary.room().saturating_add(self.page.room())
+    }
+
+    /// The value of the next row; `None` when there is none.
+    pub fn value(&mut self) -> Option<&[u8]> {
+        while self.next >= self.page.len() {
+            if self.broken || self.position >= self.end {
+                return None;
+            }
+            if self.turn().is_none() {
+                self.broken = true;
+                return None;
+            }
+        }
+        let at = self.next;
+        self.next = at.saturating_add(1);
+        self.page.get(at)
+    }
+
+    /// Reads the next page.
+    fn turn(&mut self) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        let (page, length) = header(self.input.window(self.position, self.end.saturating_sub(self.position)))?;
+        let body = self.position.saturating_add(length);
+        self.position = body.saturating_add(page.packed);
+        if self.position > self.end || page.values > VALUES_MAX {
+            return None;
+        }
+        let body = self.input.window(body, page.packed);
+        match page.kind {
+            2 => {
+                let bytes = unpack(body, self.chunk.codec, page.unpacked)?;
+                self.dictionary = Values::default();
+                plain(&bytes, self.leaf.kind, page.values, &mut self.dictionary).then_some(())?;
+            }
+            0 | 3 => {
+                self.page = Values::default();
+                self.next = 0;
+                data(body, self.leaf, self.chunk, &page, &self.dictionary, &mut self.page)?;
+            }
+            // Indices are no values.
+            _ => {}
+        }
+        (!self.dictionary.cut && !self.page.cut).then_some(())
+    }
 }
 
 /// The bytes of a page; `None` when it is packed in a way that is not unpacked, or broken.
@@ -159,6 +200,11 @@ fn data(body: Input<'_>, leaf: &Leaf, chunk: &Chunk, page: &Page, dictionary: &V
             let (_, rest) = rest.split_first_chunk::<4>()?;
             hybrid(rest, 1, present)?.iter().for_each(|flag| values.push(if *flag == 0 { b"false" } else { b"true" }));
         }
+        5 if matches!(leaf.kind, 1 | 2) => delta::whole(rest, leaf.kind == 1, &mut values)?,
+        6 => delta::texts(rest, &mut values)?,
+        7 => delta::prefixed(rest, &mut values)?,
+        9 if matches!(leaf.kind, 1 | 4) => delta::split(rest, 4, present, leaf.kind == 4, &mut values)?,
+        9 if matches!(leaf.kind, 2 | 5) => delta::split(rest, 8, present, leaf.kind == 5, &mut values)?,
         _ => return None,
     }
     if values.cut {
@@ -169,8 +215,11 @@ fn data(body: Input<'_>, leaf: &Leaf, chunk: &Chunk, page: &Page, dictionary: &V
         let here = defined.get(at).is_none_or(|level| *level == leaf.defined);
         let value = if here { values.get(next).unwrap_or_default() } else { &[] };
         next = next.saturating_add(usize::from(here));
-        // Items of one list belong to one row.
+        // Items of one list belong to one row, and lie in one page.
         if repeated.get(at).copied().unwrap_or(0) > 0 {
+            if at == 0 {
+                return None;
+            }
             out.extend(b"\n");
             out.extend(value);
         } else {
