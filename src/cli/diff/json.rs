@@ -21,6 +21,7 @@ pub fn line(change: &Change) -> String {
             "old": { "sha256": changed.old.sha256, "size": changed.old.size, "format": changed.formats[0] },
             "new": { "sha256": changed.new.sha256, "size": changed.new.size, "format": changed.formats[1] },
             "differences": changed.differences,
+            "tensors": changed.rows,
             "facts": value::to_json(&changed.delta.fields()),
         }),
     };

@@ -259,6 +259,7 @@ fn tensors(out: &mut String, number: usize, tensors: &[Tensor]) {
                 )
             }
         };
+        let said = if tensor.what.is_empty() { said } else { format!("{said} · {}", tensor.what) };
         write(
             out,
             format_args!(

@@ -1,13 +1,14 @@
 //! Which files of two sides belong together, and what differs between the two of each pair.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, Hasher as _};
 
 use anyhow::Context as _;
 
 use super::sides::Side;
 use super::tensors::{self, Tensor};
 use crate::artifact::outline::{compare, outline};
-use crate::artifact::{self, Bytes, Delta, Hashed, Limits, Report, Version};
+use crate::artifact::{self, Bytes, Delta, Hashed, Limits, Report, Version, weights};
 use crate::event::Sha256;
 use crate::event::difference::Difference;
 
@@ -38,6 +39,8 @@ pub struct Changed {
     /// The worst first.
     pub differences: Vec<Difference>,
     pub tensors: Vec<Tensor>,
+    /// What was measured of those that differ.
+    pub rows: Vec<weights::Row>,
 }
 
 pub fn changes(old: &Side, new: &Side) -> anyhow::Result<Vec<Change>> {
@@ -95,11 +98,30 @@ fn hashed(bytes: &dyn Bytes, shown: &str) -> anyhow::Result<Hashed> {
     artifact::hash(bytes, segments, &|| false).with_context(failed)?.with_context(failed)
 }
 
+/// The same, and what is measured of tensors.
+fn measured(bytes: &dyn Bytes, shown: &str, options: &weights::Options) -> anyhow::Result<Hashed> {
+    let failed = || format!("failed to read `{shown}`");
+    let segments = artifact::segments(bytes, &Limits::default());
+    artifact::hash_with(bytes, segments, Some(options), &|| false).with_context(failed)?.with_context(failed)
+}
+
+/// A secret for this one comparison: both sides are measured with it, and nobody can have known it before.
+fn secret() -> weights::Seed {
+    let mut seed = [0; 32];
+    for part in seed.chunks_mut(8) {
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish().to_le_bytes();
+        part.copy_from_slice(&random);
+    }
+    weights::Seed(seed)
+}
+
 fn changed(old: &Side, before: &str, new: &Side, after: &str) -> anyhow::Result<Option<Change>> {
     let limits = Limits::default();
     let (old_bytes, new_bytes) = (old.read(before)?, new.read(after)?);
     let (old_name, new_name) = (old.shown(before), new.shown(after));
-    let (old_hashed, new_hashed) = (hashed(&*old_bytes, &old_name)?, hashed(&*new_bytes, &new_name)?);
+    let options = weights::Options::new(secret());
+    let old_hashed = measured(&*old_bytes, &old_name, &options)?;
+    let new_hashed = measured(&*new_bytes, &new_name, &options)?;
     if old_hashed.sha256 == new_hashed.sha256 {
         return Ok(None);
     }
@@ -113,13 +135,22 @@ fn changed(old: &Side, before: &str, new: &Side, after: &str) -> anyhow::Result<
         outline(&*old_bytes, &old_name, &old_report.format, &limits),
         outline(&*new_bytes, &new_name, &new_report.format, &limits),
     );
-    let differences = match &outlines {
+    let mut differences = match &outlines {
         (Some(old), Some(new)) => compare(old, new, Some(&*new_bytes), &limits),
         _ => Vec::new(),
     };
-    let tensors = tensors::compare(&*old_bytes, &old_hashed.segments, &*new_bytes, &new_hashed.segments);
+    let mut tensors = tensors::compare(&*old_bytes, &old_hashed.segments, &*new_bytes, &new_hashed.segments);
+    let mut rows = Vec::new();
+    if let (Some(old), Some(new)) = (&old_hashed.measured, &new_hashed.measured) {
+        let found = weights::Comparison::of(old, new, Some((&*old_bytes, &*new_bytes)), &|| false);
+        differences.extend(found.differences);
+        differences.sort_by_key(|difference| std::cmp::Reverse(difference.grade));
+        rows = found.table;
+        rows.retain(|row| row.rel != Some(0.0));
+        tensors::note(&mut tensors, &rows);
+    }
     let formats = [old_report.format, new_report.format];
-    let changed = Changed { old: old_hashed, new: new_hashed, formats, delta, differences, tensors };
+    let changed = Changed { old: old_hashed, new: new_hashed, formats, delta, differences, tensors, rows };
     Ok(Some(Change { name: new_name, how: How::Changed(Box::new(changed)) }))
 }
 

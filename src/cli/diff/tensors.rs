@@ -1,7 +1,9 @@
 //! Tensors of two versions: how many bytes of each differ.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
+use crate::artifact::weights::Row;
 use crate::artifact::{Bytes, Segment};
 
 /// Bytes of both versions that are compared one by one, and at once.
@@ -15,6 +17,8 @@ pub struct Tensor {
     /// Type and shape, as people write them.
     pub shape: String,
     pub how: Kind,
+    /// What happened to its numbers, in a few words; empty where they are none.
+    pub what: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub fn compare(old: &dyn Bytes, before: &[Segment], new: &dyn Bytes, after: &[Se
     let tensor = |segment: &Segment, how: Kind| {
         let sides: Vec<String> = segment.shape.iter().map(u64::to_string).collect();
         let shape = format!("{} [{}]", segment.dtype, sides.join(" × "));
-        Tensor { name: segment.name.clone(), shape, how }
+        Tensor { name: segment.name.clone(), shape, how, what: String::new() }
     };
     let mut left = BYTES_MAX;
     let mut found = Vec::new();
@@ -53,6 +57,22 @@ pub fn compare(old: &dyn Bytes, before: &[Segment], new: &dyn Bytes, after: &[Se
     }
     found.extend(before.iter().filter(|one| !names.contains(one.name.as_str())).map(|one| tensor(one, Kind::Removed)));
     found
+}
+
+/// Adds what was measured.
+pub fn note(tensors: &mut [Tensor], rows: &[Row]) {
+    let by_name: BTreeMap<&str, &Row> = rows.iter().map(|row| (row.name.as_str(), row)).collect();
+    for tensor in tensors {
+        let Some(row) = by_name.get(tensor.name.as_str()) else { continue };
+        tensor.what = row.kind.to_owned();
+        if let Some(rel) = row.rel {
+            // Writing to a String cannot fail.
+            write!(tensor.what, ", length {rel:.4} of what was there").ok();
+        }
+        if let Some(rank) = row.rank {
+            write!(tensor.what, ", rank {rank}").ok();
+        }
+    }
 }
 
 fn differing(old: &dyn Bytes, before: &Segment, new: &dyn Bytes, after: &Segment, left: &mut u64) -> (u64, u64) {

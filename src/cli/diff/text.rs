@@ -107,8 +107,14 @@ fn line(tensor: &Tensor) -> String {
     match tensor.how {
         Kind::Added => format!("+ {name} {shape}"),
         Kind::Removed => format!("- {name} {shape}"),
-        Kind::Reshaped => format!("~ {name} has another type or shape: {shape}"),
-        Kind::Changed { differ, compared } => format!("~ {name} {shape}: {} of its bytes", percent(differ, compared)),
+        Kind::Reshaped if tensor.what.is_empty() => format!("~ {name} has another type or shape: {shape}"),
+        Kind::Reshaped => format!("~ {name} has another type or shape: {shape} ({})", tensor.what),
+        Kind::Changed { differ, compared } if tensor.what.is_empty() => {
+            format!("~ {name} {shape}: {} of its bytes", percent(differ, compared))
+        }
+        Kind::Changed { differ, compared } => {
+            format!("~ {name} {shape}: {} of its bytes ({})", percent(differ, compared), tensor.what)
+        }
     }
 }
 
