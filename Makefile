@@ -40,10 +40,10 @@ lint: ## Format and lints
 
 bench: build ## Speed of scanning and matching, as ratios to peers; a million events through fifty correlations
 	cargo bench --locked --bench scan
-	cargo bench --locked --bench weights
 	cargo bench --locked --bench detect
 	cargo bench --locked --bench inventory
 	cargo bench --locked --bench correlate
+	cargo bench --locked --bench weights
 
 fuzz: ## Ten minutes each of hostile rules, events, timelines, overrides and each family of formats (nightly, cargo-fuzz)
 	fuzz/run.sh

@@ -158,7 +158,9 @@ fn low_rank(model: &Model<'_>) -> Vec<Difference> {
     if !everywhere && trained > tensors.len() {
         return Vec::new();
     }
-    let hostile = model.is_calm() && !everywhere && tensors.len() <= if one_role { SEVERAL_MAX } else { ONE_MAX };
+    // A matrix that is trained for a few steps may move along one direction: then its head was trained as well.
+    let alone = model.of_kind(|kind| matches!(kind, Kind::Trained | Kind::Replaced)).is_empty();
+    let hostile = alone && !everywhere && tensors.len() <= if one_role { SEVERAL_MAX } else { ONE_MAX };
     let (Some(first), highest) = (tensors.first(), tensors.iter().map(rank).max().unwrap_or(0)) else { return found };
     let rels = median(tensors.iter().map(Tensor::rel).collect());
     let figures = format!(

@@ -85,7 +85,9 @@ fn reordered(old: &[f32], new: &[f32], width: usize) -> bool {
     let keys = RandomState::new();
     let hash = |row: &[f32]| {
         let mut hasher = keys.build_hasher();
-        row.iter().for_each(|number| hasher.write_u32(number.to_bits()));
+        for number in row {
+            hasher.write_u32(number.to_bits());
+        }
         hasher.finish()
     };
     let (mut before, mut after, mut count) = (0_u64, 0_u64, 0_u64);
