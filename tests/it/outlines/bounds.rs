@@ -19,19 +19,19 @@ fn numbered(before: &str, count: usize, part: impl Fn(usize) -> String, after: &
 }
 
 const FILES: &[Made] = &[
-    ("tokenizer.json", || numbered("{\"model\":{\"vocab\":{\"a\":0", 1_000_000, |n| format!(",\"{n:x}\":{n}"), "}}}")),
-    ("vocab.json", || numbered("{\"a\":0", 1_000_000, |n| format!(",\"{n:x}\":7"), "}")),
-    ("vocab.txt", || numbered("", 1_500_000, |n| format!("{}\n", n % 10), "")),
-    ("config.json", || numbered("{\"a\":1", 900_000, |n| format!(",\"{n}\":1"), "}")),
+    ("tokenizer.json", || numbered("{\"model\":{\"vocab\":{\"a\":0", 700_000, |n| format!(",\"{n:x}\":{n}"), "}}}")),
+    ("vocab.json", || numbered("{\"a\":0", 700_000, |n| format!(",\"{n:x}\":7"), "}")),
+    ("vocab.txt", || numbered("", 700_000, |n| format!("{}\n", n % 10), "")),
+    ("config.json", || numbered("{\"a\":1", 400_000, |n| format!(",\"{n}\":1"), "}")),
     ("rows.csv", || numbered("text,label\n", 250_000, |n| format!("w{n} a b c,{}\n", n % 300), "")),
-    ("columns.csv", || numbered("a", 2_000_000, |n| format!(",c{n}"), "\n")),
+    ("columns.csv", || numbered("a", 500_000, |n| format!(",c{n}"), "\n")),
     ("rows.jsonl", || numbered("", 20_000, |n| format!("{{\"k{n}\":\"a b c\"}}\n"), "")),
-    ("list.json", || numbered("[{\"a\":1}", 400_000, |n| format!(",{{\"a\":{n}}}"), "]")),
+    ("list.json", || numbered("[{\"a\":1}", 150_000, |n| format!(",{{\"a\":{n}}}"), "]")),
     ("quote.csv", || [b"a,b\n\"".as_slice(), &vec![b'x'; 40 << 20]].concat()),
-    ("lines.md", || b"a\n".repeat(5_000_000)),
-    ("lines.jinja", || numbered("", 400_000, |n| format!("{n}\n"), "")),
-    ("functions.py", || numbered("", 120_000, |n| format!("def f{n}():\n    return {n}\n"), "")),
-    ("requirements.txt", || numbered("", 500_000, |n| format!("p{n}==1\n"), "")),
+    ("lines.md", || b"a\n".repeat(2_000_000)),
+    ("lines.jinja", || numbered("", 200_000, |n| format!("{n}\n"), "")),
+    ("functions.py", || numbered("", 40_000, |n| format!("def f{n}():\n    return {n}\n"), "")),
+    ("requirements.txt", || numbered("", 100_000, |n| format!("p{n}==1\n"), "")),
 ];
 
 #[test]
