@@ -126,7 +126,7 @@ fn ask(directory: &Path, count: u64) {
     let by_digest = lookup(&|index| {
         assert!(!state.places(&digest(index), 10).expect("it answers").is_empty());
     });
-    let standing = lookup(&|index| assert!(state.standings(&digest(index)).expect("it answers").is_empty()));
+    let standing = lookup(&|index| assert!(state.standings(&digest(index), None).expect("it answers").is_empty()));
     let fine = [
         say("start", start, "s", START_SECS_MAX),
         say("by path, the whole record", by_key, "µs CPU", LOOKUP_MICROS_MAX),

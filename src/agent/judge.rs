@@ -141,6 +141,8 @@ impl Judge {
             // One job may be attacked in several ways, one agent have several troubles.
             EventKind::TrainingLog => format!("{}\0{}", event.subject.name, folded(event, "log.line")),
             EventKind::AgentHealth => format!("{}\0{}", event.subject.name, folded(event, "agent.detail")),
+            // What is said of a signature has no digest: each new answer is a finding of its own.
+            EventKind::ArtifactScan if event.digest.is_none() => format!("{}\0{}", event.subject.name, event.id),
             EventKind::ArtifactChange | EventKind::ArtifactScan | EventKind::ArtifactDiff => event.subject.name.clone(),
         };
         let repeat_key = repeat_key(&alert.rule.id, &event.source, &subject, event.digest.as_ref());

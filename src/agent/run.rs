@@ -100,6 +100,15 @@ impl Agent {
             tracing::error!(aside = %aside.display(), "the state was corrupt; it was set aside and is built anew from the sources, without telling what they held as changed");
         }
 
+        match opened.replayed {
+            (0, 0) => {}
+            (taken, 0) => tracing::warn!(taken, "approvals were read back from `approvals.jsonl`"),
+            (taken, left) => tracing::error!(
+                taken,
+                left,
+                "approvals were read back from `approvals.jsonl`, and some of its lines make no sense: look at them, and approve again what is lacking"
+            ),
+        }
         let inspection = &checked.config.inspection;
         let workers = match inspection.workers {
             0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),

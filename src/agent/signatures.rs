@@ -22,7 +22,7 @@ use crate::state::{Commit, State};
 
 /// How often the models that a policy names are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Models of one policy; more are counted and told in the log.
+/// Models of one policy; more are told in the log.
 const MODELS_MAX: usize = 10_000;
 /// Files of one model whose names and times are looked at for changes.
 const FILES_MAX: usize = 100_000;
@@ -50,6 +50,9 @@ impl Signatures {
             let models = tokio::task::spawn_blocking(move || signatures::places(policy.globs(), MODELS_MAX))
                 .await
                 .unwrap_or_default();
+            if models.len() >= MODELS_MAX {
+                tracing::warn!(most = MODELS_MAX, "the globs of `signatures` name more models than are looked at");
+            }
             for place in models {
                 if me.stop.is_cancelled() {
                     return;
@@ -102,10 +105,18 @@ impl Signatures {
             signer: outcome.signer.as_ref().map(provenance::Signer::text).unwrap_or_default(),
             verdict: if failure.is_none() { "verified" } else { "failed" }.to_owned(),
             reason: failure.map(|failure| failure.reason.to_string()).unwrap_or_default(),
+            names: names(&outcome),
             fingerprint,
         };
-        let answer =
-            |checked: &Checked| (checked.root, checked.signer.clone(), checked.verdict.clone(), checked.reason.clone());
+        let answer = |checked: &Checked| {
+            (
+                checked.root,
+                checked.signer.clone(),
+                checked.verdict.clone(),
+                checked.reason.clone(),
+                checked.names.clone(),
+            )
+        };
         let news = before.as_ref().is_none_or(|before| answer(before) != answer(&checked));
         let enforcement = self.policy.rule(&checked.place).map_or(Enforcement::Off, |rule| rule.enforcement);
         let event = news.then(|| self.event(&checked, &outcome, failure, enforcement));
@@ -152,6 +163,15 @@ impl Signatures {
         ]);
         tell::signature(self.host.as_deref(), &checked.place, id.short(), &fields, clock::now())
     }
+}
+
+/// A digest over the files that differ, and those that nobody signed: another one is another finding.
+fn names(outcome: &Outcome) -> String {
+    let more = [outcome.files.more.to_string(), outcome.unsigned.more.to_string()];
+    let lists = [&outcome.files.names, &outcome.unsigned.names];
+    let all: Vec<&str> =
+        more.iter().chain(lists.into_iter().flat_map(|list| list.iter())).map(String::as_str).collect();
+    digest::of_parts(&all).short()
 }
 
 /// Verifies what lies at a place, with each trust of the rule that counts for it until one fits.

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::{CLEAN, FOUND, say};
+use super::{CLEAN, FOUND, UNSEEN, say};
 use crate::event::difference::{Difference, Grade};
 use pair::{Change, How};
 use sides::Side;
@@ -47,7 +47,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Output::Json => changes.iter().try_for_each(|change| say(&json::line(change)))?,
         Output::Html => say(&page::page(&args.old, &args.new, &changes))?,
     }
-    Ok(ExitCode::from(if changes.is_empty() { CLEAN } else { FOUND }))
+    let unread: Vec<&String> = old.unread.iter().chain(&new.unread).collect();
+    for why in &unread {
+        anstream::eprintln!("not compared: {}", crate::alert::render::text::clean(why));
+    }
+    Ok(ExitCode::from(match (changes.is_empty(), unread.is_empty()) {
+        (true, true) => CLEAN,
+        (true, false) => UNSEEN,
+        (false, _) => FOUND,
+    }))
 }
 
 impl Change {

@@ -59,6 +59,7 @@ pub const TABLES: &str = "
         signer TEXT NOT NULL,
         verdict TEXT NOT NULL,   -- verified, failed
         reason TEXT NOT NULL,    -- empty when verified
+        names TEXT NOT NULL,     -- digest over the files that differ or are not signed
         fingerprint TEXT NOT NULL, -- of what was there: names, sizes, times
         time INTEGER NOT NULL
     ) WITHOUT ROWID;
@@ -171,11 +172,12 @@ pub fn root(files: &[ApprovedFile]) -> Sha256 {
 impl State {
     /// Keeps a decision. Other versions of the model that were approved are superseded, unless `beside` them.
     pub fn approve(&self, approval: &Approval, beside: bool) -> Result<(), StateError> {
-        journal::append(self.path(), &journal::Entry { approval: approval.clone(), beside })?;
         let mut connection = self.lock();
         connection.pragma_update(None, "synchronous", "FULL")?;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         write(&transaction, approval, beside)?;
+        // Before it counts, and only once the database has taken it.
+        journal::append(self.path(), &journal::Entry { approval: approval.clone(), beside })?;
         transaction.commit()?;
         Ok(())
     }
@@ -201,14 +203,16 @@ impl State {
             .collect()
     }
 
-    /// Every decision that these bytes are part of.
-    pub fn standings(&self, sha256: &Sha256) -> Result<Vec<Standing>, StateError> {
+    /// Every decision that these bytes are part of, about one model or about all: those in force first, then the
+    /// newest.
+    pub fn standings(&self, sha256: &Sha256, model: Option<&str>) -> Result<Vec<Standing>, StateError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
             "SELECT a.model, a.version, f.path, a.status FROM approved_file f JOIN approval a ON a.id = f.approval
-             WHERE f.sha256 = ?1 ORDER BY a.time DESC, a.id DESC LIMIT 64",
+             WHERE f.sha256 = ?1 AND (?2 IS NULL OR a.model = ?2)
+             ORDER BY a.status = 'approved' DESC, a.time DESC, a.id DESC LIMIT 256",
         )?;
-        let found = statement.query_map([sha256.as_bytes()], |row| {
+        let found = statement.query_map(params![sha256.as_bytes(), model], |row| {
             let status: String = row.get(3)?;
             Ok(Standing { model: row.get(0)?, version: row.get(1)?, path: row.get(2)?, status: Status::parse(&status) })
         })?;

@@ -62,9 +62,10 @@ impl State {
     /// Takes over what another node approved. Gives how many approvals were new or changed.
     pub fn import(&self, baseline: &Baseline) -> Result<usize, StateError> {
         let known = self.approvals(None)?;
-        let same = |one: &Approval, other: &Approval| {
-            (&one.model, &one.version, &one.root, one.status)
-                == (&other.model, &other.version, &other.root, other.status)
+        // A word about the same bytes that is as new, or newer, holds: an old baseline takes nothing back.
+        let settled = |known: &Approval, said: &Approval| {
+            (&known.model, &known.version, &known.root) == (&said.model, &said.version, &said.root)
+                && (known.status == said.status || known.time >= said.time)
         };
         let mut taken = 0;
         let now = crate::base::clock::now().as_millisecond();
@@ -78,7 +79,7 @@ impl State {
         }
         // The oldest first, so that the newest word about a version holds.
         for approval in baseline.approvals.iter().rev() {
-            if known.iter().any(|known| same(known, approval)) {
+            if known.iter().any(|known| settled(known, approval)) {
                 continue;
             }
             let approval = Approval { origin: Origin::Baseline, ..approval.clone() };

@@ -30,14 +30,28 @@ pub fn append(directory: &Path, entry: &Entry) -> Result<(), StateError> {
         |cause: Box<dyn std::error::Error + Send + Sync>| StateError::Open { path: path.display().to_string(), cause };
     let mut line = serde_json::to_vec(entry).map_err(|error| fail(error.into()))?;
     line.push(b'\n');
+    // A line that a machine left half-written must not take this one with it.
+    let torn = std::fs::File::open(&path).ok().is_some_and(|mut file| {
+        use std::io::{Read as _, Seek as _};
+        let mut last = [0];
+        file.seek(std::io::SeekFrom::End(-1)).is_ok() && file.read_exact(&mut last).is_ok() && last != *b"\n"
+    });
+    if torn {
+        line.insert(0, b'\n');
+    }
     let mut file =
         OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(|error| fail(error.into()))?;
     file.write_all(&line).and_then(|()| file.sync_all()).map_err(|error| fail(error.into()))
 }
 
-/// Reads decisions back into a new database; gives how many, and how many lines made no sense.
+/// Reads decisions back into a database that has none; gives how many, and how many lines made no sense.
 pub fn replay(directory: &Path, connection: &mut Connection) -> rusqlite::Result<(u64, u64)> {
     let Ok(file) = std::fs::File::open(directory.join(NAME)) else { return Ok((0, 0)) };
+    // Where there are decisions the journal was read, or has nothing that they lack.
+    let known: bool = connection.query_row("SELECT EXISTS (SELECT 1 FROM approval)", [], |row| row.get(0))?;
+    if known {
+        return Ok((0, 0));
+    }
     let (mut taken, mut left) = (0, 0);
     let transaction = connection.transaction()?;
     for line in BufReader::new(file).split(b'\n') {

@@ -118,7 +118,6 @@ impl State {
             Mode::Visitor => None,
         };
         let mut set_aside = None;
-        let begun = !path.exists();
         let mut connection = match connect(&path) {
             Ok(connection) => connection,
             Err(error) if mode == Mode::Agent && is_corrupt(&error) => {
@@ -132,7 +131,7 @@ impl State {
             return Err(StateError::Newer { path: directory.display().to_string(), found, known: VERSION });
         }
         let mut replayed = (0, 0);
-        if mode == Mode::Agent && (begun || set_aside.is_some()) {
+        if mode == Mode::Agent {
             replayed = journal::replay(directory, &mut connection)?;
         }
         let file = identity(&path);

@@ -17,6 +17,8 @@ pub struct Checked {
     pub verdict: String,
     /// Out of a closed set; empty when verified.
     pub reason: String,
+    /// A digest over the names of files that differ or are not signed.
+    pub names: String,
     /// Of what was there: names, sizes, times.
     pub fingerprint: String,
 }
@@ -25,8 +27,9 @@ impl State {
     /// What was found about a model when it was last looked at.
     pub fn checked(&self, place: &str) -> Result<Option<Checked>, StateError> {
         let connection = self.lock();
-        let mut statement = connection
-            .prepare_cached("SELECT root, signer, verdict, reason, fingerprint FROM signature WHERE place = ?1")?;
+        let mut statement = connection.prepare_cached(
+            "SELECT root, signer, verdict, reason, names, fingerprint FROM signature WHERE place = ?1",
+        )?;
         let found = statement
             .query_row([place], |row| {
                 Ok(Checked {
@@ -35,7 +38,8 @@ impl State {
                     signer: row.get(1)?,
                     verdict: row.get(2)?,
                     reason: row.get(3)?,
-                    fingerprint: row.get(4)?,
+                    names: row.get(4)?,
+                    fingerprint: row.get(5)?,
                 })
             })
             .optional()?;
@@ -44,12 +48,12 @@ impl State {
 }
 
 pub(super) fn keep(connection: &Connection, checked: &Checked, now: i64) -> rusqlite::Result<()> {
-    let Checked { place, root, signer, verdict, reason, fingerprint } = checked;
+    let Checked { place, root, signer, verdict, reason, names, fingerprint } = checked;
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO signature (place, root, signer, verdict, reason, fingerprint, time)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO signature (place, root, signer, verdict, reason, names, fingerprint, time)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
-        .execute(params![place, root.as_ref().map(Sha256::as_bytes), signer, verdict, reason, fingerprint, now])
+        .execute(params![place, root.as_ref().map(Sha256::as_bytes), signer, verdict, reason, names, fingerprint, now])
         .map(drop)
 }

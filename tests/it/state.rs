@@ -290,7 +290,7 @@ fn approval(version: &str, files: &[(&str, &[u8])], millis: i64) -> Approval {
 }
 
 fn status_of(state: &State, bytes: &[u8]) -> Option<Status> {
-    state.standings(&Sha256::of(bytes)).expect("it answers").first().map(|standing| standing.status)
+    state.standings(&Sha256::of(bytes), None).expect("it answers").first().map(|standing| standing.status)
 }
 
 #[test]
@@ -340,11 +340,19 @@ fn approvals_outlive_a_database_that_is_lost() {
     let mut journal =
         std::fs::OpenOptions::new().append(true).open(directory.path().join("approvals.jsonl")).expect("it is there");
     std::io::Write::write_all(&mut journal, b"{\"approval\": {\"mod").expect("there is space");
+    drop(journal);
     let opened = State::open(directory.path(), Mode::Agent).expect("a new one is begun");
     assert!(opened.set_aside.is_some());
     assert_eq!(opened.replayed, (2, 1));
+    // What comes after the torn line is not torn with it.
+    opened.state.approve(&approval("3", &[("model.bin", b"three")], 3), false).expect("it is kept");
+    drop(opened);
+    std::fs::remove_file(directory.path().join("lanner.db")).expect("it is there");
+    let opened = State::open(directory.path(), Mode::Agent).expect("a new one is begun");
+    assert_eq!(opened.replayed, (3, 1));
+    assert_eq!(status_of(&opened.state, b"three"), Some(Status::Approved));
     assert_eq!(status_of(&opened.state, b"one"), Some(Status::Superseded));
-    assert_eq!(status_of(&opened.state, b"two"), Some(Status::Approved));
+    assert_eq!(status_of(&opened.state, b"two"), Some(Status::Superseded));
 }
 
 #[test]

@@ -211,8 +211,8 @@ impl Records {
                 knowledge.old_places = state.places(&old, PLACES_MAX)?;
             }
             if knowledge.any {
-                knowledge.new = state.standings(&new)?;
-                knowledge.old = old.map(|old| state.standings(&old)).transpose()?.unwrap_or_default();
+                knowledge.new = state.standings(&new, model.as_deref())?;
+                knowledge.old = old.map(|old| state.standings(&old, model.as_deref())).transpose()?.unwrap_or_default();
                 let before = announced::standing(&knowledge.old, model.as_deref());
                 let known = before.map(|standing| (standing.model.clone(), standing.path.clone()));
                 let asked = known.or_else(|| model.clone().map(|model| (model, path.clone())));

@@ -33,7 +33,7 @@ pub fn find(model: &Model<'_>) -> Vec<Difference> {
         }
     }
     found.extend(trained(model));
-    if found.is_empty() && model.of_kind(|kind| kind != Kind::Equal).is_empty() {
+    if found.is_empty() && !model.tensors.is_empty() && model.of_kind(|kind| kind != Kind::Equal).is_empty() {
         found.push(Difference::new(
             "weights.metadata_only",
             Grade::Routine,

@@ -1,6 +1,6 @@
 //! Files of a node, held against a baseline.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::super::{CLEAN, FOUND, Format, UNSEEN, say};
 use crate::alert::render::text::clean;
-use crate::artifact::{self, FileBytes, Limits, Portrait, Version, portrait, weights};
+use crate::artifact::{self, FileBytes, Limits, Portrait, Version, portrait};
 use crate::event::{Difference, Sha256};
 use crate::state::baseline::{Artifact, Baseline};
 use crate::state::{Approval, ApprovedFile, Status};
@@ -26,7 +26,10 @@ struct Check<'b> {
     artifacts: HashMap<Sha256, &'b Artifact>,
     format: Format,
     quiet: bool,
+    /// Approved digests that are there, and those in whose place something else lies.
+    seen: HashSet<Sha256>,
     wrong: u64,
+    missing: u64,
     unread: u64,
     fine: u64,
 }
@@ -54,7 +57,18 @@ pub fn run(
         }
     }
     let artifacts = baseline.artifacts.iter().map(|artifact| (artifact.sha256, artifact)).collect();
-    let mut check = Check { by_digest, approvals, artifacts, format, quiet, wrong: 0, unread: 0, fine: 0 };
+    let mut check = Check {
+        by_digest,
+        approvals,
+        artifacts,
+        format,
+        quiet,
+        seen: HashSet::new(),
+        wrong: 0,
+        missing: 0,
+        unread: 0,
+        fine: 0,
+    };
     for entry in walkdir::WalkDir::new(root).follow_links(true).sort_by_file_name() {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {}
@@ -62,6 +76,7 @@ pub fn run(
             Err(error) => check.unreadable(&error.to_string())?,
         }
     }
+    check.missing(model.is_some())?;
     check.end()
 }
 
@@ -74,6 +89,7 @@ impl Check<'_> {
             Err(error) => return self.unreadable(&format!("`{}`: {error}", path.display())),
         };
         let shown = path.display().to_string();
+        self.seen.insert(digest);
         match self.by_digest.get(&digest) {
             Some(known) if known.approval.status == Status::Approved => {
                 self.fine += 1;
@@ -100,6 +116,7 @@ impl Check<'_> {
                     |(approval, file)| format!("it should be {} {}, {}", approval.model, approval.version, file.path),
                 );
                 let should = expected.map(|(_, file)| file.sha256);
+                self.seen.extend(should);
                 self.print("differs", &shown, &digest, &words, should.as_ref(), &differences)
             }
         }
@@ -118,16 +135,15 @@ impl Check<'_> {
     fn compare(&self, path: &Path, bytes: &FileBytes, file: &ApprovedFile) -> Vec<Difference> {
         let Some(approved) = self.artifacts.get(&file.sha256) else { return Vec::new() };
         let limits = Limits::default();
-        // Sketches are made with the secret of another node: digests and statistics are compared, not they.
-        let options = weights::Options::new(weights::Seed([0; 32]));
         let segments = artifact::segments(bytes, &limits);
-        let Ok(Some(hashed)) = artifact::hash_with(bytes, segments, Some(&options), &|| false) else {
+        let Ok(Some(hashed)) = artifact::hash(bytes, segments, &|| false) else {
             return Vec::new();
         };
         let name = path.display().to_string();
         let report = artifact::inspect_with(bytes, &name, &limits, &hashed.found);
         let now = portrait::take(bytes, &name, &hashed, &report, &limits);
-        let before = Portrait { outline: approved.outline.clone(), measured: approved.measured.clone() };
+        // Sketches are made with the secret of another node: tensors are compared by their digests, below.
+        let before = Portrait { outline: approved.outline.clone(), measured: None };
         let mut found = portrait::differences(&before, &now, Some(bytes), &limits);
         let delta = artifact::diff(
             &Version {
@@ -138,18 +154,37 @@ impl Check<'_> {
             },
             &Version { hash: hashed.sha256, format: report.format, facts: report.facts, segments: hashed.segments },
         );
-        if found.is_empty() {
-            let told = delta.tensors.changed.iter().map(|tensor| {
-                Difference::new(
-                    "weights.changed",
-                    crate::event::Grade::Notable,
-                    tensor,
-                    "the bytes of this tensor differ",
-                )
-            });
-            found.extend(told);
-        }
+        let told = delta.tensors.changed.iter().map(|tensor| {
+            Difference::new("weights.changed", crate::event::Grade::Notable, tensor, "the bytes of this tensor differ")
+        });
+        found.extend(told);
         found
+    }
+
+    /// Tells of approved files that are not there: of each model the version that is there for the most part.
+    fn missing(&mut self, named: bool) -> anyhow::Result<()> {
+        let mut nearest: HashMap<&str, (usize, &Approval)> = HashMap::new();
+        for approval in self.approvals.iter().filter(|approval| approval.status == Status::Approved) {
+            let gone = approval.files.iter().filter(|file| !self.seen.contains(&file.sha256)).count();
+            // Of a model that is not there at all, and that nobody asked for, nothing is missing.
+            let there = named || gone < approval.files.len();
+            let nearer = nearest.get(approval.model.as_str()).is_none_or(|(fewest, _)| gone < *fewest);
+            if there && nearer {
+                nearest.insert(&approval.model, (gone, approval));
+            }
+        }
+        let mut gone: Vec<(&Approval, &ApprovedFile)> = nearest
+            .values()
+            .flat_map(|(_, approval)| approval.files.iter().map(move |file| (*approval, file)))
+            .filter(|(_, file)| !self.seen.contains(&file.sha256))
+            .collect();
+        gone.sort_by(|one, other| (&one.0.model, &one.1.path).cmp(&(&other.0.model, &other.1.path)));
+        for (approval, file) in gone {
+            self.missing += 1;
+            let words = format!("{} {} has it, and it is not there", approval.model, approval.version);
+            self.print("missing", &file.path, &file.sha256, &words, Some(&file.sha256), &[])?;
+        }
+        Ok(())
     }
 
     fn unreadable(&mut self, why: &str) -> anyhow::Result<()> {
@@ -186,11 +221,13 @@ impl Check<'_> {
     }
 
     fn end(&self) -> anyhow::Result<ExitCode> {
-        let Self { fine, wrong, unread, .. } = self;
+        let Self { fine, wrong, missing, unread, .. } = self;
         if self.format == Format::Text {
-            say(&format!("{fine} files are as approved, {wrong} are not, {unread} could not be read"))?;
+            say(&format!(
+                "{fine} files are as approved, {wrong} are not, {missing} are missing, {unread} could not be read"
+            ))?;
         }
-        Ok(ExitCode::from(match (wrong, unread) {
+        Ok(ExitCode::from(match (wrong.saturating_add(*missing), unread) {
             (0, 0) => CLEAN,
             (0, _) => UNSEEN,
             (_, _) => FOUND,

@@ -93,7 +93,7 @@ pub fn remembered(state: &State, model: &str, version: Option<&str>) -> anyhow::
             continue;
         };
         let places = state.places(&blob.sha256, 1000)?;
-        let standings = state.standings(&blob.sha256)?;
+        let standings = state.standings(&blob.sha256, None)?;
         measured.files.push(File {
             path,
             sha256: blob.sha256,

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 
 use crate::artifact::{Bytes, FileBytes, Stop};
 use crate::cli::scan::remote::{Fetched, Fetcher};
+use crate::sources::filesystem::paths;
 use crate::sources::remote::is_address;
 
 /// Files that are larger are read in parts where they lie. Bytes.
@@ -28,12 +29,18 @@ pub struct Side {
     files: BTreeMap<String, Place>,
     fetcher: Fetcher,
     shown: String,
+    /// What lies below the root and is not compared, with the reason.
+    pub unread: Vec<String>,
 }
 
 impl Side {
     pub fn open(root: &str) -> anyhow::Result<Self> {
-        let mut side =
-            Self { files: BTreeMap::new(), fetcher: Fetcher::new(WHOLE_MAX, LISTING), shown: root.to_owned() };
+        let mut side = Self {
+            files: BTreeMap::new(),
+            fetcher: Fetcher::new(WHOLE_MAX, LISTING),
+            shown: root.to_owned(),
+            unread: Vec::new(),
+        };
         let path = Path::new(root);
         if is_address(root) && path.symlink_metadata().is_err() {
             side.listed(root)?;
@@ -47,11 +54,16 @@ impl Side {
         if !root.exists() {
             bail!("`{}` does not exist", root.display());
         }
-        for entry in walkdir::WalkDir::new(root) {
-            let entry = entry?;
-            if entry.file_type().is_file() || entry.depth() == 0 && !root.is_dir() {
-                let below = entry.path().strip_prefix(root)?.to_string_lossy().into_owned();
-                self.files.insert(below, Place::Local(entry.into_path()));
+        // Through links, as the programs that load models do: snapshots of the Hugging Face cache are nothing else.
+        for entry in walkdir::WalkDir::new(root).follow_links(true) {
+            match entry {
+                Ok(entry) if entry.file_type().is_dir() => {}
+                Ok(entry) if entry.file_type().is_file() || entry.depth() == 0 => {
+                    let below = paths::escape(entry.path().strip_prefix(root)?);
+                    self.files.insert(below, Place::Local(entry.into_path()));
+                }
+                Ok(entry) => self.unread.push(format!("`{}` is no regular file", entry.path().display())),
+                Err(error) => self.unread.push(error.to_string()),
             }
         }
         Ok(())

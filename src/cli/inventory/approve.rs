@@ -129,7 +129,9 @@ fn known(state: &State, args: &Args) -> anyhow::Result<(String, Vec<ApprovedFile
         [] => bail!(
             "nothing of `{model}` was approved under that version; `lanner inventory approvals {model}` lists what was"
         ),
-        _ => bail!("several versions of `{model}` were approved; name one with `--model-version`"),
+        _ => bail!(
+            "several versions of `{model}` were approved; name one with `--model-version`, or its bytes with `--from`"
+        ),
     }
 }
 

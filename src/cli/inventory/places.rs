@@ -1,6 +1,6 @@
 //! Where bytes lie, and whether what is served is what was approved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -24,7 +24,7 @@ pub fn list(state: &State, text: &str, format: Format) -> anyhow::Result<usize> 
         *places = state.places(digest, MOST)?;
     }
     for (digest, places) in &by_digest {
-        let standings = state.standings(digest)?;
+        let standings = state.standings(digest, None)?;
         match format {
             Format::Json => say(&json!({
                 "sha256": digest,
@@ -60,13 +60,34 @@ fn words(standings: &[Standing]) -> String {
 /// Every file that is served, held against what was approved for its model.
 pub fn check(state: &State, model: Option<&str>, format: Format) -> anyhow::Result<ExitCode> {
     let (mut served, mut wrong) = (0_u64, 0_u64);
+    // Files of models that lie where they are served.
+    let mut there: BTreeSet<(String, String)> = BTreeSet::new();
     for placed in state.served(model, MOST)? {
-        let Some(digest) = placed.digest else { continue };
         let name = placed.attributes.get("ml.model.name").and_then(Value::as_text).unwrap_or_default();
-        let standings: Vec<Standing> =
-            state.standings(&digest)?.into_iter().filter(|standing| standing.model == name).collect();
-        let status = standings.iter().map(|standing| standing.status).min();
         served += 1;
+        let Some(digest) = placed.digest else {
+            wrong += 1;
+            let key = &placed.key;
+            match format {
+                Format::Json => say(&json!({
+                    "model": name, "source": placed.source, "key": key, "sha256": null, "status": "unread",
+                })
+                .to_string())?,
+                Format::Text => say(&clean(&format!("unread     {name}  {key}  its bytes could not be read")))?,
+            }
+            continue;
+        };
+        let mut standings: Vec<Standing> = state.standings(&digest, Some(name))?;
+        // Approved bytes under the name of another approved file are not what was approved.
+        if standings.iter().any(|standing| ends_with(&placed.key, &standing.path)) {
+            standings.retain(|standing| ends_with(&placed.key, &standing.path));
+        } else if state.expected(name, &placed.key)?.is_some_and(|(_, wanted)| wanted != digest) {
+            standings.clear();
+        }
+        for standing in &standings {
+            there.insert((standing.model.clone(), standing.path.clone()));
+        }
+        let status = standings.iter().map(|standing| standing.status).min();
         let fits = status == Some(Status::Approved);
         wrong += u64::from(!fits);
         let expected = if fits { None } else { state.expected(name, &placed.key)? };
@@ -82,10 +103,18 @@ pub fn check(state: &State, model: Option<&str>, format: Format) -> anyhow::Resu
             Format::Text => {
                 let status = status.map_or("unapproved", Status::as_str);
                 let hint = expected.map_or_else(String::new, |(version, digest)| {
-                    format!("; approved is version {version}, sha256:{}", digest.short())
+                    let version = if version.is_empty() { version } else { format!("version {version}, ") };
+                    format!("; approved is {version}sha256:{}", digest.short())
                 });
                 say(&clean(&format!("{status:<10} {name}  {}  sha256:{}{hint}", placed.key, digest.short())))?;
             }
+        }
+    }
+    for (name, path) in missing(state, model, &there)? {
+        wrong += 1;
+        match format {
+            Format::Json => say(&json!({ "model": name, "path": path, "status": "missing" }).to_string())?,
+            Format::Text => say(&clean(&format!("missing    {name}  {path}  approved, and not there")))?,
         }
     }
     if served == 0 {
@@ -95,4 +124,30 @@ pub fn check(state: &State, model: Option<&str>, format: Format) -> anyhow::Resu
         return Ok(ExitCode::from(FOUND));
     }
     Ok(ExitCode::from(if wrong == 0 { CLEAN } else { FOUND }))
+}
+
+fn ends_with(key: &str, path: &str) -> bool {
+    key == path || key.strip_suffix(path).is_some_and(|rest| rest.ends_with('/'))
+}
+
+/// Files of approved versions that are not there, of models of which something is served: of each the version that is
+/// there for the most part.
+fn missing(
+    state: &State,
+    model: Option<&str>,
+    there: &BTreeSet<(String, String)>,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let mut nearest: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for approval in state.approvals(model)? {
+        let lies = |path: &String| there.contains(&(approval.model.clone(), path.clone()));
+        let paths: Vec<String> = approval.files.iter().map(|file| file.path.clone()).collect();
+        if approval.status != Status::Approved || !paths.iter().any(lies) {
+            continue;
+        }
+        let gone: Vec<String> = paths.into_iter().filter(|path| !lies(path)).collect();
+        if nearest.get(&approval.model).is_none_or(|known| gone.len() < known.len()) {
+            nearest.insert(approval.model.clone(), gone);
+        }
+    }
+    Ok(nearest.into_iter().flat_map(|(model, gone)| gone.into_iter().map(move |path| (model.clone(), path))).collect())
 }

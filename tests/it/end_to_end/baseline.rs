@@ -69,12 +69,25 @@ fn a_node_is_held_against_what_another_one_approved() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("\"status\":\"differs\"") && text.contains("encoder"), "{text}");
 
+    std::fs::remove_file(root.join("served/model.safetensors")).expect("it is there");
+    std::fs::write(root.join("served/readme.txt"), "hello").expect("there is space");
+    let (code, text) = run(root, &[check.as_slice(), &["--model", "encoder"]].concat());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("\"status\":\"missing\"") && text.contains("model.safetensors"), "{text}");
+
     // Another node takes it over, and its agent knows from then on.
     let import = ["baseline", "--state", "there", "import", "base.json", "--public-key", "site.pub"];
     assert_eq!(run(root, &import), (Some(0), "1 approvals were new or changed\n".to_owned()));
     assert_eq!(run(root, &import).1, "0 approvals were new or changed\n");
     let (_, text) = run(root, &["inventory", "--state", "there", "--format", "json", "approvals"]);
     assert!(text.contains("\"origin\":\"baseline\"") && text.contains("\"model\":\"encoder\""), "{text}");
+
+    // An old baseline takes nothing back of what was decided since.
+    let revoke = ["inventory", "--state", "there", "approve", "encoder", "--revoke", "--reason", "a fault was found"];
+    assert_eq!(run(root, &revoke).0, Some(0));
+    assert_eq!(run(root, &import).1, "0 approvals were new or changed\n");
+    let (_, text) = run(root, &["inventory", "--state", "there", "--format", "json", "approvals"]);
+    assert!(text.contains("\"status\":\"revoked\""), "{text}");
 
     // Nobody else may say what is approved.
     let foreign = ["baseline", "--state", "there", "import", "base.json", "--public-key", "foreign.pub"];
