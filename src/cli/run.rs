@@ -24,6 +24,12 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // Signals are caught from the very beginning, so that none of them just kills us.
+    let signals = {
+        let _guard = runtime.enter();
+        Signals::new()?
+    };
     let builtin = args.config.config.is_none();
     if builtin {
         std::fs::create_dir_all("models").context("`./models` cannot be made; name directories in a configuration")?;
@@ -33,22 +39,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             config.http.listen = listen;
         }
     })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(watch(checked, args.config.config));
+    let result = runtime.block_on(watch(checked, args.config.config, signals));
     // A write that nobody reads, or a read that never returns, must not keep the program from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result
 }
 
-async fn watch(checked: Checked, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+async fn watch(checked: Checked, file: Option<PathBuf>, mut signals: Signals) -> anyhow::Result<ExitCode> {
     let (telemetry, layers) = match Telemetry::begin(&checked.config.telemetry).map_err(anyhow::Error::msg)? {
         Some((telemetry, layers)) => (Some(telemetry), layers),
         None => (None, Vec::new()),
     };
     let json = checked.config.log.format == LogFormat::Json;
     log::begin(&checked.config.log.level, json, layers).map_err(Invalid)?;
-    // Signals are caught from before the first stage on, so that none of them just kills us.
-    let mut signals = Signals::new()?;
     let greeting = greeting(&checked, file.as_deref());
     let agent =
         Agent::start(checked, Settings { file, host: setup::host(), ..Settings::default() }).await.map_err(explain)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::program::Agent;
 use crate::support::receiver::Receiver;
-use crate::support::{Numbers, wait_for};
+use crate::support::{Numbers, get, wait_for};
 
 const LINES: usize = 1500;
 
@@ -101,6 +101,8 @@ fn rename_rotation_and_restarts_lose_and_repeat_nothing() {
             if numbers.below(2) == 0 {
                 agent.kill();
             } else {
+                // Before it runs at all, a signal finds nobody who could end in order.
+                wait_for("the agent to run", Duration::from_secs(30), || get(&agent.url("/livez")));
                 assert_eq!(agent.stop(), Some(0));
             }
             agent = Agent::start_again(bench.root(), port);
