@@ -93,7 +93,7 @@ impl Signatures {
             return None;
         }
         let stop = self.stop.clone();
-        let outcome = verify(place, &self.policy, &name, Stop::when(move || stop.is_cancelled()))?;
+        let outcome = verify(place, &self.policy, &name, &Stop::when(move || stop.is_cancelled()))?;
         let judgement = judge(&self.policy, &name, &outcome);
         let failure = match &judgement {
             Judgement::NotAsked | Judgement::Fits => None,
@@ -175,7 +175,7 @@ fn names(outcome: &Outcome) -> String {
 }
 
 /// Verifies what lies at a place, with each trust of the rule that counts for it until one fits.
-fn verify(place: &Path, policy: &Policy, name: &str, stop: Stop) -> Option<Outcome> {
+fn verify(place: &Path, policy: &Policy, name: &str, stop: &Stop) -> Option<Outcome> {
     let rule = policy.rule(name)?;
     let failed = |reason, detail: String| Some(Outcome::failed(Failure::new(reason, detail)));
     let content = match Local::open(place, stop.clone()) {

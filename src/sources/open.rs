@@ -102,11 +102,10 @@ fn identity(metadata: &Metadata) -> Identity {
 }
 
 fn is_fresh(metadata: &Metadata) -> bool {
-    let changed = u64::try_from(metadata.ctime()).ok().map(|seconds| {
-        std::time::UNIX_EPOCH + std::time::Duration::new(seconds, u32::try_from(metadata.ctime_nsec()).unwrap_or(0))
-    });
+    let changed = i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+    let age = crate::base::clock::now().as_nanosecond() - changed;
     // A time in the future is another clock's, and says nothing.
-    changed.and_then(|changed| std::time::SystemTime::now().duration_since(changed).ok()).is_some_and(|age| age < TICK)
+    u128::try_from(age).is_ok_and(|age| age < TICK.as_nanos())
 }
 
 fn refusal(error: io::Error, path: &Path) -> StoreError {

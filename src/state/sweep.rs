@@ -34,13 +34,14 @@ impl State {
         Ok(found.collect::<Result<_, _>>()?)
     }
 
-    /// When the bytes of that record of a source were read that was read longest ago, of those whose key begins
-    /// with a text; `None` where there are none.
+    /// When the bytes of that record of a source were read that was read longest ago, of those that lie at
+    /// or below a path; `None` where there are none.
     pub fn verified_since(&self, source: &str, prefix: &str) -> Result<Option<Timestamp>, StateError> {
         let connection = self.lock();
         // The order of the index finds the oldest at once, where the source has no more than one prefix.
         let mut statement = connection.prepare_cached(
-            "SELECT verified FROM record WHERE source = ?1 AND blob IS NOT NULL AND substr(key, 1, length(?2)) = ?2
+            "SELECT verified FROM record WHERE source = ?1 AND blob IS NOT NULL
+               AND (?2 IN ('', key) OR substr(key, 1, length(?2) + 1) = ?2 || '/')
              ORDER BY verified LIMIT 1",
         )?;
         let mut rows = statement.query(params![source, prefix])?;
