@@ -41,7 +41,7 @@ impl State {
         // The order of the index finds the oldest at once, where the source has no more than one prefix.
         let mut statement = connection.prepare_cached(
             "SELECT verified FROM record WHERE source = ?1 AND blob IS NOT NULL
-               AND (?2 IN ('', key) OR substr(key, 1, length(?2) + 1) = ?2 || '/')
+               AND (?2 IN ('', '/', key) OR substr(key, 1, length(?2) + 1) = ?2 || '/')
              ORDER BY verified LIMIT 1",
         )?;
         let mut rows = statement.query(params![source, prefix])?;
