@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::artifact::Bytes;
 
-/// No single pause is longer, so that a stop is heard.
-const PAUSE_MAX: Duration = Duration::from_millis(200);
+/// No single pause is longer, so that a stop is heard. The smallest budget that a configuration may set,
+/// [`crate::sources::SWEEP_LEAST`], reads one block in this time.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Sleeps between reads; only for threads where blocking is allowed.
 pub struct Paced<'a, B: Bytes + ?Sized> {

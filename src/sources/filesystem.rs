@@ -25,7 +25,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BoxFuture, Built, Change, Context, RecordKind, Settings, Source, SourceError, Store, Sweep, emit};
+use super::{
+    BoxFuture, Built, Change, Context, RecordKind, SWEEP_LEAST, Settings, Source, SourceError, Store, Sweep, emit,
+};
 use crate::event::Fields;
 use engine::Engine;
 use filter::Filter;
@@ -150,6 +152,10 @@ impl Settings for Config {
             if number < least {
                 problems.push(format!("`{name}` is {number}; write at least {least}"));
             }
+        }
+        let rate = self.verify.bytes_per_sec;
+        if (1..SWEEP_LEAST).contains(&rate) {
+            problems.push(format!("`verify.bytes_per_sec` is {rate}; write at least {SWEEP_LEAST}, or 0 for no bound"));
         }
         let filter = Filter::new(&self.include, &self.exclude).unwrap_or_else(|bad| {
             problems.extend(bad);

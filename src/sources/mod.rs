@@ -288,6 +288,9 @@ pub trait Source: Send + Sync {
     }
 }
 
+/// The smallest budget of a [`Sweep`], in bytes a second: one block of a reading.
+pub const SWEEP_LEAST: u64 = 256 << 10;
+
 /// Reading bytes again, for changes that leave no trace: stores through a mapping, times set back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sweep {
