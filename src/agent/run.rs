@@ -100,6 +100,7 @@ impl Agent {
             tracing::error!(aside = %aside.display(), "the state was corrupt; it was set aside and is built anew from the sources, without telling what they held as changed");
         }
 
+        supervisor.spawn("check of the state".to_owned(), check(state.clone(), supervisor.clone()));
         match opened.replayed {
             (0, 0) => {}
             (taken, 0) => tracing::warn!(taken, "approvals were read back from `approvals.jsonl`"),
@@ -275,6 +276,28 @@ async fn waiting(state: &State, sinks: &[Arc<SinkStatus>]) -> bool {
         })
     };
     tokio::task::spawn_blocking(ask).await.unwrap_or(false)
+}
+
+/// Reads a large state through beside everything else; one that is corrupt ends the agent, since what it remembers
+/// cannot be relied on.
+async fn check(state: State, supervisor: Supervisor) {
+    let checked = state.clone();
+    let found = match tokio::task::spawn_blocking(move || checked.check()).await {
+        Ok(Ok(None)) | Err(_) => return,
+        Ok(Ok(Some(found))) => found,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the state could not be checked");
+            return;
+        }
+    };
+    tracing::error!(
+        found,
+        "the state is corrupt, and the agent stops; start it again: the state is set aside and built anew from the sources, without telling what they held as changed"
+    );
+    if let Err(error) = state.condemn(&found) {
+        tracing::error!(%error, path = %state.path().display(), "the state could not be marked; move `lanner.db` away by hand");
+    }
+    supervisor.fail();
 }
 
 async fn listen(listen: std::net::SocketAddr) -> Result<TcpListener, AgentError> {

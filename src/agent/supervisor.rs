@@ -33,6 +33,12 @@ impl Supervisor {
         })
     }
 
+    /// The agent cannot go on: it stops, and ends with a failure.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.stop.cancel();
+    }
+
     /// Whether a stage has failed.
     pub fn failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
@@ -62,8 +68,7 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if !self.fine && std::thread::panicking() {
             tracing::error!(stage = %self.name, "a stage ended by a bug of ours; the agent stops");
-            self.supervisor.failed.store(true, Ordering::Relaxed);
-            self.supervisor.stop.cancel();
+            self.supervisor.fail();
         }
     }
 }

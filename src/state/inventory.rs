@@ -1,5 +1,8 @@
 //! The inventory: which bytes were seen where, and what was found in them.
 
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -60,8 +63,8 @@ pub struct Step {
 }
 
 const PLACED: &str = "SELECT r.source, r.key, r.kind, r.signature, r.subject, r.lineage, r.path, r.version,
-    b.sha256, f.sha256, b.size, b.format, r.attributes, r.generation, r.first_seen, r.last_changed
-    FROM record r LEFT JOIN blob b ON b.id = r.blob LEFT JOIN blob f ON f.id = r.first_blob";
+    b.sha256, iif(r.first_blob = r.blob, b.sha256, f.sha256), b.size, b.format, r.attributes, r.generation, r.first_seen, r.last_changed
+    FROM record r LEFT JOIN blob b ON b.id = r.blob LEFT JOIN blob f ON r.first_blob IS NOT r.blob AND f.id = r.first_blob";
 
 const STEP: &str = "SELECT h.source, h.lineage, h.version, h.path, b.sha256, b.size, b.format, h.time
     FROM history h LEFT JOIN blob b ON b.id = h.blob";
@@ -145,13 +148,16 @@ impl State {
         Ok(steps)
     }
 
-    /// Records that have these bytes now, wherever they lie.
+    /// Records that have these bytes now, wherever they lie: those that were seen first.
     pub fn places(&self, sha256: &Sha256, most: usize) -> Result<Vec<Placed>, StateError> {
         let connection = self.lock();
+        // The order of the index: to have one row sorted by the database takes as long as to find it.
         let mut statement =
-            connection.prepare_cached(&format!("{PLACED} WHERE b.sha256 = ?1 ORDER BY r.source, r.key LIMIT ?2"))?;
+            connection.prepare_cached(&format!("{PLACED} WHERE b.sha256 = ?1 ORDER BY r.rowid LIMIT ?2"))?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let found = statement.query_map(params![sha256.as_bytes(), most], placed)?.collect::<Result<_, _>>()?;
+        let mut found: Vec<Placed> =
+            statement.query_map(params![sha256.as_bytes(), most], placed)?.collect::<Result<_, _>>()?;
+        found.sort_by(|first, second| (&first.source, &first.key).cmp(&(&second.source, &second.key)));
         Ok(found)
     }
 
@@ -180,13 +186,33 @@ impl State {
         Ok(found)
     }
 
-    /// Records that have bytes.
+    /// Records that have bytes. Of a million it takes a while to count them, so that is done again only after
+    /// something was written, and no more than a hundredth of the time goes into it.
     pub fn artifacts_count(&self) -> Result<u64, StateError> {
         let connection = self.lock();
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = connection.total_changes();
+        if let Some(known) = *counted
+            && (known.changes == changes || known.at.elapsed() < known.took.saturating_mul(100))
+        {
+            return Ok(known.count);
+        }
+        let at = Instant::now();
         let count: i64 =
             connection.query_row("SELECT count(*) FROM record WHERE blob IS NOT NULL", [], |row| row.get(0))?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        let count = u64::try_from(count).unwrap_or(0);
+        *counted = Some(Counted { count, changes, at, took: at.elapsed() });
+        Ok(count)
     }
+}
+
+/// How many records had bytes, at which number of changes, when, and how long it took to count them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    count: u64,
+    changes: u64,
+    at: Instant,
+    took: Duration,
 }
 
 pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Sha256>> {

@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod baseline;
+mod check;
 pub mod checkpoints;
 pub mod commit;
 pub mod correlation;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 pub use approval::{Approval, ApprovedFile, Origin, Standing, Status};
 pub use commit::{Commit, Committed, RecordChange, Seen};
@@ -36,6 +38,7 @@ pub use schema::VERSION;
 #[derive(Clone)]
 pub struct State {
     connection: Arc<Mutex<Connection>>,
+    counted: Arc<Mutex<Option<inventory::Counted>>>,
     path: PathBuf,
     /// Device and inode of the database when it was opened.
     file: Option<(u64, u64)>,
@@ -101,7 +104,8 @@ impl State {
     /// Opens the database `lanner.db` in a directory, making both if they are missing.
     ///
     /// A file that is no database or is corrupt is set aside as `lanner.db.corrupt-<n>`, and a new
-    /// one is begun; [`Opened::set_aside`] says where.
+    /// one is begun; [`Opened::set_aside`] says where. A large one is not read through for that:
+    /// [`State::check`] does.
     pub fn open(directory: &Path, mode: Mode) -> Result<Opened, StateError> {
         let path = directory.join("lanner.db");
         let fail = |cause: Box<dyn std::error::Error + Send + Sync>| StateError::Open {
@@ -118,7 +122,8 @@ impl State {
             Mode::Visitor => None,
         };
         let mut set_aside = None;
-        let mut connection = match connect(&path) {
+        let condemned = if mode == Mode::Agent { check::condemned(directory) } else { None };
+        let mut connection = match condemned.map_or_else(|| connect(&path), Err) {
             Ok(connection) => connection,
             Err(error) if mode == Mode::Agent && is_corrupt(&error) => {
                 set_aside = Some(put_aside(&path).map_err(|error| fail(error.into()))?);
@@ -135,7 +140,12 @@ impl State {
             replayed = journal::replay(directory, &mut connection)?;
         }
         let file = identity(&path);
-        let state = Self { connection: Arc::new(Mutex::new(connection)), path: directory.to_owned(), file };
+        let state = Self {
+            connection: Arc::new(Mutex::new(connection)),
+            counted: Arc::default(),
+            path: directory.to_owned(),
+            file,
+        };
         Ok(Opened { state, set_aside, replayed, lock })
     }
 
@@ -190,14 +200,14 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    // 8 MiB: enough for the inner pages of a million records.
-    connection.pragma_update(None, "cache_size", -8192)?;
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if verdict == "ok" {
-        Ok(connection)
-    } else {
-        Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(verdict)))
+    // Enough for the inner pages of a million records, and some of the others.
+    connection.pragma_update(None, "cache_size", -16384)?;
+    // Without it the planner looks at the values of parameters, and plans each statement anew for each value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    if check::is_small(path) {
+        check::sound(&connection)?;
     }
+    Ok(connection)
 }
 
 fn is_corrupt(error: &rusqlite::Error) -> bool {

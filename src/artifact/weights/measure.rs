@@ -208,7 +208,6 @@ impl Numbers {
     }
 
     fn piece(&mut self, bytes: &[u8], scratch: &mut Vec<f32>) {
-        scratch.clear();
         self.number.decode(bytes, scratch);
         let plain = self.running.update(scratch);
         if let Some(sketcher) = &mut self.sketcher {

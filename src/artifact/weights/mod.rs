@@ -4,6 +4,8 @@
 //! of which rank, along which direction) when the bytes of the old version are gone; with both at hand
 //! [`Comparison`] also counts the numbers and bits that differ. What cannot be told is in `docs/weights.md`.
 
+#![allow(clippy::inline_always, reason = "loops get the widest registers only where they are inlined, see `wide`")]
+
 mod bits;
 mod classify;
 mod compare;
@@ -24,6 +26,7 @@ mod stats;
 mod store;
 mod swaps;
 mod table;
+mod wide;
 mod words;
 
 pub use compare::{Comparison, compare, table};

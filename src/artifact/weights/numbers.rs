@@ -2,6 +2,10 @@
 //!
 //! Loops go over whole arrays without a branch, so that the compiler makes SIMD of them.
 
+use pulp::NullaryFnOnce;
+
+use super::wide::wide;
+
 /// A type whose bytes can be read as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Number {
@@ -96,73 +100,86 @@ impl Number {
         }
     }
 
-    /// Appends the numbers of whole blocks; what is left of a block at the end is not read.
+    /// Numbers of whole blocks, in place of what `out` has; what is left of a block at the end is not read.
     pub fn decode(self, bytes: &[u8], out: &mut Vec<f32>) {
-        match self {
-            Self::F32 => {
-                out.extend(words(bytes).map(f32::from_le_bytes));
-            }
-            Self::Bf16 => {
-                out.extend(words(bytes).map(|word| f32::from_bits(u32::from(u16::from_le_bytes(word)) << 16)));
-            }
-            Self::F16 => {
-                out.extend(words(bytes).map(|word| half(u16::from_le_bytes(word))));
-            }
-            Self::F64 => {
-                out.extend(words(bytes).map(|word| narrow(f64::from_le_bytes(word))));
-            }
-            Self::F8E4m3 => {
-                out.extend(bytes.iter().map(|byte| e4m3(*byte)));
-            }
-            Self::F8E5m2 => {
-                out.extend(bytes.iter().map(|byte| half(u16::from(*byte) << 8)));
-            }
-            Self::I8 => {
-                out.extend(words(bytes).map(|word| f32::from(i8::from_le_bytes(word))));
-            }
-            Self::U8 => {
-                out.extend(bytes.iter().map(|byte| f32::from(*byte)));
-            }
-            Self::I16 => {
-                out.extend(words(bytes).map(|word| f32::from(i16::from_le_bytes(word))));
-            }
-            Self::I32 => {
-                out.extend(words(bytes).map(|word| narrow(f64::from(i32::from_le_bytes(word)))));
-            }
-            Self::I64 => {
-                out.extend(words(bytes).map(|word| wide(i64::from_le_bytes(word))));
-            }
-            Self::Q8Zero => {
-                for [low, high, numbers @ ..] in words::<34>(bytes) {
-                    let scale = half(u16::from_le_bytes([low, high]));
-                    out.extend(numbers.map(|byte| scale * f32::from(i8::from_le_bytes([byte]))));
+        let (block, in_block) = self.block();
+        // What is there already needs no zeros.
+        out.resize(bytes.len() / block * in_block, 0.0);
+        wide(Decode { number: self, bytes, out });
+    }
+}
+
+struct Decode<'n> {
+    number: Number,
+    bytes: &'n [u8],
+    out: &'n mut [f32],
+}
+
+impl NullaryFnOnce for Decode<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { number, bytes, out } = self;
+        match number {
+            Number::F32 => each(bytes, out, f32::from_le_bytes),
+            Number::Bf16 => each(bytes, out, |word| f32::from_bits(u32::from(u16::from_le_bytes(word)) << 16)),
+            Number::F16 => each(bytes, out, |word| half(u16::from_le_bytes(word))),
+            Number::F64 => each(bytes, out, |word| narrow(f64::from_le_bytes(word))),
+            Number::F8E4m3 => each(bytes, out, |[byte]| e4m3(byte)),
+            Number::F8E5m2 => each(bytes, out, |[byte]| half(u16::from(byte) << 8)),
+            Number::I8 => each(bytes, out, |word| f32::from(i8::from_le_bytes(word))),
+            Number::U8 => each(bytes, out, |[byte]| f32::from(byte)),
+            Number::I16 => each(bytes, out, |word| f32::from(i16::from_le_bytes(word))),
+            Number::I32 => each(bytes, out, |word| narrow(f64::from(i32::from_le_bytes(word)))),
+            Number::I64 => each(bytes, out, |word| wide_integer(i64::from_le_bytes(word))),
+            Number::Q8Zero => blocks(bytes, out, |[low, high, numbers @ ..]: [u8; 34], out| {
+                let scale = half(u16::from_le_bytes([low, high]));
+                for (out, byte) in out.iter_mut().zip(numbers) {
+                    *out = scale * f32::from(i8::from_le_bytes([byte]));
                 }
-            }
-            Self::Q4Zero => {
-                for [low, high, pairs @ ..] in words::<18>(bytes) {
-                    let scale = half(u16::from_le_bytes([low, high]));
-                    out.extend(pairs.map(|byte| scale * (f32::from(byte & 15) - 8.0)));
-                    out.extend(pairs.map(|byte| scale * (f32::from(byte >> 4) - 8.0)));
-                }
-            }
-            Self::Q4One => {
-                for [low, high, least, least_high, pairs @ ..] in words::<20>(bytes) {
-                    let scale = half(u16::from_le_bytes([low, high]));
-                    let least = half(u16::from_le_bytes([least, least_high]));
-                    out.extend(pairs.map(|byte| scale * f32::from(byte & 15) + least));
-                    out.extend(pairs.map(|byte| scale * f32::from(byte >> 4) + least));
-                }
-            }
+            }),
+            Number::Q4Zero => blocks(bytes, out, |[low, high, pairs @ ..]: [u8; 18], out| {
+                let scale = half(u16::from_le_bytes([low, high]));
+                nibbles(pairs, out, |nibble| scale * (f32::from(nibble) - 8.0));
+            }),
+            Number::Q4One => blocks(bytes, out, |[low, high, least, least_high, pairs @ ..]: [u8; 20], out| {
+                let scale = half(u16::from_le_bytes([low, high]));
+                let least = half(u16::from_le_bytes([least, least_high]));
+                nibbles(pairs, out, |nibble| scale * f32::from(nibble) + least);
+            }),
         }
     }
 }
 
-fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
-    bytes.as_chunks::<N>().0.iter().copied()
+/// One number from each word.
+#[inline(always)]
+fn each<const N: usize>(bytes: &[u8], out: &mut [f32], number: impl Fn([u8; N]) -> f32) {
+    for (out, word) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
+        *out = number(*word);
+    }
+}
+
+/// Thirty-two numbers from each block.
+#[inline(always)]
+fn blocks<const N: usize>(bytes: &[u8], out: &mut [f32], numbers: impl Fn([u8; N], &mut [f32; 32])) {
+    for (out, block) in out.as_chunks_mut::<32>().0.iter_mut().zip(bytes.as_chunks::<N>().0) {
+        numbers(*block, out);
+    }
+}
+
+/// Low halves of the bytes first, then the high ones.
+#[inline(always)]
+fn nibbles(pairs: [u8; 16], out: &mut [f32; 32], number: impl Fn(u8) -> f32) {
+    let (low, high) = out.split_at_mut(16);
+    for ((low, high), pair) in low.iter_mut().zip(high).zip(pairs) {
+        (*low, *high) = (number(pair & 15), number(pair >> 4));
+    }
 }
 
 /// IEEE 754 binary16 without a branch: the exponent is moved by a multiplication, which also makes
 /// subnormal numbers right; infinities and NaN get their exponent back.
+#[inline(always)]
 fn half(bits: u16) -> f32 {
     let sign = u32::from(bits & 0x8000) << 16;
     let rest = u32::from(bits & 0x7fff) << 13;
@@ -172,6 +189,7 @@ fn half(bits: u16) -> f32 {
 }
 
 /// E4M3 of OCP's 8-bit floating point: no infinities, NaN is all ones.
+#[inline(always)]
 fn e4m3(bits: u8) -> f32 {
     let sign = u32::from(bits & 0x80) << 24;
     let rest = u32::from(bits & 0x7f) << 20;
@@ -181,11 +199,13 @@ fn e4m3(bits: u8) -> f32 {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "what is compared is compared as f32")]
+#[inline(always)]
 fn narrow(number: f64) -> f32 {
     number as f32
 }
 
 #[expect(clippy::cast_precision_loss, reason = "what is compared is compared as f32")]
-fn wide(number: i64) -> f32 {
+#[inline(always)]
+fn wide_integer(number: i64) -> f32 {
     number as f32
 }

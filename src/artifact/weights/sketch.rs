@@ -7,6 +7,10 @@
 
 use std::sync::Mutex;
 
+use pulp::NullaryFnOnce;
+
+use super::wide::wide;
+
 /// Buckets of a row: the widest sketch that there is.
 pub const WIDTH: usize = 32;
 /// Columns and rows for which signs are made; a larger matrix is not sketched.
@@ -151,7 +155,7 @@ impl Sketcher {
         }
         let (blocks, last) = middle.as_chunks::<WIDTH>();
         let (sign_blocks, last_signs) = signs.as_chunks::<WIDTH>();
-        add_signed(&mut self.lanes, blocks, sign_blocks);
+        wide(AddSigned { lanes: &mut self.lanes, blocks, signs: sign_blocks });
         for ((lane, number), sign) in self.lanes.iter_mut().zip(last).zip(last_signs) {
             *lane += number * sign;
         }
@@ -160,9 +164,7 @@ impl Sketcher {
             let start = bucket.saturating_mul(self.shape.columns).saturating_add(self.column);
             let sums = self.left.get_mut(start..start.saturating_add(part.len())).unwrap_or_default();
             let sign = self.row_signs.get(self.row).copied().unwrap_or(1.0);
-            for (sum, number) in sums.iter_mut().zip(part) {
-                *sum += number * sign;
-            }
+            wide(AddRow { sums, numbers: part, sign });
         }
     }
 
@@ -187,16 +189,44 @@ impl Sketcher {
     }
 }
 
-/// A function of its own, so that the lanes stay in registers.
-#[inline(never)]
-fn add_signed(lanes: &mut [f32; WIDTH], blocks: &[[f32; WIDTH]], signs: &[[f32; WIDTH]]) {
-    let mut sums = *lanes;
-    for (block, signs) in blocks.iter().zip(signs) {
-        for lane in 0..WIDTH {
-            sums[lane] += block[lane] * signs[lane];
+/// Adds whole blocks of a row to the lanes.
+struct AddSigned<'n> {
+    lanes: &'n mut [f32; WIDTH],
+    blocks: &'n [[f32; WIDTH]],
+    signs: &'n [[f32; WIDTH]],
+}
+
+impl NullaryFnOnce for AddSigned<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let mut sums = *self.lanes;
+        for (block, signs) in self.blocks.iter().zip(self.signs) {
+            for lane in 0..WIDTH {
+                sums[lane] += block[lane] * signs[lane];
+            }
+        }
+        *self.lanes = sums;
+    }
+}
+
+/// Adds a row to the sums of its bucket.
+struct AddRow<'n> {
+    sums: &'n mut [f32],
+    numbers: &'n [f32],
+    sign: f32,
+}
+
+impl NullaryFnOnce for AddRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (sum, number) in self.sums.iter_mut().zip(self.numbers) {
+            *sum += number * self.sign;
         }
     }
-    *lanes = sums;
 }
 
 /// The number with the 16 most significant bits of its mantissa left, as it is stored.

@@ -155,10 +155,11 @@ impl<'a> Engine<'a> {
             return Ok(());
         }
         let now = Instant::now();
-        if kept_aside(&path) {
+        let directory = path.parent().unwrap_or(&path);
+        if kept_aside(directory, path.file_name().unwrap_or_default()) {
             // Links lead through it, and it may have been swapped: what is said to be removed may
             // still be there by the new way.
-            for link in self.tree.links_below(path.parent().unwrap_or(&path)) {
+            for link in self.tree.links_below(directory) {
                 let seen = look(&link, self.config.follow_symlinks);
                 self.settle.touch(link, seen, Hint::Inotify, now);
             }

@@ -46,7 +46,12 @@ impl Filter {
 
     /// Whether to look at a file, by its path below the root.
     pub fn takes(&self, relative: &Path) -> bool {
-        self.include.as_ref().is_none_or(|globs| globs.matches(relative)) && !self.leaves_out(relative)
+        self.includes(relative) && !self.leaves_out(relative)
+    }
+
+    /// Whether a file is one of those to be looked at, unless it is left out.
+    pub fn includes(&self, relative: &Path) -> bool {
+        self.include.as_ref().is_none_or(|globs| globs.matches(relative))
     }
 
     /// Whether a directory or file is left out with all below it, by its own name or path.
@@ -81,6 +86,7 @@ impl Globs {
 
     fn matches(&self, relative: &Path) -> bool {
         let name = relative.file_name().unwrap_or_default();
-        self.names.is_match_candidate(&Candidate::new(name)) || self.paths.is_match(relative)
+        !self.names.is_empty() && self.names.is_match_candidate(&Candidate::new(name))
+            || !self.paths.is_empty() && self.paths.is_match(relative)
     }
 }

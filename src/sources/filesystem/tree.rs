@@ -1,7 +1,9 @@
 //! What is known of the watched trees: files as they were told, directories as they are watched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
 use std::ops::Bound;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::stat::Stat;
@@ -9,7 +11,8 @@ use super::walk::Id;
 
 #[derive(Debug, Default)]
 pub struct Tree {
-    files: BTreeMap<PathBuf, Known>,
+    /// By their paths as bytes: to compare those is several times faster than to compare their components.
+    files: BTreeMap<OsString, Known>,
     /// Watched directories by their real path.
     directories: HashMap<PathBuf, Directory>,
     /// Real path of a link's target → the links.
@@ -39,7 +42,7 @@ impl Tree {
     }
 
     pub fn stat(&self, path: &Path) -> Option<&Stat> {
-        self.files.get(path).map(|known| &known.stat)
+        self.files.get(path.as_os_str()).map(|known| &known.stat)
     }
 
     /// Remembers a file as it is told.
@@ -48,16 +51,16 @@ impl Tree {
         if let Some(target) = &target {
             self.links.entry(target.clone()).or_default().insert(path.clone());
         }
-        self.files.insert(path, Known { stat, target, walk: self.walk });
+        self.files.insert(path.into_os_string(), Known { stat, target, walk: self.walk });
     }
 
     pub fn remove(&mut self, path: &Path) {
         self.unlink(path);
-        self.files.remove(path);
+        self.files.remove(path.as_os_str());
     }
 
     fn unlink(&mut self, path: &Path) {
-        let Some(target) = self.files.get_mut(path).and_then(|known| known.target.take()) else { return };
+        let Some(target) = self.files.get_mut(path.as_os_str()).and_then(|known| known.target.take()) else { return };
         if let Some(links) = self.links.get_mut(&target) {
             links.remove(path);
             if links.is_empty() {
@@ -73,7 +76,7 @@ impl Tree {
 
     /// The walk sees a file; true if it is known, and unchanged.
     pub fn see(&mut self, path: &Path, stat: &Stat, target: Option<&PathBuf>) -> bool {
-        self.files.get_mut(path).is_some_and(|known| {
+        self.files.get_mut(path.as_os_str()).is_some_and(|known| {
             known.walk = self.walk;
             known.stat == *stat && known.target.as_ref() == target
         })
@@ -81,23 +84,36 @@ impl Tree {
 
     /// Files below a path that the last walk did not see.
     pub fn missing(&self, below: &Path) -> Vec<PathBuf> {
-        self.known_below(below).filter(|(_, known)| known.walk != self.walk).map(|(path, _)| path.clone()).collect()
+        self.known_below(below)
+            .filter(|(_, known)| known.walk != self.walk)
+            .map(|(path, _)| PathBuf::from(path))
+            .collect()
     }
 
     /// All files below a path.
     pub fn below(&self, path: &Path) -> Vec<PathBuf> {
-        self.known_below(path).map(|(path, _)| path.clone()).collect()
+        self.known_below(path).map(|(path, _)| PathBuf::from(path)).collect()
     }
 
     /// Links below a path.
     pub fn links_below(&self, path: &Path) -> Vec<PathBuf> {
-        self.known_below(path).filter(|(_, known)| known.target.is_some()).map(|(path, _)| path.clone()).collect()
+        self.known_below(path)
+            .filter(|(_, known)| known.target.is_some())
+            .map(|(path, _)| PathBuf::from(path))
+            .collect()
     }
 
-    fn known_below<'a>(&'a self, below: &'a Path) -> impl Iterator<Item = (&'a PathBuf, &'a Known)> {
-        self.files
-            .range::<Path, _>((Bound::Included(below), Bound::Unbounded))
-            .take_while(move |(path, _)| path.starts_with(below))
+    /// The file at a path, and all whose paths go on from there.
+    fn known_below<'a>(&'a self, below: &'a Path) -> impl Iterator<Item = (&'a OsString, &'a Known)> {
+        // Without a slash at the end, and with one: between the two lie names that begin like this one.
+        let below = below.components().as_path().as_os_str();
+        let mut prefix = below.to_owned();
+        if !below.as_bytes().ends_with(b"/") {
+            prefix.push("/");
+        }
+        let itself = self.files.get_key_value(below);
+        let rest = self.files.range::<OsStr, _>((Bound::Excluded(prefix.as_os_str()), Bound::Unbounded));
+        itself.into_iter().chain(rest.take_while(move |(path, _)| path.as_bytes().starts_with(prefix.as_bytes())))
     }
 
     /// The paths under which programs see what the kernel calls `real`.

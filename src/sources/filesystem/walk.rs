@@ -3,6 +3,7 @@
 //! What is written between the two is then either listed or notified; nothing falls in between.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::{DirEntry, Metadata};
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
@@ -81,18 +82,22 @@ impl<'a> Walk<'a> {
     }
 
     fn entry(&mut self, level: &Level, entry: &DirEntry, visit: Visitor<'_>) -> ControlFlow<()> {
-        let path = level.path.join(entry.file_name());
+        let name = entry.file_name();
+        if kept_aside(&level.path, &name) {
+            return ControlFlow::Continue(());
+        }
+        let path = level.path.join(&name);
         let relative = path.strip_prefix(self.root).unwrap_or(&path);
-        if self.filter.leaves_out(relative) || kept_aside(&path) {
+        if self.filter.leaves_out(relative) {
             return ControlFlow::Continue(());
         }
         let Ok(kind) = entry.file_type() else { return ControlFlow::Continue(()) };
         if kind.is_symlink() && !self.config.follow_symlinks {
             return ControlFlow::Continue(());
         }
-        // Through the real directory: shorter, and the same thing.
-        let real = level.real.join(entry.file_name());
-        let metadata = match real.metadata() {
+        // From the open directory, where no link is to be followed: the kernel need not go all the way again.
+        let real = || level.real.join(&name);
+        let metadata = match if kind.is_symlink() { real().metadata() } else { entry.metadata() } {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 return visit(Found::Unreadable { path });
@@ -103,10 +108,10 @@ impl<'a> Walk<'a> {
         if metadata.is_dir() {
             return self.enter(path, &metadata, level.depth + 1, Some(level), kind.is_symlink(), visit);
         }
-        if !metadata.is_file() || !self.filter.takes(relative) {
+        if !metadata.is_file() || !self.filter.includes(relative) {
             return ControlFlow::Continue(());
         }
-        let target = if kind.is_symlink() { real.canonicalize().ok() } else { None };
+        let target = if kind.is_symlink() { real().canonicalize().ok() } else { None };
         visit(Found::File { path, stat: Stat::from(&metadata), target })
     }
 
@@ -144,15 +149,14 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Directories whose content is told by the links that lead into them.
-pub fn kept_aside(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_bytes();
+/// Whether a name in a directory stands for what is told by the links that lead into it.
+pub fn kept_aside(directory: &Path, name: &OsStr) -> bool {
+    let name = name.as_bytes();
     if name.starts_with(b"..") {
         return true;
     }
-    let Some(parent) = path.parent() else { return false };
-    let owner = parent.file_name().unwrap_or_default().as_bytes();
-    name == b"blobs"
-        && ([b"models--".as_slice(), b"datasets--", b"spaces--"].iter().any(|prefix| owner.starts_with(prefix))
-            || parent.join("snapshots").is_dir())
+    let owner = || directory.file_name().unwrap_or_default().as_bytes();
+    let is_repository =
+        || [b"models--".as_slice(), b"datasets--", b"spaces--"].iter().any(|prefix| owner().starts_with(prefix));
+    name == b"blobs" && (is_repository() || directory.join("snapshots").is_dir())
 }

@@ -4,6 +4,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use lanner::artifact::Report;
+use lanner::event::{Fields, Sha256};
+use lanner::sources::RecordKind;
+use lanner::state::commit::Seen;
+use lanner::state::{Blob, Commit, Mode, Portrait, RecordChange, State};
+
 use super::{calls_os_system, rule, rules};
 use crate::support::program::{Agent, lanner_in, stderr, stdout};
 use crate::support::receiver::Receiver;
@@ -181,4 +187,54 @@ fn a_full_disk_is_told_and_what_was_found_is_stored_when_there_is_space_again() 
     });
     wait_for("readiness", Duration::from_secs(30), || (get(&agent.url("/readyz"))?.0 == 200).then_some(()));
     assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_large_state_that_is_corrupt_ends_the_agent_and_is_set_aside_by_the_next() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    std::fs::create_dir(root.join("models")).expect("it is empty");
+    fill(&root.join("state"), 70);
+    let database = root.join("state/lanner.db");
+    let mut bytes = std::fs::read(&database).expect("it is there");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 65536].fill(0xff);
+    std::fs::write(&database, bytes).expect("there is space");
+    let agent = Agent::start(root, "sources: {filesystem: [{name: models, paths: [models]}]}\n");
+    let port = agent.port;
+    assert_eq!(agent.ended(), Some(1));
+    let log = std::fs::read_to_string(root.join("agent.log")).expect("it was written");
+    assert!(log.contains("the state is corrupt, and the agent stops"), "{log}");
+    assert!(!root.join("state/lanner.db.corrupt-1").exists(), "it is in use until the end");
+    let agent = Agent::start_again(root, port).ready();
+    assert!(root.join("state/lanner.db.corrupt-1").exists(), "what was corrupt is kept for a person");
+    assert_eq!(agent.stop(), Some(0));
+    assert!(!root.join("state/lanner.db.condemned").exists(), "it counts once");
+}
+
+/// An inventory of so many MiB.
+fn fill(state: &Path, mebibytes: u8) {
+    let state = State::open(state, Mode::Agent).expect("a new state can be made").state;
+    for index in 0..mebibytes {
+        let mut report = Report { format: "text".to_owned(), ..Report::default() };
+        report.facts.insert("artifact.note".to_owned(), "x".repeat(1 << 20).into());
+        let sha256 = Sha256::of(&[index]);
+        let blob = Blob { sha256, size: 1, hint: String::new(), report, segments: Vec::new() };
+        let seen = Seen {
+            key: format!("/elsewhere/{index}"),
+            kind: RecordKind::Artifact,
+            signature: "s".to_owned(),
+            subject: format!("/elsewhere/{index}"),
+            lineage: None,
+            path: None,
+            version: None,
+            blob: Some(blob),
+            portrait: Portrait::default(),
+            read: true,
+            attributes: Fields::new(),
+        };
+        let records = vec![RecordChange::Put(Box::new(seen))];
+        let commit = Commit { source: "elsewhere".to_owned(), records, ..Commit::default() };
+        state.commit(&[commit]).expect("it commits");
+    }
 }

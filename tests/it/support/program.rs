@@ -106,8 +106,13 @@ impl Agent {
     }
 
     /// SIGTERM, and the exit code.
-    pub fn stop(mut self) -> Option<i32> {
+    pub fn stop(self) -> Option<i32> {
         self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits until it ends by itself; the exit code.
+    pub fn ended(mut self) -> Option<i32> {
         let status = wait_for("the agent to stop", Duration::from_secs(40), || self.child.try_wait().ok().flatten());
         status.code()
     }

@@ -164,7 +164,7 @@ fn written(sets: &[(&str, Scores)]) -> String {
             .expect("a string takes text");
         }
     }
-    out.push_str("\n| class | edits of the fresh set | named by the bytes | named by what was kept |\n| --- | --- | --- | --- |\n");
+    out.push_str("\n| class | edits of the drawn set | named by the bytes | named by what was kept |\n| --- | --- | --- | --- |\n");
     for (class, score) in sets.last().map(|(_, scores)| &scores.classes).into_iter().flatten() {
         if class != "benign" {
             writeln!(out, "| `weights.{class}` | {} | {} | {} |", score.all, score.named[0], score.named[1])
@@ -196,7 +196,7 @@ fn the_full_suite_is_what_the_docs_say() {
     assert!(python.exists(), "{} is missing: run `tests/weights/setup.sh`", python.display());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut sets = Vec::new();
-    for set in ["design", "fresh"] {
+    for set in ["design", "fresh", "drawn"] {
         // Whoever has made a set already may name the folder that it is in.
         let made = std::env::var_os("LANNER_WEIGHTS_MADE").map(|made| PathBuf::from(made).join(set));
         let made = made.unwrap_or_else(|| make(&python, &["make.py", set], &folder.path().join(set)));
