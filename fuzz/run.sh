@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${LANNER_FUZZ_SECS:-600}
 families=$(sed -n 's/^\([a-z]*\): .*/formats-\1/p' families.txt)
-targets=${*:-rule_text event_json timelines tuning pickles archives messages signatures $families}
+targets=${*:-rule_text event_json timelines tuning pickles archives messages signatures measures $families}
 if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
     echo "fuzzing needs \`rustup toolchain install nightly\` and \`cargo install cargo-fuzz\`" >&2
     exit 1
@@ -57,7 +57,7 @@ for target in $targets; do
     # Inflating all that one file may inflate takes a second by itself.
     case $target in
     formats* | archives) seconds_each=5 longest=65536 ;;
-    pickles | messages | signatures) seconds_each=1 longest=16384 ;;
+    pickles | messages | signatures | measures) seconds_each=1 longest=16384 ;;
     *) seconds_each=1 longest=8192 ;;
     esac
     words=

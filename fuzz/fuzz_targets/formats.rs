@@ -3,7 +3,8 @@
 #![no_main]
 
 use lanner::artifact::outline::{BYTES_MAX, Outline, TABLE_BYTES_MAX, compare, outline};
-use lanner::artifact::{Limits, Memory, facts::FORMATS, fields, hash, inspect, segments};
+use lanner::artifact::weights::{Comparison, Measured, Options, Seed};
+use lanner::artifact::{Limits, Memory, Segment, facts::FORMATS, fields, hash, hash_with, inspect, segments};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 mod parts;
@@ -42,9 +43,27 @@ fuzz_target!(|input: &[u8]| {
     // The same bytes give the same report.
     assert_eq!(format!("{report:?}"), format!("{:?}", inspect(&memory, name, &limits)));
     let parts = segments(&memory, &limits);
-    hash(&memory, parts, &|| false).expect("memory can be read").expect("nobody stops it");
+    weights(&memory, parts);
     outlines(bytes, name, &report.format, &limits);
 });
+
+/// Tensors are digested as by the plain pass, what is kept of them comes back, and a part can be compared with all.
+fn weights(whole: &Memory, parts: Vec<Segment>) {
+    let options = Options::new(Seed([7; 32]));
+    let measured = |bytes: &Memory, parts: Vec<Segment>| {
+        let hashed = hash_with(bytes, parts, Some(&options), &|| false).expect("memory can be read");
+        hashed.expect("nobody stops it")
+    };
+    let plain = hash(whole, parts.clone(), &|| false).expect("memory can be read").expect("nobody stops it");
+    let found = measured(whole, parts.clone());
+    assert_eq!(plain.segments, found.segments);
+    let new = found.measured.expect("it was asked for");
+    assert_eq!(Measured::from_bytes(&new.to_bytes()).map(|kept| kept.tensors.len()), Ok(new.tensors.len()));
+    let half = Memory(whole.0.get(..whole.0.len() / 2).unwrap_or_default().to_vec());
+    let old = measured(&half, parts).measured.expect("it was asked for");
+    drop(Comparison::of(&old, &new, Some((&half, whole)), &|| false));
+    drop(Comparison::of(&new, &old, None, &|| false));
+}
 
 /// An outline stays within its bounds, survives being stored, equals itself, and can be compared with that of a part.
 fn outlines(bytes: &[u8], name: &str, format: &str, limits: &Limits) {
