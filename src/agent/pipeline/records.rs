@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::slots::Slot;
 use super::{Outcome, Shared};
 use crate::agent::announced::{self, Knowledge};
 use crate::agent::examine::{ExamineError, Examined};
+use crate::agent::lanes::Lanes;
 use crate::agent::tell::{self, Look, Notice, Origin};
-use crate::artifact::Portrait;
 use crate::base::backoff::Backoff;
 use crate::base::clock;
-use crate::event::{ArtifactRef, Event, Place, Sha256, Subject};
+use crate::event::{ArtifactRef, Event, Place, Sha256, Subject, Value};
 use crate::sources::{Change, Hint, Record, RecordKind, Source, Store, Sweep};
 use crate::state::portraits::Edge;
 use crate::state::sweep::Due;
@@ -40,8 +41,10 @@ impl Records {
     }
 
     /// A record as it stands now.
-    pub async fn put(&self, record: Record, first_listing: bool) -> Outcome {
+    pub async fn put(&self, record: Record, first_listing: bool, slot: &Slot) -> Outcome {
         let before = self.before(&record.key).await;
+        // What is known changed under our eyes, though the listing after us was never completed.
+        let first_listing = first_listing && before.is_none();
         let same = before.as_ref().is_some_and(|before| before.signature == record.signature);
         if same && before.as_ref().is_some_and(|before| before.attributes == record.attributes) {
             return Outcome::default();
@@ -49,7 +52,7 @@ impl Records {
         match (&record.artifact, &self.store) {
             (Some(_), Some(store)) => {
                 let circumstances = Circumstances { same, first_listing, silent: false };
-                self.put_artifact(&record, before.as_ref(), &**store, circumstances).await
+                self.put_artifact(&record, before.as_ref(), &**store, circumstances, slot).await
             }
             (Some(_) | None, None) | (None, Some(_)) => self.put_plain(&record, before.as_ref(), first_listing),
         }
@@ -87,13 +90,13 @@ impl Records {
     }
 
     /// Tells of bytes that are others though nothing said that they changed.
-    pub async fn put_silent(&self, key: &str) -> Outcome {
+    pub async fn put_silent(&self, key: &str, slot: &Slot) -> Outcome {
         let Some(before) = self.before(key).await else { return Outcome::default() };
         let Some((record, store)) = self.remembered(&before).zip(self.store.as_deref()) else {
             return Outcome::default();
         };
         let circumstances = Circumstances { same: false, first_listing: false, silent: true };
-        self.put_artifact(&record, Some(&before), store, circumstances).await
+        self.put_artifact(&record, Some(&before), store, circumstances, slot).await
     }
 
     /// The record as the inventory has it, to tell of it without its source.
@@ -134,6 +137,7 @@ impl Records {
         before: Option<&Placed>,
         store: &dyn Store,
         circumstances: Circumstances,
+        slot: &Slot,
     ) -> Outcome {
         if let (true, Some(digest)) = (circumstances.same, before.and_then(|before| before.digest)) {
             // Only what is said about the bytes changed, unless an older inspection looked at them.
@@ -142,11 +146,7 @@ impl Records {
             }
         }
         let previous = self.previous(record, before).await;
-        let portrait = match &previous {
-            Some(previous) => self.portrait(previous.sha256).await,
-            None => None,
-        };
-        let Examined { blob, portrait, differences } = match self.examine(store, record, portrait).await {
+        let Examined { blob, portrait, differences } = match self.examine(store, record, previous, slot).await {
             Ok(examined) => examined,
             Err(ExamineError::Gone) => {
                 self.shared.metrics.events_dropped.with_label_values(&["examine", "gone"]).inc();
@@ -157,6 +157,10 @@ impl Records {
                 return Outcome { events, again: Some(Box::new(record.clone())), ..Outcome::default() };
             }
             Err(ExamineError::Refused(why)) => return put(record, None, vec![self.left_out("oversize", record, &why)]),
+        };
+        let previous = match previous {
+            Some(previous) => self.blob(previous).await,
+            None => None,
         };
         let knowledge = self.knowledge(record, blob.sha256, previous.as_ref()).await;
         let look = Look {
@@ -226,23 +230,25 @@ impl Records {
         .unwrap_or_default()
     }
 
-    async fn portrait(&self, digest: Sha256) -> Option<Portrait> {
-        let state = self.shared.state.clone();
-        let kept = self.ask(move || state.portrait(&digest)).await.flatten()?;
-        Some(Portrait { outline: kept.outline, measured: kept.measured })
-    }
-
     /// Bytes that move while they are read are read again, after a while.
     async fn examine(
         &self,
         store: &dyn Store,
         record: &Record,
-        before: Option<Portrait>,
+        before: Option<Sha256>,
+        slot: &Slot,
     ) -> Result<Examined, ExamineError> {
         let artifact = record.artifact.as_ref().expect("the caller has matched it");
+        let size = match record.attributes.get("file.size") {
+            Some(Value::Int(size)) => u64::try_from(*size).ok(),
+            _ => None,
+        };
+        if !Lanes::is_quick(size) {
+            slot.step_aside();
+        }
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2), artifact.path.len() as u64);
         loop {
-            match self.shared.examiner.examine(store, artifact, before.clone()).await {
+            match self.shared.examiner.examine(store, artifact, size, before).await {
                 Err(ExamineError::Again(why)) if backoff.failures() < TRIES => {
                     tracing::debug!(artifact = %artifact, why, "looked into again later");
                     tokio::time::sleep(backoff.next_wait()).await;
@@ -266,15 +272,14 @@ impl Records {
     }
 
     /// The bytes that this artifact was before: its own, else those of another version.
-    async fn previous(&self, record: &Record, before: Option<&Placed>) -> Option<Blob> {
+    async fn previous(&self, record: &Record, before: Option<&Placed>) -> Option<Sha256> {
         if let Some(digest) = before.and_then(|before| before.digest) {
-            return self.blob(digest).await;
+            return Some(digest);
         }
         let artifact = record.artifact.as_ref()?;
         let (state, source) = (self.shared.state.clone(), self.origin.source.clone());
         let (lineage, version) = (artifact.lineage.clone(), artifact.version.clone());
-        let digest = self.ask(move || state.previous(&source, &lineage, version.as_deref())).await.flatten()?;
-        self.blob(digest).await
+        self.ask(move || state.previous(&source, &lineage, version.as_deref())).await.flatten()
     }
 
     async fn before(&self, key: &str) -> Option<Placed> {

@@ -10,6 +10,7 @@ mod faults;
 mod hostile_addresses;
 mod hostile_trees;
 mod kill;
+mod large;
 mod logs;
 mod outage;
 mod registry;
