@@ -8,6 +8,7 @@
 
 pub mod announced;
 pub mod committer;
+pub mod decisions;
 pub mod deliver;
 pub mod examine;
 mod headway;

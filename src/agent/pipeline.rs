@@ -175,7 +175,8 @@ impl Pipeline {
             }
         }
         // What takes longer is told by nobody until it is durable, and so by the next run.
-        tokio::time::timeout(END_WITHIN, self.drain()).await.unwrap_or(Ok(()))
+        tokio::time::timeout(END_WITHIN, self.drain()).await.unwrap_or(Ok(()))?;
+        self.note_listed().await
     }
 
     async fn take(&mut self, batch: &mut Vec<Observation>) -> Result<(), Closed> {
@@ -313,7 +314,9 @@ impl Pipeline {
                 let Verdict { alerts, memos } = shared.judge.judge(&outcome.events, seen);
                 let records = outcome.change.into_iter().collect();
                 let edges = outcome.edge.into_iter().collect();
-                shared.desk.commit(Commit { source, seen, records, edges, alerts, memos, ..Commit::default() }).await?;
+                let settled = outcome.settled.into_iter().collect();
+                let commit = Commit { source, seen, records, edges, settled, alerts, memos, ..Commit::default() };
+                shared.desk.commit(commit).await?;
             }
             Ok(Done { key, again: outcome.again, slot })
         });
@@ -374,6 +377,8 @@ struct Outcome {
     again: Option<Box<Record>>,
     /// What differs from the bytes before.
     edge: Option<Edge>,
+    /// A subject whose bytes became those that are approved.
+    settled: Option<String>,
 }
 
 /// A job that has ended.

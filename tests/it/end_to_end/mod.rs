@@ -6,6 +6,7 @@ mod baseline;
 mod bom;
 pub mod bounds;
 mod choosing;
+mod decided;
 mod faults;
 mod hostile_addresses;
 mod hostile_trees;
