@@ -149,6 +149,8 @@ impl Agent {
                 state: state.clone(),
                 judge: judge.clone(),
                 desk: shared.desk.clone(),
+                voice: voice.clone(),
+                metrics: metrics.clone(),
                 host: settings.host.clone(),
                 stop: stop.clone(),
             };
