@@ -6,60 +6,49 @@ use regex::Regex;
 
 use crate::event::{Difference, Fields, Grade, Sha256, Value};
 use crate::sources::{Record, RecordKind};
-use crate::state::{Placed, Standing, Status};
+use crate::state::{Placed, Stand, Standing, Worth};
 
 /// What the inventory knows about bytes that came, and about those that were there before.
 #[derive(Debug, Default)]
 pub struct Knowledge {
-    /// Anything was ever approved here.
-    pub any: bool,
-    /// Decisions about the new bytes, newest first.
-    pub new: Vec<Standing>,
-    /// Decisions about the bytes before.
-    pub old: Vec<Standing>,
-    /// What should be there: version and digest.
-    pub expected: Option<(String, Sha256)>,
+    /// How the new bytes stand where they lie; `None` while nothing was ever approved.
+    pub new: Option<Stand>,
+    /// The bytes that were last at this place, also when nothing was there in between.
+    pub stood: Option<Sha256>,
+    /// How they stand.
+    pub old: Option<Stand>,
     /// Places that hold the new bytes.
     pub places: Vec<Placed>,
-    /// Places that hold the bytes before.
+    /// Places that hold the bytes with which they are compared.
     pub old_places: Vec<Placed>,
 }
 
-/// The standing that counts for a place: that of the model which it serves, if it serves one; the best, if several.
-pub fn standing<'a>(all: &'a [Standing], model: Option<&str>) -> Option<&'a Standing> {
-    all.iter()
-        .filter(|standing| model.is_none_or(|model| standing.model == model))
-        .min_by_key(|standing| standing.status)
+impl Knowledge {
+    fn old_standing(&self) -> Option<&Standing> {
+        self.old.as_ref().and_then(|stand| stand.standing.as_ref())
+    }
+
+    /// The bytes are what was approved for this place.
+    pub fn is_approved(&self) -> bool {
+        self.new.as_ref().is_some_and(|stand| stand.worth == Worth::Approved)
+    }
 }
 
-/// The model that a record's place serves, by its configuration.
-pub fn served(record: &Record) -> Option<&str> {
-    let served = matches!(record.attributes.get("file.served"), Some(Value::Bool(true)));
-    served.then(|| record.attributes.get("ml.model.name").and_then(Value::as_text)).flatten()
+/// The model that a place serves, by its configuration.
+pub fn served(attributes: &Fields) -> Option<&str> {
+    let served = matches!(attributes.get("file.served"), Some(Value::Bool(true)));
+    served.then(|| attributes.get("ml.model.name").and_then(Value::as_text)).flatten()
 }
 
-/// Fields of every event that tells of the change: how the bytes stand, and who announced them.
-pub fn fields(record: &Record, knowledge: &Knowledge, before: Option<&Placed>, silent: bool) -> Fields {
+/// Fields of every event that tells of the change: how the bytes stand, and who announced them; and what they are
+/// claimed to be.
+pub fn fields(record: &Record, knowledge: &Knowledge, silent: bool) -> (Fields, Vec<&'static str>) {
     let mut fields = Fields::new();
-    let model = served(record);
-    let (new, old) = (standing(&knowledge.new, model), standing(&knowledge.old, model));
+    if let Some(new) = &knowledge.new {
+        fields.extend(standing_fields(new.worth.as_str(), Some(new), knowledge.old.as_ref()));
+    }
     let mut put = |path: &str, value: Value| fields.insert(path.to_owned(), value);
-    if knowledge.any {
-        put("artifact.approval.status", new.map_or("unapproved", |standing| standing.status.as_str()).into());
-        // A new version stands beside the one before, and takes nothing's place.
-        if before.is_some_and(|before| before.digest.is_some()) {
-            put("artifact.approval.previous_status", old.map_or("unapproved", |found| found.status.as_str()).into());
-        }
-    }
-    if let Some(standing) = new.or(old) {
-        put("artifact.approval.model", standing.model.as_str().into());
-        put("artifact.approval.version", standing.version.as_str().into());
-    }
-    if let Some((version, digest)) = &knowledge.expected {
-        put("artifact.approval.expected_version", version.as_str().into());
-        put("artifact.approval.expected_hash", format!("sha256:{digest}").into());
-    }
-    let announced = announced_by(record, knowledge, before, new);
+    let announced = announced_by(record, knowledge);
     put("artifact.change.announced", (!announced.is_empty()).into());
     if !announced.is_empty() {
         put("artifact.change.announced_by", announced.into());
@@ -67,26 +56,40 @@ pub fn fields(record: &Record, knowledge: &Knowledge, before: Option<&Placed>, s
     put("artifact.change.silent", silent.into());
     let claims = claims_about(record, knowledge);
     if !claims.is_empty() {
-        put("artifact.change.claims", claims.into());
+        put("artifact.change.claims", claims.clone().into());
+    }
+    (fields, claims)
+}
+
+/// Fields of how bytes stand, in a word, and how those before did. A new version stands beside the one before, and
+/// takes nothing's place.
+pub fn standing_fields(word: &str, new: Option<&Stand>, old: Option<&Stand>) -> Fields {
+    let mut fields = Fields::new();
+    let mut put = |path: &str, value: Value| fields.insert(path.to_owned(), value);
+    put("artifact.approval.status", word.into());
+    if let Some(old) = old {
+        put("artifact.approval.previous_status", old.worth.as_str().into());
+    }
+    if let Some(standing) = [new, old].iter().flatten().find_map(|stand| stand.standing.as_ref()) {
+        put("artifact.approval.model", standing.model.as_str().into());
+        put("artifact.approval.version", standing.version.as_str().into());
+    }
+    if let Some((version, digest)) = new.or(old).and_then(|stand| stand.expected.as_ref()) {
+        put("artifact.approval.expected_version", version.as_str().into());
+        put("artifact.approval.expected_hash", format!("sha256:{digest}").into());
     }
     fields
 }
 
 /// Who said beforehand that these bytes would come.
-fn announced_by(
-    record: &Record,
-    knowledge: &Knowledge,
-    before: Option<&Placed>,
-    new: Option<&Standing>,
-) -> Vec<&'static str> {
+fn announced_by(record: &Record, knowledge: &Knowledge) -> Vec<&'static str> {
     let mut by = Vec::new();
-    if new.is_some_and(|standing| standing.status == Status::Approved) {
+    if knowledge.is_approved() {
         by.push("approval");
     }
     // Bytes of a version that were replaced in place are nobody's announcement, whatever else the version says.
-    let in_place = before.is_some_and(|before| before.digest.is_some());
     if record.kind == RecordKind::VersionArtifact {
-        if !in_place {
+        if knowledge.stood.is_none() {
             by.push("version");
             if record.attributes.get("ml.run.id").and_then(Value::as_text).is_some_and(|run| !run.is_empty()) {
                 by.push("run");
@@ -109,7 +112,7 @@ fn same_model(knowledge: &Knowledge) -> bool {
         versions.filter_map(|place| Some(place.attributes.get("ml.model.name")?.as_text()?.to_owned())).collect()
     };
     let mut known = models(&knowledge.old_places);
-    known.extend(knowledge.old.iter().map(|standing| standing.model.clone()));
+    known.extend(knowledge.old_standing().map(|standing| standing.model.clone()));
     models(&knowledge.places).iter().any(|model| known.contains(model))
 }
 
@@ -128,7 +131,7 @@ static CLAIMS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
 const SAYINGS: [&str; 2] = ["ml.model.description", "ml.model.name"];
 
 /// What is said of bytes that came to a place: by the record, and by every registered version that holds them.
-pub fn claims_about(record: &Record, knowledge: &Knowledge) -> Vec<&'static str> {
+fn claims_about(record: &Record, knowledge: &Knowledge) -> Vec<&'static str> {
     let versions = knowledge.places.iter().filter(|place| place.kind == "version_artifact");
     let mut all = claims(&record.attributes);
     all.extend(versions.flat_map(|place| claims(&place.attributes)));
@@ -223,9 +226,9 @@ pub const FIELDS: &[crate::event::Field] = {
         field(
             "artifact.approval.status",
             Text,
-            "How the bytes stand: approved, superseded, revoked or unapproved; absent while nothing was ever approved.",
+            "How the bytes stand where they lie: approved, superseded, revoked, exchanged (approved for another model or as another file), unapproved, unread (they could not be read), missing; absent while nothing was ever approved.",
         ),
-        field("artifact.approval.previous_status", Text, "How the bytes stand that were there before."),
+        field("artifact.approval.previous_status", Text, "How the bytes stand that were there before, or last."),
         field("artifact.approval.model", Text, "Model to which the bytes, or those before, were approved."),
         field("artifact.approval.version", Text, "Its version."),
         field("artifact.approval.expected_version", Text, "Approved version whose bytes should be there."),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
+use super::headway::{self, Headway};
+use super::lanes::{Lanes, Turn};
 use super::paced::Paced;
 use crate::artifact::{self, Issue, Limits, Portrait, Report, Stop, portrait, weights};
 use crate::base::metrics::Metrics;
@@ -14,13 +14,16 @@ use crate::event::{ArtifactRef, Difference, Sha256};
 use crate::sources::{Opened, Store, StoreError};
 use crate::state::{Blob, State, StateError};
 
+/// Turns that one artifact may take: it may have grown since it was seen.
+const TURNS: usize = 3;
+
 /// Looks into artifacts, a bounded number at a time. Cheap to clone.
 #[derive(Clone)]
 pub struct Examiner {
     state: State,
     metrics: Metrics,
     limits: Arc<Limits>,
-    permits: Arc<Semaphore>,
+    lanes: Lanes,
     timeout: Duration,
     /// How tensors are measured, so that later versions can be compared with them.
     measure: Arc<weights::Options>,
@@ -51,7 +54,7 @@ pub struct Examined {
 }
 
 impl Examiner {
-    /// `workers` artifacts are looked into at the same time.
+    /// `workers` artifacts are looked into at the same time; see [`Lanes`].
     pub fn new(
         state: State,
         metrics: Metrics,
@@ -60,30 +63,59 @@ impl Examiner {
         timeout: Duration,
     ) -> Result<Self, StateError> {
         let measure = Arc::new(weights::Options::new(weights::Seed(state.secret("sketch")?)));
-        let permits = Arc::new(Semaphore::new(workers.max(1)));
-        Ok(Self { state, metrics, limits: Arc::new(limits), permits, timeout, measure })
+        Ok(Self { state, metrics, limits: Arc::new(limits), lanes: Lanes::new(workers), timeout, measure })
     }
 
     /// Digest and facts of an artifact, and what differs from bytes before. Bytes seen before are hashed, not
-    /// inspected.
+    /// inspected. `size`: how many bytes it had when it was seen, where that is known.
     #[tracing::instrument(name = "examine", skip_all, fields(source = %artifact.store))]
     pub async fn examine(
         &self,
         store: &dyn Store,
         artifact: &ArtifactRef,
-        before: Option<Portrait>,
+        mut size: Option<u64>,
+        before: Option<Sha256>,
     ) -> Result<Examined, ExamineError> {
-        let name = artifact.path.clone();
-        self.on_thread(store, artifact, move |examiner, bytes, cancelled| {
-            let (blob, portrait) = examiner.look(bytes, &name, cancelled)?;
-            let differences = before.map(|before| examiner.compare(&before, &portrait, bytes, cancelled));
-            Ok(Examined { blob, portrait, differences: differences.unwrap_or_default() })
-        })
-        .await
+        for _ in 0..TURNS {
+            self.within_reach(size)?;
+            let turn = self.lanes.turn(size).await;
+            let turn = turn.ok_or_else(|| ExamineError::Again("the agent is stopping".into()))?;
+            let opened = store.open(artifact).await.map_err(|error| judge(&error))?;
+            self.within_reach(Some(opened.len()))?;
+            if !turn.is_for(opened.len()) {
+                size = Some(opened.len());
+                continue;
+            }
+            let name = artifact.path.clone();
+            let work = move |examiner: &Self, bytes: &dyn Opened, cancelled: &Arc<AtomicBool>| {
+                let (blob, portrait) = examiner.look(bytes, &name, cancelled)?;
+                let unread = |error: StateError| ExamineError::Again(error.to_string());
+                let before = before.map(|before| examiner.state.portrait(&before)).transpose().map_err(unread)?;
+                let before = before.flatten().map(|kept| Portrait { outline: kept.outline, measured: kept.measured });
+                let differences = before.map(|before| examiner.compare(&before, &portrait, bytes, cancelled));
+                Ok(Examined { blob, portrait, differences: differences.unwrap_or_default() })
+            };
+            return self.on_thread(opened, Some(turn), self.timeout, work).await;
+        }
+        Err(ExamineError::Again("it grows while it is opened".to_owned()))
+    }
+
+    /// Refuses what is so large that no machine reads it in time.
+    fn within_reach(&self, size: Option<u64>) -> Result<(), ExamineError> {
+        match size {
+            Some(size) if headway::is_hopeless(size, self.timeout) => {
+                self.metrics.artifacts_skipped.with_label_values(&["size"]).inc();
+                Err(ExamineError::Refused(format!(
+                    "it has {size} bytes, which nothing reads in {:?}; raise `inspection.timeout_secs` if it is meant",
+                    self.timeout
+                )))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Digest of all bytes and nothing else, at no more than so many bytes a second; with the signature that the
-    /// store gives them now, where it can.
+    /// store gives them now, where it can. Takes nobody's turn: a source reads one artifact again at a time.
     pub async fn digest(
         &self,
         store: &dyn Store,
@@ -91,40 +123,44 @@ impl Examiner {
         bytes_per_sec: u64,
         keep_cache: bool,
     ) -> Result<(Sha256, Option<String>), ExamineError> {
-        self.on_thread(store, artifact, move |examiner, bytes, cancelled| {
+        let opened = store.open(artifact).await.map_err(|error| judge(&error))?;
+        // The budget alone may ask for more time than an inspection has.
+        let paced = opened.len().checked_div(bytes_per_sec).map_or(Duration::ZERO, Duration::from_secs);
+        let timeout = self.timeout.saturating_add(paced);
+        self.on_thread(opened, None, timeout, move |examiner, bytes, cancelled| {
             let digest = examiner.read_again(bytes, bytes_per_sec, keep_cache, cancelled)?;
             Ok((digest, bytes.signature()))
         })
         .await
     }
 
-    /// Opens an artifact and works on it where blocking is allowed, under a permit and a time limit.
+    /// Works on an artifact where blocking is allowed, within a time limit.
     async fn on_thread<T: Send + 'static>(
         &self,
-        store: &dyn Store,
-        artifact: &ArtifactRef,
+        opened: Box<dyn Opened>,
+        turn: Option<Turn>,
+        timeout: Duration,
         work: impl FnOnce(&Self, &dyn Opened, &Arc<AtomicBool>) -> Result<T, ExamineError> + Send + 'static,
     ) -> Result<T, ExamineError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let permit = permit.map_err(|_| ExamineError::Again("the agent is stopping".into()))?;
-        let opened = store.open(artifact).await.map_err(|error| judge(&error))?;
         let cancelled = Arc::new(AtomicBool::new(false));
         // Tells the thread to stop when this future is dropped, by a timeout or at shutdown.
         let _guard = CancelOnDrop(Arc::clone(&cancelled));
         let examiner = self.clone();
         let work = tokio::task::spawn_blocking(move || {
             // Held by the thread: one that is given up still counts until it ends.
-            let _permit = permit;
+            let _turn = turn;
             work(&examiner, &*opened, &cancelled)
         });
-        match tokio::time::timeout(self.timeout, work).await {
+        match tokio::time::timeout(timeout, work).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => Err(ExamineError::Again(error.to_string())),
-            Err(_) => {
-                self.metrics.artifacts_skipped.with_label_values(&["timeout"]).inc();
-                Err(ExamineError::Refused(format!("looking into it took longer than {:?}", self.timeout)))
-            }
+            Err(_) => Err(self.too_slow(format!("looking into it took longer than {timeout:?}"))),
         }
+    }
+
+    fn too_slow(&self, why: String) -> ExamineError {
+        self.metrics.artifacts_skipped.with_label_values(&["timeout"]).inc();
+        ExamineError::Refused(why)
     }
 
     fn limits(&self, cancelled: &Arc<AtomicBool>) -> Limits {
@@ -141,9 +177,15 @@ impl Examiner {
         let again = |error: std::io::Error| ExamineError::Again(format!("reading failed: {error}"));
         let limits = self.limits(cancelled);
         let segments = guarded(|| artifact::segments(bytes, &limits)).unwrap_or_default();
-        let hashed = artifact::hash_with(bytes, segments, Some(&self.measure), &|| limits.stop.now())
-            .map_err(again)?
-            .ok_or_else(|| ExamineError::Again("stopped".to_owned()))?;
+        let headway = Headway::new(bytes, self.timeout);
+        let stop = || limits.stop.now() || headway.is_hopeless();
+        let Some(hashed) = artifact::hash_with(&headway, segments, Some(&self.measure), &stop).map_err(again)? else {
+            return Err(if limits.stop.now() {
+                ExamineError::Again("stopped".to_owned())
+            } else {
+                self.too_slow(format!("as fast as it can be read, that takes far longer than {:?}", self.timeout))
+            });
+        };
         self.metrics.hashed_bytes.inc_by(hashed.size);
         if !bytes.unchanged() {
             return Err(ExamineError::Again("it changed while it was read".to_owned()));

@@ -8,11 +8,14 @@
 
 pub mod announced;
 pub mod committer;
+pub mod decisions;
 pub mod deliver;
 pub mod examine;
+mod headway;
 pub mod health;
 pub mod http;
 pub mod judge;
+mod lanes;
 mod paced;
 pub mod pipeline;
 pub mod readiness;

@@ -4,6 +4,7 @@
 //! waits for the first to be durable, and of several that wait only the last one counts.
 
 mod records;
+mod slots;
 mod sweeper;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::records::Records;
+use self::slots::{Slot, Slots};
 use self::sweeper::Sweeper;
 use super::committer::{Closed, Desk};
 use super::examine::Examiner;
@@ -30,9 +32,8 @@ use crate::state::{Commit, RecordChange, State};
 
 /// Observations taken at once.
 const BATCH: usize = 512;
-/// Records under way at the same time.
-const JOBS_MAX: usize = 64;
-
+/// How long an ending stage waits for what is under way; what it gives up is seen again by the next one.
+const END_WITHIN: Duration = Duration::from_secs(10);
 /// What could not be read is looked at again after this time.
 const AGAIN_AFTER: Duration = Duration::from_secs(120);
 /// Records that may wait for it; more are left to the next change or restart, and counted.
@@ -55,6 +56,7 @@ pub struct Pipeline {
     source: Arc<dyn Source>,
     origin: Origin,
     records: Arc<Records>,
+    slots: Slots,
     jobs: JoinSet<Result<Done, Closed>>,
     /// Records that could not be read, in the order in which they are due again.
     later: VecDeque<(Instant, Box<Record>)>,
@@ -62,6 +64,8 @@ pub struct Pipeline {
     busy: HashMap<String, Option<Task>>,
     listing: Option<Listing>,
     listed: bool,
+    /// Records of the first listing that are still under way; it is noted as complete when there are none.
+    unlisted: Option<HashSet<String>>,
     sweeper: Option<Sweeper>,
     /// Records that are read again, as one job; what it gives are those whose bytes are others.
     sweeps: JoinSet<Result<Vec<String>, Closed>>,
@@ -123,11 +127,13 @@ impl Pipeline {
             source,
             origin,
             records,
+            slots: Slots::new(),
             jobs: JoinSet::new(),
             later: VecDeque::new(),
             busy: HashMap::new(),
             listing: None,
             listed,
+            unlisted: None,
             sweeper,
             sweeps: JoinSet::new(),
         }
@@ -137,15 +143,20 @@ impl Pipeline {
     pub async fn run(mut self, mut observations: mpsc::Receiver<Observation>) -> Result<(), Closed> {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
+            self.note_listed().await?;
+            let next = async {
+                self.slots.free().await;
+                observations.recv_many(&mut batch, BATCH).await
+            };
             tokio::select! {
-                count = observations.recv_many(&mut batch, BATCH), if self.jobs.len() < JOBS_MAX => {
+                count = next => {
                     if count == 0 {
                         break;
                     }
                     self.take(&mut batch).await?;
                 }
                 Some(job) = self.jobs.join_next() => self.finish(job)?,
-                due = sweeper::next(&mut self.sweeper), if self.listed && self.sweeps.is_empty() => {
+                due = sweeper::next(&mut self.sweeper, !self.sweeps.is_empty()), if self.listed => {
                     self.sweep(due);
                 }
                 Some(swept) = self.sweeps.join_next() => {
@@ -156,14 +167,16 @@ impl Pipeline {
                         }
                     }
                 }
-                () = due(self.later.front()), if !self.later.is_empty() && self.jobs.len() < JOBS_MAX => {
+                () = due(self.later.front()), if !self.later.is_empty() => {
                     if let Some((_, record)) = self.later.pop_front() {
                         self.start(Task::Put { record, first_listing: false }).await?;
                     }
                 }
             }
         }
-        self.drain().await
+        // What takes longer is told by nobody until it is durable, and so by the next run.
+        tokio::time::timeout(END_WITHIN, self.drain()).await.unwrap_or(Ok(()))?;
+        self.note_listed().await
     }
 
     async fn take(&mut self, batch: &mut Vec<Observation>) -> Result<(), Closed> {
@@ -221,22 +234,33 @@ impl Pipeline {
         self.start(Task::Put { record: Box::new(record), first_listing }).await
     }
 
-    /// What the listing did not name is gone; from now on changes count as changes.
+    /// What the listing did not name is gone; from now on changes count as changes. What is still under way was
+    /// seen: nothing waits for it here.
     async fn end_listing(&mut self) -> Result<(), Closed> {
-        self.drain().await?;
         if let Some(listing) = self.listing.take() {
-            for key in self.records.keys().await {
+            // What is under way may not be in the snapshot yet.
+            let keys: HashSet<String> =
+                self.records.keys().await.into_iter().chain(self.busy.keys().cloned()).collect();
+            for key in keys {
                 if listing.misses(&key) {
                     self.start(Task::Remove { key }).await?;
                 }
             }
-            self.drain().await?;
         }
         if !self.listed {
+            self.listed = true;
+            self.unlisted = Some(self.busy.keys().cloned().collect());
+        }
+        Ok(())
+    }
+
+    /// Notes that the first listing is complete, once all of it is durable.
+    async fn note_listed(&mut self) -> Result<(), Closed> {
+        if self.unlisted.as_ref().is_some_and(HashSet::is_empty) {
+            self.unlisted = None;
             let commit =
                 Commit { source: self.origin.source.clone(), seen: clock::now(), listed: true, ..Commit::default() };
             self.shared.desk.commit(commit).await?;
-            self.listed = true;
         }
         Ok(())
     }
@@ -244,18 +268,21 @@ impl Pipeline {
     async fn start(&mut self, task: Task) -> Result<(), Closed> {
         // What is known now replaces what waited to be read again.
         self.later.retain(|(_, record)| record.key != task.key());
-        while self.jobs.len() >= JOBS_MAX {
-            match self.jobs.join_next().await {
-                Some(job) => self.finish(job)?,
-                None => break,
-            }
-        }
         if let Some(waiting) = self.busy.get_mut(task.key()) {
             *waiting = Some(task);
-        } else {
-            self.busy.insert(task.key().to_owned(), None);
-            self.spawn(task);
+            return Ok(());
         }
+        let slot = loop {
+            match self.slots.take() {
+                Some(slot) => break slot,
+                None => tokio::select! {
+                    Some(job) = self.jobs.join_next() => self.finish(job)?,
+                    () = self.slots.free() => {}
+                },
+            }
+        };
+        self.busy.insert(task.key().to_owned(), None);
+        self.spawn(task, slot);
         Ok(())
     }
 
@@ -273,35 +300,40 @@ impl Pipeline {
         });
     }
 
-    fn spawn(&mut self, task: Task) {
+    fn spawn(&mut self, task: Task, slot: Slot) {
         let (records, shared, origin) = (Arc::clone(&self.records), self.shared.clone(), self.origin.clone());
         self.jobs.spawn(async move {
             let key = task.key().to_owned();
             let outcome = match task {
-                Task::Put { record, first_listing } => records.put(*record, first_listing).await,
+                Task::Put { record, first_listing } => records.put(*record, first_listing, &slot).await,
                 Task::Remove { key } => records.remove(key).await,
-                Task::Silent { key } => records.put_silent(&key).await,
+                Task::Silent { key } => records.put_silent(&key, &slot).await,
             };
             if outcome.change.is_some() || !outcome.events.is_empty() {
                 let (seen, source) = (clock::now(), origin.source);
                 let Verdict { alerts, memos } = shared.judge.judge(&outcome.events, seen);
                 let records = outcome.change.into_iter().collect();
                 let edges = outcome.edge.into_iter().collect();
-                shared.desk.commit(Commit { source, seen, records, edges, alerts, memos, ..Commit::default() }).await?;
+                let settled = outcome.settled.into_iter().collect();
+                let commit = Commit { source, seen, records, edges, settled, alerts, memos, ..Commit::default() };
+                shared.desk.commit(commit).await?;
             }
-            Ok(Done { key, again: outcome.again })
+            Ok(Done { key, again: outcome.again, slot })
         });
     }
 
     fn finish(&mut self, job: Result<Result<Done, Closed>, tokio::task::JoinError>) -> Result<(), Closed> {
-        let Done { key, again } = match job {
+        let Done { key, again, slot } = match job {
             Ok(done) => done?,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
+        if let Some(unlisted) = &mut self.unlisted {
+            unlisted.remove(&key);
+        }
         match (self.busy.remove(&key), again) {
             (Some(Some(next)), _) => {
                 self.busy.insert(key, None);
-                self.spawn(next);
+                self.spawn(next, slot);
             }
             (Some(None) | None, Some(record)) if self.later.len() < LATER_MAX => {
                 self.later.push_back((Instant::now() + AGAIN_AFTER, record));
@@ -345,10 +377,13 @@ struct Outcome {
     again: Option<Box<Record>>,
     /// What differs from the bytes before.
     edge: Option<Edge>,
+    /// A subject whose bytes became those that are approved.
+    settled: Option<String>,
 }
 
 /// A job that has ended.
 struct Done {
     key: String,
     again: Option<Box<Record>>,
+    slot: Slot,
 }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::committer::Committer;
+use super::decisions::Decisions;
 use super::deliver::{SinkStatus, StateOutbox};
 use super::examine::Examiner;
 use super::health::{self, Heartbeat, Voice, Watchman};
@@ -134,6 +135,14 @@ impl Agent {
                 Keeper { supervisor: supervisor.clone(), shared: shared.clone(), source, status, stop: stop.clone() };
             stages.push(supervisor.spawn(name, keeper.run()));
         }
+        let decisions = Decisions {
+            state: state.clone(),
+            judge: judge.clone(),
+            desk: shared.desk.clone(),
+            host: settings.host.clone(),
+            stop: stop.clone(),
+        };
+        stages.push(supervisor.spawn("decisions".to_owned(), decisions.run()));
         if checked.policy.globs().next().is_some() {
             let signatures = Signatures {
                 policy: Arc::new(checked.policy),
@@ -141,6 +150,8 @@ impl Agent {
                 state: state.clone(),
                 judge: judge.clone(),
                 desk: shared.desk.clone(),
+                voice: voice.clone(),
+                metrics: metrics.clone(),
                 host: settings.host.clone(),
                 stop: stop.clone(),
             };

@@ -1,28 +1,35 @@
 //! The stage that asks models for their signatures: those that a policy names, again whenever something in them
 //! changed, and every so often though nothing did.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::committer::Desk;
+use super::committer::{Closed, Desk};
+use super::health::Voice;
 use super::judge::{Judge, Verdict};
-use super::tell;
+use super::tell::{self, Notice};
 use crate::artifact::Stop;
+use crate::base::metrics::Metrics;
 use crate::base::{clock, files};
 use crate::event::{Event, Field, FieldType, Fields, Value, digest, field::field};
 use crate::provenance::policy::{Enforcement, Judgement, Policy, judge};
 use crate::provenance::{self, BUNDLE_BYTES_MAX, Failure, Kind, Outcome, Reason};
 use crate::sources::folder::Local;
-use crate::sources::signatures;
+use crate::sources::signatures::{self, Places, Watch};
 use crate::state::signatures::Checked;
 use crate::state::{Commit, State};
 
-/// How often the models that a policy names are looked for.
+/// How often models are looked for though no notification came; and where there are none.
+const WALK_EVERY: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Models of one policy; more are told in the log.
+/// Between two rounds at least, however much happens.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Models of one policy; more are told.
 const MODELS_MAX: usize = 10_000;
 /// Files of one model whose names and times are looked at for changes.
 const FILES_MAX: usize = 100_000;
@@ -37,58 +44,170 @@ pub struct Signatures {
     pub state: State,
     pub judge: Judge,
     pub desk: Desk,
+    pub voice: Voice,
+    pub metrics: Metrics,
     pub host: Option<String>,
     pub stop: CancellationToken,
+}
+
+/// What one look at a model gives.
+struct Look {
+    /// With an event where it is new.
+    answer: Option<(Checked, Option<Event>)>,
+    folders: Vec<PathBuf>,
+}
+
+/// What one round gives.
+struct Round {
+    places: Places,
+    /// When the first model is due again though nothing of it changes.
+    due: Option<Instant>,
+    /// Folders in which something may happen.
+    folders: Vec<PathBuf>,
 }
 
 impl Signatures {
     pub async fn run(self) {
         let me = Arc::new(self);
-        let mut verified: std::collections::HashMap<PathBuf, tokio::time::Instant> = std::collections::HashMap::new();
-        loop {
-            let policy = Arc::clone(&me.policy);
-            let models = tokio::task::spawn_blocking(move || signatures::places(policy.globs(), MODELS_MAX))
-                .await
-                .unwrap_or_default();
-            if models.len() >= MODELS_MAX {
-                tracing::warn!(most = MODELS_MAX, "the globs of `signatures` name more models than are looked at");
+        let mut verified: HashMap<PathBuf, Instant> = HashMap::new();
+        let mut watch = Watch::default();
+        let mut told = None;
+        while !me.stop.is_cancelled() {
+            let begun = Instant::now();
+            let Ok(Round { places, due, folders }) = me.round(&mut verified).await else { return };
+            me.tell_unseen(&places, &mut told);
+            let missing = !places.unreadable.is_empty();
+            let all = places.folders.into_iter().chain(folders);
+            let followed = tokio::task::spawn_blocking(move || {
+                let all: Vec<PathBuf> = all.collect();
+                let grown = watch.follow(all.iter().map(PathBuf::as_path));
+                (watch, grown)
+            });
+            let Ok((followed, grown)) = followed.await else { return };
+            watch = followed;
+            if grown {
+                continue;
             }
-            for place in models {
-                if me.stop.is_cancelled() {
-                    return;
+            let slow = if watch.is_blind() || missing { LOOK_EVERY } else { WALK_EVERY };
+            let until = due.map_or(slow, |due| due.saturating_duration_since(Instant::now()).min(slow));
+            // A folder in which something happens all the time must not keep the disks busy.
+            let pause = begun.elapsed().saturating_mul(4).clamp(PAUSE, LOOK_EVERY);
+            let until = Instant::now() + until;
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = me.stop.cancelled() => return,
                 }
-                let due = verified.get(&place).is_none_or(|when| when.elapsed() >= me.every);
-                let (looker, path) = (Arc::clone(&me), place.clone());
-                let looked = tokio::task::spawn_blocking(move || looker.look(&path, due)).await;
-                let Ok(Some((checked, event))) = looked else { continue };
-                verified.insert(place, tokio::time::Instant::now());
-                let seen = clock::now();
-                let events: Vec<Event> = event.into_iter().collect();
-                let Verdict { alerts, memos } = me.judge.judge(&events, seen);
-                let commit = Commit {
-                    source: "signatures".to_owned(),
-                    seen,
-                    signatures: vec![checked],
-                    alerts,
-                    memos,
-                    ..Commit::default()
-                };
-                if me.desk.commit(commit).await.is_err() {
-                    return;
+                if watch.moved() || Instant::now() >= until {
+                    break;
                 }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = me.stop.cancelled() => return,
             }
         }
     }
 
+    /// Looks at every model once.
+    async fn round(self: &Arc<Self>, verified: &mut HashMap<PathBuf, Instant>) -> Result<Round, Closed> {
+        let policy = Arc::clone(&self.policy);
+        let places = tokio::task::spawn_blocking(move || Places::find(policy.globs(), MODELS_MAX)).await;
+        let places = places.map_err(|_| Closed)?;
+        let mut folders = Vec::new();
+        for place in &places.models {
+            let due = verified.get(place).is_none_or(|when| when.elapsed() >= self.every);
+            let (looker, path) = (Arc::clone(self), place.clone());
+            let looked = tokio::task::spawn_blocking(move || looker.look(&path, due)).await;
+            let Ok(Look { answer, folders: inside }) = looked else { continue };
+            folders.extend(inside);
+            if self.stop.is_cancelled() {
+                return Err(Closed);
+            }
+            if let Some((checked, event)) = answer {
+                verified.insert(place.clone(), Instant::now());
+                self.commit(event, Commit { signatures: vec![checked], ..Commit::default() }).await?;
+            }
+        }
+        verified.retain(|place, _| places.models.contains(place));
+        self.miss(&places).await?;
+        let due = verified.values().min().map(|when| *when + self.every);
+        Ok(Round { places, due, folders })
+    }
+
+    /// Tells of models that are gone; what cannot be seen is not gone.
+    async fn miss(&self, places: &Places) -> Result<(), Closed> {
+        let state = self.state.clone();
+        let known = tokio::task::spawn_blocking(move || state.checked_places()).await;
+        let Ok(Ok(known)) = known else { return Ok(()) };
+        for name in known {
+            let place = Path::new(&name);
+            let unseen = places.cut || places.unreadable.iter().any(|folder| place.starts_with(folder));
+            // A mount that went away while it was walked takes no model with it.
+            let unseen = unseen || places.starts.iter().any(|start| place.starts_with(start) && !start.is_dir());
+            if places.models.contains(place) || unseen {
+                continue;
+            }
+            let rule = self.policy.rule(&name).filter(|rule| rule.enforcement != Enforcement::Off);
+            // What a policy asks for no more, or what lies in another model now, is forgotten without a word.
+            let event = rule.filter(|_| place.symlink_metadata().is_err()).map(|rule| {
+                let fields = Fields::from([
+                    ("file.path".to_owned(), name.as_str().into()),
+                    ("artifact.signature.verdict".to_owned(), "gone".into()),
+                    ("artifact.signature.enforced".to_owned(), (rule.enforcement == Enforcement::Require).into()),
+                ]);
+                let now = clock::now();
+                let id = digest::of_parts(&["signatures", &name, "gone", &now.to_string()]);
+                tell::signature(self.host.as_deref(), &name, id.short(), &fields, now)
+            });
+            self.commit(event, Commit { unsigned: vec![name], ..Commit::default() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, event: Option<Event>, commit: Commit) -> Result<(), Closed> {
+        let seen = clock::now();
+        let events: Vec<Event> = event.into_iter().collect();
+        let Verdict { alerts, memos } = self.judge.judge(&events, seen);
+        self.desk.commit(Commit { source: "signatures".to_owned(), seen, alerts, memos, ..commit }).await
+    }
+
+    /// Tells of what cannot be looked at, once as long as it stays the same.
+    fn tell_unseen(&self, places: &Places, told: &mut Option<(BTreeSet<PathBuf>, bool)>) {
+        let unseen = (places.unreadable.clone(), places.cut);
+        if told.as_ref().is_some_and(|told| *told == unseen) {
+            return;
+        }
+        let say = |reason: &'static str, detail: String| {
+            tracing::error!(reason, detail, "models that must be signed cannot all be looked for");
+            self.voice.say(Notice { action: "source.blind", component: "signatures".to_owned(), reason, detail });
+        };
+        if let Some(first) = unseen.0.first() {
+            self.metrics.source_errors.with_label_values(&["signatures", "denied"]).inc();
+            let (first, count) = (first.display(), unseen.0.len());
+            say(
+                "unreadable",
+                format!(
+                    "{count} folders that `signatures` names cannot be read or are not there, the first of them `{first}`; let the agent read them, or correct `match`"
+                ),
+            );
+        }
+        if unseen.1 {
+            say(
+                "limit",
+                format!(
+                    "the globs of `signatures` name more than is looked at ({MODELS_MAX} models, and folders in folders only so deep); name them more closely"
+                ),
+            );
+        }
+        *told = Some(unseen);
+    }
+
     /// Verifies one model, unless nothing of it changed and it is not due. An event only when the answer is new.
-    fn look(&self, place: &Path, due: bool) -> Option<(Checked, Option<Event>)> {
+    fn look(&self, place: &Path, due: bool) -> Look {
+        let (fingerprint, folders) = fingerprint(place);
+        Look { answer: self.answer(place, due, fingerprint), folders }
+    }
+
+    fn answer(&self, place: &Path, due: bool, fingerprint: String) -> Option<(Checked, Option<Event>)> {
         let name = place.display().to_string();
         let before = self.state.checked(&name).ok().flatten();
-        let fingerprint = fingerprint(place);
         if !due && before.as_ref().is_some_and(|before| before.fingerprint == fingerprint) {
             return None;
         }
@@ -196,18 +315,21 @@ fn verify(place: &Path, policy: &Policy, name: &str, stop: &Stop) -> Option<Outc
     (!stop.now()).then_some(outcome)
 }
 
-/// Names, sizes and times of everything in a model.
-fn fingerprint(place: &Path) -> String {
+/// Names, sizes and times of everything in a model, and the folders in which that may change.
+fn fingerprint(place: &Path) -> (String, Vec<PathBuf>) {
     let mut hash = String::new();
+    // A file, or a signature beside the model.
+    let mut folders: Vec<PathBuf> = place.parent().map(Path::to_owned).into_iter().collect();
     // A signature beside the model counts as well.
     let beside = signatures::beside(place, Kind::Model).ok().flatten();
     let all = walkdir::WalkDir::new(place).sort_by_file_name().into_iter().take(FILES_MAX).flatten();
-    let paths = all.map(walkdir::DirEntry::into_path).chain(beside);
-    for path in paths {
+    let all = all.map(|entry| (entry.file_type().is_dir() || entry.path().is_dir(), entry.into_path()));
+    for (folder, path) in all.chain(beside.map(|path| (false, path))) {
         let signature = path.symlink_metadata().map(|metadata| crate::sources::filesystem::signature(&metadata));
         hash = digest::of_parts(&[&hash, &path.to_string_lossy(), &signature.unwrap_or_default()]).short();
+        folders.extend(Some(path).filter(|_| folder));
     }
-    hash
+    (hash, folders)
 }
 
 /// Fields of the events of this stage.
@@ -215,7 +337,7 @@ pub const FIELDS: &[Field] = &[
     field(
         "artifact.signature.verdict",
         FieldType::Text,
-        "Whether the signature is as the policy asks: verified or failed.",
+        "Whether the signature is as the policy asks: verified or failed; gone where a model is no longer there.",
     ),
     field("artifact.signature.enforced", FieldType::Bool, "The policy says `require`, not `warn`."),
     field("artifact.signature.reason", FieldType::Text, "Why it failed, from the closed set of `lanner verify`."),

@@ -23,6 +23,8 @@ pub struct Look<'a> {
     pub blob: &'a Blob,
     /// The record before, if there was one.
     pub before: Option<&'a Placed>,
+    /// How often this place had changed before.
+    pub generation: &'a str,
     /// The bytes of the same lineage before.
     pub previous: Option<&'a Blob>,
     /// What differs between them.
@@ -44,28 +46,36 @@ pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
         return Vec::new();
     }
     let mut events = Vec::new();
+    let (announced, claims) = announced::fields(look.record, look.knowledge, look.silent);
+    let change = |old: Option<Sha256>| {
+        let mut fields = Fields::from([("artifact.format".to_owned(), Value::from(look.blob.report.format.as_str()))]);
+        if let Some(old) = old {
+            fields.insert("artifact.previous_hash".to_owned(), Value::from(format!("sha256:{old}")));
+        }
+        fields.extend(announced.clone());
+        // A person who reads of the change wants to know what it is.
+        fields.extend(announced::difference_fields(look.differences, &claims));
+        fields
+    };
+    let replaced = look.knowledge.stood.filter(|stood| *stood != digest);
     if !look.first_listing {
         let action = if old.is_some() { "modified" } else { "created" };
-        events.push(event(origin, look, EventKind::ArtifactChange, action, &change_fields(look, old)));
+        events.push(event(origin, look, EventKind::ArtifactChange, action, &change(replaced)));
     }
-    let announced = announced::fields(look.record, look.knowledge, look.before, look.silent);
-    if let (RecordKind::VersionArtifact, Some(old)) = (look.record.kind, old) {
+    if let (RecordKind::VersionArtifact, Some(old)) = (look.record.kind, replaced) {
         let first = look.before.and_then(|before| before.first_digest);
         let action = if first == Some(digest) { "artifact.restored" } else { "artifact.tampered" };
-        events.push(event(origin, look, EventKind::ModelRegistry, action, &change_fields(look, Some(old))));
+        events.push(event(origin, look, EventKind::ModelRegistry, action, &change(Some(old))));
     }
     let mut facts = look.blob.report.facts.clone();
-    facts.extend(announced);
+    facts.extend(announced.clone());
     events.push(event(origin, look, EventKind::ArtifactScan, "inspected", &facts));
     if let Some(previous) = look.previous.filter(|previous| previous.sha256 != digest && !look.first_listing) {
         let delta = artifact::diff(&version(previous), &version(look.blob));
         if !delta.is_empty() {
             let mut fields = delta.fields();
-            fields.extend(announced::fields(look.record, look.knowledge, look.before, look.silent));
-            fields.extend(announced::difference_fields(
-                look.differences,
-                &announced::claims_about(look.record, look.knowledge),
-            ));
+            fields.extend(announced);
+            fields.extend(announced::difference_fields(look.differences, &claims));
             fields.insert("artifact.format".to_owned(), Value::from(look.blob.report.format.as_str()));
             events.push(event(origin, look, EventKind::ArtifactDiff, "compared", &fields));
         }
@@ -82,22 +92,9 @@ fn version(blob: &Blob) -> artifact::Version {
     }
 }
 
-fn change_fields(look: &Look<'_>, old: Option<Sha256>) -> Fields {
-    let mut fields = Fields::from([("artifact.format".to_owned(), Value::from(look.blob.report.format.as_str()))]);
-    if let Some(old) = old {
-        fields.insert("artifact.previous_hash".to_owned(), Value::from(format!("sha256:{old}")));
-    }
-    fields.extend(announced::fields(look.record, look.knowledge, look.before, look.silent));
-    // A person who reads of the change wants to know what it is.
-    let words = announced::difference_fields(look.differences, &announced::claims_about(look.record, look.knowledge));
-    fields.extend(words);
-    fields
-}
-
 fn event(origin: &Origin, look: &Look<'_>, kind: EventKind, action: &str, fields: &Fields) -> Event {
-    let generation = look.before.map_or(0, |before| before.generation);
     let digest = look.blob.sha256;
-    let id = id(origin, &[&look.record.key, kind.category(), action, &digest.to_string(), &generation.to_string()]);
+    let id = id(origin, &[&look.record.key, kind.category(), action, &digest.to_string(), look.generation]);
     let draft = Draft {
         id,
         kind,
@@ -141,15 +138,14 @@ pub fn registry(
 pub fn same_bytes(
     origin: &Origin,
     record: &Record,
-    before: &Placed,
+    generation: &str,
     digest: Sha256,
     changes: &[Change],
     seen: jiff::Timestamp,
 ) -> Vec<Event> {
-    let generation = before.generation.to_string();
     let tell = |change: &Change| {
         let draft = Draft {
-            id: id(origin, &[&record.key, change.action, &generation]),
+            id: id(origin, &[&record.key, change.action, generation]),
             kind: EventKind::ArtifactChange,
             action: change.action,
             time: seen,
@@ -172,23 +168,23 @@ pub const fn subject_kind(kind: RecordKind) -> SubjectKind {
     }
 }
 
-/// Events of a record that is gone.
-pub fn gone(origin: &Origin, before: &Placed, changes: &[Change], seen: jiff::Timestamp) -> Vec<Event> {
-    let generation = before.generation.to_string();
+/// Events of a record that is gone; `standing`: how its bytes stood.
+pub fn gone(
+    origin: &Origin,
+    before: &Placed,
+    generation: &str,
+    changes: &[Change],
+    standing: Fields,
+    seen: jiff::Timestamp,
+) -> Vec<Event> {
     let bytes = before.digest.is_some();
     let kind = if bytes { EventKind::ArtifactChange } else { EventKind::ModelRegistry };
-    let deleted = Change { action: "deleted", fields: Fields::new() };
+    let deleted = Change { action: "deleted", fields: standing };
     let changes = if bytes { std::slice::from_ref(&deleted) } else { changes };
-    let subject_kind = match before.kind.as_str() {
-        "model" => subject_kind(RecordKind::Model),
-        "model_version" => subject_kind(RecordKind::ModelVersion),
-        "version_artifact" => subject_kind(RecordKind::VersionArtifact),
-        _ => subject_kind(RecordKind::Artifact),
-    };
-    let subject = Subject::new(subject_kind, before.subject.clone());
+    let subject = subject_of(before);
     let tell = |change: &Change| {
         let draft = Draft {
-            id: id(origin, &[&before.key, change.action, "gone", &generation]),
+            id: id(origin, &[&before.key, change.action, "gone", generation]),
             kind,
             action: change.action,
             time: seen,
@@ -200,6 +196,48 @@ pub fn gone(origin: &Origin, before: &Placed, changes: &[Change], seen: jiff::Ti
         draft.event(origin, [&before.attributes, &change.fields])
     };
     changes.iter().map(tell).collect()
+}
+
+/// The event of bytes that lay there when something was decided about their model, or about what their place serves;
+/// `decision` tells one such time from others, `standing` how they stand now.
+pub fn decided(origin: &Origin, placed: &Placed, decision: &str, standing: &Fields, seen: jiff::Timestamp) -> Event {
+    let (subject, digest) = (subject_of(placed), placed.digest.map(|digest| digest.to_string()).unwrap_or_default());
+    let draft = Draft {
+        id: id(origin, &[&placed.key, "decided", &digest, decision]),
+        kind: EventKind::ArtifactScan,
+        action: "decided",
+        time: seen,
+        subject: &subject,
+        place: &Place::default(),
+        artifact: None,
+        digest: placed.digest,
+    };
+    draft.event(origin, [&placed.attributes, standing])
+}
+
+/// The event of approved bytes in whose place something lies that could not be read.
+pub fn unread(origin: &Origin, record: &Record, generation: &str, standing: &Fields, seen: jiff::Timestamp) -> Event {
+    let draft = Draft {
+        id: id(origin, &[&record.key, "unread", &record.signature, generation]),
+        kind: EventKind::ArtifactChange,
+        action: "modified",
+        time: seen,
+        subject: &record.subject,
+        place: &record.place,
+        artifact: record.artifact.as_ref(),
+        digest: None,
+    };
+    draft.event(origin, [&record.attributes, standing])
+}
+
+fn subject_of(placed: &Placed) -> Subject {
+    let kind = match placed.kind.as_str() {
+        "model" => subject_kind(RecordKind::Model),
+        "model_version" => subject_kind(RecordKind::ModelVersion),
+        "version_artifact" => subject_kind(RecordKind::VersionArtifact),
+        _ => subject_kind(RecordKind::Artifact),
+    };
+    Subject::new(kind, placed.subject.clone())
 }
 
 /// The event of one log line.

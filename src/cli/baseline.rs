@@ -111,7 +111,8 @@ fn export(state: &State, file: &Path, key: &Path, models: &[String]) -> anyhow::
         "predicate": { "created": clock::now(), "baseline": baseline },
     });
     let sealed = key.seal(statement.to_string().as_bytes()).map_err(anyhow::Error::msg)?;
-    std::fs::write(file, sealed + "\n").with_context(|| format!("`{}` cannot be written", file.display()))?;
+    files::replace(file, (sealed + "\n").as_bytes())
+        .with_context(|| format!("`{}` cannot be written", file.display()))?;
     let (approvals, artifacts) = (baseline.approvals.len(), baseline.artifacts.len());
     say(&format!("{approvals} approvals and {artifacts} artifacts are in `{}`", file.display()))?;
     Ok(ExitCode::from(CLEAN))

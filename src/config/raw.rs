@@ -165,13 +165,15 @@ impl Default for Alerts {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inspection {
-    /// Artifacts looked into at the same time; 0: one for each processor.
+    /// Artifacts of up to 256 MiB looked into at the same time, with half as many up to 16 GiB, and one larger, beside
+    /// them; 0: one for each processor.
     pub workers: usize,
     /// Bytes read for one inspection; hashing is not counted.
     pub read_bytes_max: u64,
     /// Bytes that decompression may yield for one artifact.
     pub inflate_bytes_max: u64,
-    /// Seconds until an inspection counts as hung and is given up.
+    /// Seconds until an inspection counts as hung and is given up; what cannot be read in that time is given up as
+    /// soon as that is clear.
     pub timeout_secs: u64,
     /// Classes of yours that pickles may name: `package.module.Class`, `package.*`, `package.^`.
     pub vetted: Vec<String>,

@@ -17,7 +17,7 @@ mod stat;
 mod store;
 mod tree;
 mod walk;
-mod watch;
+pub(super) mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;

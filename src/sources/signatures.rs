@@ -1,9 +1,14 @@
 //! Signatures where publishers leave them: in the folder of a model, or beside a folder or file.
 
+mod watch;
+
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::provenance::Kind;
+
+pub use watch::Watch;
 
 /// What publishers call the signature of the model that lies there.
 const USUAL: &str = "model.sig";
@@ -12,6 +17,8 @@ const ENDINGS: [&str; 3] = [".oms.sig", ".sig", ".sigstore.json"];
 const ENDINGS_SLSA: [&str; 2] = [".intoto.jsonl", ".sigstore.json"];
 /// Folders in folders, where a glob sets no bound.
 const DEPTH_MAX: usize = 16;
+/// Files and folders walked to find models.
+const ENTRIES_MAX: usize = 1_000_000;
 /// Names of one folder that are looked at.
 const NAMES_MAX: usize = 100_000;
 
@@ -66,41 +73,90 @@ fn within(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
-/// Folders and files that globs of paths name: each is one model. Signatures themselves are none.
-pub fn places<'g>(globs: impl Iterator<Item = &'g globset::GlobMatcher>, most: usize) -> Vec<PathBuf> {
-    let mut found = std::collections::BTreeSet::new();
-    for glob in globs {
+/// What globs of paths name, and what of it could not be looked at.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// Folders and files: each is one model. Signatures themselves are none.
+    pub models: BTreeSet<PathBuf>,
+    /// Folders in which globs begin.
+    pub starts: BTreeSet<PathBuf>,
+    /// Folders that were walked, where models may come and go.
+    pub folders: BTreeSet<PathBuf>,
+    /// Folders that could not be read, or are not there where a glob begins: what lies below is unknown.
+    pub unreadable: BTreeSet<PathBuf>,
+    /// More models, or more to walk, than is looked at.
+    pub cut: bool,
+    entries: usize,
+}
+
+impl Places {
+    /// Looks for what globs name, through links to folders as a program goes that loads from there; a link that leads
+    /// back to where it lies is not followed.
+    pub fn find<'g>(globs: impl Iterator<Item = &'g globset::GlobMatcher>, most: usize) -> Self {
+        let mut found = Self::default();
+        for glob in globs {
+            found.walk(glob, most);
+        }
+        found
+    }
+
+    fn walk(&mut self, glob: &globset::GlobMatcher, most: usize) {
         let text = glob.glob().glob();
         // What stands before the first sign that means something else than itself is a folder to begin in.
         let plain = text.find(['*', '?', '[', '{', '\\']).unwrap_or(text.len());
-        let start = if plain == text.len() {
-            text
-        } else {
-            text.get(..plain).and_then(|text| Some(text.rsplit_once('/')?.0)).unwrap_or("/")
-        };
+        let start = text.get(..plain).and_then(|text| Some(text.rsplit_once('/')?.0)).unwrap_or_default();
         let depth = if text.contains("**") {
             DEPTH_MAX
         } else {
             text.matches('/').count().saturating_sub(start.matches('/').count())
         };
-        let walk =
-            walkdir::WalkDir::new(if start.is_empty() { "/" } else { start }).max_depth(depth).sort_by_file_name();
+        let start = if start.is_empty() { "/" } else { start };
+        self.starts.insert(PathBuf::from(start));
+        let walk = walkdir::WalkDir::new(start).max_depth(depth).follow_links(true).sort_by_file_name();
         let mut entries = walk.into_iter();
         while let Some(entry) = entries.next() {
-            let Ok(entry) = entry else { continue };
-            let name = entry.file_name().to_string_lossy();
-            let is_signature = ENDINGS.iter().chain(&ENDINGS_SLSA).any(|ending| name.ends_with(ending));
-            if !is_signature && glob.is_match(entry.path()) {
+            self.entries += 1;
+            if self.models.len() >= most || self.entries >= ENTRIES_MAX {
+                self.cut = true;
+                return;
+            }
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.fault(glob, &error);
+                    continue;
+                }
+            };
+            let folder = entry.file_type().is_dir();
+            if names(glob, entry.path()) {
                 // What lies in a model is no model of its own.
-                if entry.file_type().is_dir() {
+                if folder {
                     entries.skip_current_dir();
                 }
-                found.insert(entry.into_path());
-            }
-            if found.len() >= most {
-                return found.into_iter().collect();
+                self.models.insert(entry.into_path());
+            } else if folder && entry.depth() < depth {
+                self.folders.insert(entry.into_path());
+            } else if folder && text.contains("**") {
+                self.cut = true;
             }
         }
     }
-    found.into_iter().collect()
+
+    fn fault(&mut self, glob: &globset::GlobMatcher, error: &walkdir::Error) {
+        let Some(path) = error.path() else { return };
+        let missing = error.io_error().is_none_or(|error| error.kind() == std::io::ErrorKind::NotFound);
+        if error.loop_ancestor().is_none() && path.is_symlink() && names(glob, path) {
+            // A link that leads nowhere is verified all the same, which tells why it cannot be.
+            self.models.insert(path.to_owned());
+        } else if !missing || error.depth() == 0 {
+            self.unreadable.insert(path.to_owned());
+        }
+    }
+}
+
+/// Whether a glob names a path, and the path is no signature.
+fn names(glob: &globset::GlobMatcher, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_signature = ENDINGS.iter().chain(&ENDINGS_SLSA).any(|ending| name.ends_with(ending));
+    !is_signature && glob.is_match(path)
 }

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-use super::{State, StateError, inventory, journal};
+use super::{State, StateError, decisions, inventory, journal};
 use crate::event::Sha256;
 
 /// The tables. Part of a step of the schema: a change of them is a further step.
@@ -93,7 +93,7 @@ impl Status {
         }
     }
 
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         match text {
             "approved" => Self::Approved,
             "superseded" => Self::Superseded,
@@ -177,7 +177,7 @@ impl State {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         write(&transaction, approval, beside)?;
         // Before it counts, and only once the database has taken it.
-        journal::append(self.path(), &journal::Entry { approval: approval.clone(), beside })?;
+        journal::append(self.path(), &[journal::Entry { approval: approval.clone(), beside }])?;
         transaction.commit()?;
         Ok(())
     }
@@ -217,23 +217,6 @@ impl State {
             Ok(Standing { model: row.get(0)?, version: row.get(1)?, path: row.get(2)?, status: Status::parse(&status) })
         })?;
         Ok(found.collect::<Result<_, _>>()?)
-    }
-
-    /// The file that a model should be served with at a path, by the newest decision that holds: its version
-    /// and digest. A path of another depth counts when its end agrees.
-    pub fn expected(&self, model: &str, path: &str) -> Result<Option<(String, Sha256)>, StateError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT a.version, f.sha256 FROM approval a JOIN approved_file f ON f.approval = a.id
-             WHERE a.model = ?1 AND a.status = 'approved'
-               AND (f.path = ?2 OR f.path LIKE '%/' || ?3 ESCAPE '\\' OR ?2 LIKE '%/' || replace(replace(f.path, '_', '\\_'), '%', '\\%') ESCAPE '\\')
-             ORDER BY f.path = ?2 DESC, a.time DESC, a.id DESC LIMIT 1",
-        )?;
-        let escaped = path.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%");
-        let found = statement
-            .query_row(params![model, path, escaped], |row| Ok((row.get(0)?, inventory::digest(row, 1)?)))
-            .optional()?;
-        Ok(found.and_then(|(version, digest): (String, Option<Sha256>)| Some((version, digest?))))
     }
 
     /// Whether anything was ever approved: without that, nothing can be missing.
@@ -278,7 +261,7 @@ pub(super) fn write(connection: &Connection, approval: &Approval, beside: bool) 
         let size = i64::try_from(file.size).unwrap_or(i64::MAX);
         statement.execute(params![id, file.path, file.sha256.as_bytes(), size])?;
     }
-    Ok(())
+    decisions::note(connection, &approval.model)
 }
 
 fn approval(row: &Row<'_>) -> rusqlite::Result<Approval> {
@@ -296,7 +279,8 @@ fn approval(row: &Row<'_>) -> rusqlite::Result<Approval> {
     })
 }
 
-fn file(row: &Row<'_>) -> rusqlite::Result<ApprovedFile> {
+/// From columns path, digest and size.
+pub(super) fn file(row: &Row<'_>) -> rusqlite::Result<ApprovedFile> {
     Ok(ApprovedFile {
         path: row.get(0)?,
         sha256: Sha256::from_bytes(row.get(1)?),

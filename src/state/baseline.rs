@@ -67,7 +67,7 @@ impl State {
             (&known.model, &known.version, &known.root) == (&said.model, &said.version, &said.root)
                 && (known.status == said.status || known.time >= said.time)
         };
-        let mut taken = 0;
+        let mut taken = Vec::new();
         let now = crate::base::clock::now().as_millisecond();
         let mut connection = self.lock();
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -83,12 +83,13 @@ impl State {
                 continue;
             }
             let approval = Approval { origin: Origin::Baseline, ..approval.clone() };
-            journal::append(self.path(), &journal::Entry { approval: approval.clone(), beside: true })?;
             approval::write(&transaction, &approval, true)?;
-            taken += 1;
+            taken.push(journal::Entry { approval, beside: true });
         }
+        // Before they count, and only once the database has taken them all.
+        journal::append(self.path(), &taken)?;
         transaction.commit()?;
-        Ok(taken)
+        Ok(taken.len())
     }
 }
 

@@ -20,9 +20,13 @@ pub struct Commit {
     pub checkpoints: Vec<Checkpoint>,
     /// The source's first listing is complete.
     pub listed: bool,
+    /// Subjects that are as they should be: what is found there from now on is told anew.
+    pub settled: Vec<String>,
     pub alerts: Vec<Raised>,
     /// Signatures that were checked.
     pub signatures: Vec<super::signatures::Checked>,
+    /// Places of models whose signature is asked for no more.
+    pub unsigned: Vec<String>,
     /// What correlations remember of it.
     pub memos: Vec<Memo>,
 }
@@ -106,6 +110,9 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, committed: &mut Committ
     for checked in &commit.signatures {
         super::signatures::keep(transaction, checked, now)?;
     }
+    for place in &commit.unsigned {
+        super::signatures::forget(transaction, place)?;
+    }
     for edge in &commit.edges {
         portraits::keep_edge(transaction, edge, now)?;
     }
@@ -116,6 +123,11 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, committed: &mut Committ
         transaction
             .prepare_cached("INSERT INTO listed (source, time) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
             .execute(params![commit.source, now])?;
+    }
+    for subject in &commit.settled {
+        transaction
+            .prepare_cached("DELETE FROM repeat WHERE alert IN (SELECT id FROM alert WHERE subject = ?1)")?
+            .execute([subject])?;
     }
     for raised in &commit.alerts {
         raise(transaction, raised, now, committed)?;

@@ -62,6 +62,14 @@ pub struct Step {
     pub time: Timestamp,
 }
 
+/// How far the history of one place goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Last {
+    /// 0: it has none.
+    pub step: i64,
+    pub digest: Option<Sha256>,
+}
+
 const PLACED: &str = "SELECT r.source, r.key, r.kind, r.signature, r.subject, r.lineage, r.path, r.version,
     b.sha256, iif(r.first_blob = r.blob, b.sha256, f.sha256), b.size, b.format, r.attributes, r.generation, r.first_seen, r.last_changed
     FROM record r LEFT JOIN blob b ON b.id = r.blob LEFT JOIN blob f ON r.first_blob IS NOT r.blob AND f.id = r.first_blob";
@@ -123,6 +131,20 @@ impl State {
         Ok(statement.query_row(params![source, lineage, but], |row| digest(row, 0)).optional()?.flatten())
     }
 
+    /// The last step of a lineage's history at one place, and the last bytes that were there.
+    pub fn last_at(&self, source: &str, lineage: &str, path: &str) -> Result<Last, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT max(h.id), (SELECT b.sha256 FROM history l JOIN blob b ON b.id = l.blob
+                 WHERE l.source = ?1 AND l.lineage = ?2 AND l.path = ?3 ORDER BY l.id DESC LIMIT 1)
+             FROM history h WHERE h.source = ?1 AND h.lineage = ?2 AND h.path = ?3",
+        )?;
+        let last = statement.query_row([source, lineage, path], |row| {
+            Ok(Last { step: row.get::<_, Option<i64>>(0)?.unwrap_or(0), digest: digest(row, 1)? })
+        })?;
+        Ok(last)
+    }
+
     /// Records whose key, path or subject holds the text; all for an empty one.
     pub fn find(&self, text: &str, most: usize) -> Result<Vec<Placed>, StateError> {
         let connection = self.lock();
@@ -173,16 +195,19 @@ impl State {
         Ok(found)
     }
 
-    /// Records of files from which a model is served, of one model or of all.
-    pub fn served(&self, model: Option<&str>, most: usize) -> Result<Vec<Placed>, StateError> {
+    /// Records of files from which a model is served, of one model or of all: those after a source and key, for the
+    /// next page.
+    pub fn served(&self, model: Option<&str>, after: Option<&Placed>, most: usize) -> Result<Vec<Placed>, StateError> {
+        let (source, key) = after.map_or(("", ""), |placed| (&placed.source, &placed.key));
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
-            "{PLACED} WHERE r.kind = 'artifact' AND json_extract(r.attributes, '$.\"file.served\"')
+            "{PLACED} WHERE (r.source, r.key) > (?2, ?3)
+             AND r.kind = 'artifact' AND json_extract(r.attributes, '$.\"file.served\"')
              AND (?1 IS NULL OR json_extract(r.attributes, '$.\"ml.model.name\"') = ?1)
-             ORDER BY r.source, r.key LIMIT ?2"
+             ORDER BY r.source, r.key LIMIT ?4"
         ))?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let found = statement.query_map(params![model, most], placed)?.collect::<Result<_, _>>()?;
+        let found = statement.query_map(params![model, source, key, most], placed)?.collect::<Result<_, _>>()?;
         Ok(found)
     }
 

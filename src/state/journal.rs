@@ -23,25 +23,31 @@ pub struct Entry {
     pub beside: bool,
 }
 
-/// Adds a decision, on the disk when this returns.
-pub fn append(directory: &Path, entry: &Entry) -> Result<(), StateError> {
+/// Adds decisions, all of them on the disk when this returns.
+pub fn append(directory: &Path, entries: &[Entry]) -> Result<(), StateError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
     let path = directory.join(NAME);
     let fail =
         |cause: Box<dyn std::error::Error + Send + Sync>| StateError::Open { path: path.display().to_string(), cause };
-    let mut line = serde_json::to_vec(entry).map_err(|error| fail(error.into()))?;
-    line.push(b'\n');
-    // A line that a machine left half-written must not take this one with it.
+    let mut lines = Vec::new();
+    for entry in entries {
+        serde_json::to_writer(&mut lines, entry).map_err(|error| fail(error.into()))?;
+        lines.push(b'\n');
+    }
+    // A line that a machine left half-written must not take these with it.
     let torn = std::fs::File::open(&path).ok().is_some_and(|mut file| {
         use std::io::{Read as _, Seek as _};
         let mut last = [0];
         file.seek(std::io::SeekFrom::End(-1)).is_ok() && file.read_exact(&mut last).is_ok() && last != *b"\n"
     });
     if torn {
-        line.insert(0, b'\n');
+        lines.insert(0, b'\n');
     }
     let mut file =
         OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(|error| fail(error.into()))?;
-    file.write_all(&line).and_then(|()| file.sync_all()).map_err(|error| fail(error.into()))
+    file.write_all(&lines).and_then(|()| file.sync_all()).map_err(|error| fail(error.into()))
 }
 
 /// Reads decisions back into a database that has none; gives how many, and how many lines made no sense.

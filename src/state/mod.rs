@@ -10,6 +10,7 @@ mod check;
 pub mod checkpoints;
 pub mod commit;
 pub mod correlation;
+pub mod decisions;
 pub mod inventory;
 mod journal;
 pub mod notebook;
@@ -17,6 +18,7 @@ pub mod outbox;
 pub mod portraits;
 mod schema;
 pub mod signatures;
+pub mod standing;
 pub mod sweep;
 
 use std::os::unix::fs::MetadataExt as _;
@@ -33,6 +35,7 @@ pub use notebook::Notebook;
 pub use outbox::{DeadLetter, Stored};
 pub use portraits::Portrait;
 pub use schema::VERSION;
+pub use standing::{Stand, Worth};
 
 /// The embedded database. Cheap to clone; calls block, so run them where blocking is allowed.
 #[derive(Clone)]

@@ -3,10 +3,10 @@
 use rusqlite::Connection;
 
 /// The version that this program writes.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// Step `n` makes version `n + 1` out of version `n`.
-const STEPS: [&str; 3] = [FIRST, super::correlation::TABLES, super::approval::TABLES];
+const STEPS: [&str; 4] = [FIRST, super::correlation::TABLES, super::approval::TABLES, super::decisions::TABLES];
 
 const FIRST: &str = "
     -- Bytes, by what they are. One row however many places hold them.

@@ -45,6 +45,18 @@ impl State {
             .optional()?;
         Ok(found)
     }
+
+    /// Places of all models that were looked at.
+    pub fn checked_places(&self) -> Result<Vec<String>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT place FROM signature ORDER BY place")?;
+        let places = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(places)
+    }
+}
+
+pub(super) fn forget(connection: &Connection, place: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM signature WHERE place = ?1")?.execute([place]).map(drop)
 }
 
 pub(super) fn keep(connection: &Connection, checked: &Checked, now: i64) -> rusqlite::Result<()> {

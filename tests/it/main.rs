@@ -21,6 +21,7 @@ mod provenance;
 mod rules;
 mod sinks;
 mod sources;
+mod standing;
 mod state;
 mod support;
 mod tidy;

@@ -119,6 +119,19 @@ fn the_same_finding_is_told_again_only_after_a_while() {
 }
 
 #[test]
+fn a_finding_about_what_was_put_right_in_between_is_told_at_once() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    let told = |id: &str, key: &str, millis: i64| {
+        let committed = state.commit(&[Commit { alerts: vec![raised(id, key)], ..at(millis) }]).expect("it commits");
+        committed.raised.len()
+    };
+    assert_eq!((told("1", "a", 1), told("2", "a", 2), told("3", "b", 3)), (1, 0, 1));
+    state.commit(&[Commit { settled: vec!["a".to_owned()], ..at(5) }]).expect("it commits");
+    assert_eq!((told("4", "a", 6), told("5", "a", 7), told("6", "b", 8)), (1, 0, 0), "only what was settled");
+}
+
+#[test]
 fn what_goes_on_holds_and_what_is_old_is_forgotten() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let state = open(directory.path());
@@ -220,12 +233,15 @@ fn a_newer_state_and_a_second_agent_are_refused() {
 
 #[test]
 fn the_states_of_versions_before_are_brought_up_to_date() {
-    for version in [1, 2] {
+    for version in [1, 2, 3] {
         brought_up_to_date(version);
     }
 }
 
-/// What version 2 did not have, taken away from a new state.
+/// What version 3 did not have, taken away from a new state.
+const WITHOUT_DECISIONS: &str = "DROP TABLE decision; DROP INDEX alert_subject; DROP INDEX repeat_alert;";
+
+/// What version 2 did not have.
 const WITHOUT_APPROVALS: &str = "
     DROP INDEX record_verified;
     ALTER TABLE record DROP COLUMN verified;
@@ -241,7 +257,10 @@ fn brought_up_to_date(version: i64) {
     state.commit(&[Commit { records: vec![seen("a", b"1")], checkpoints, alerts, ..at(1) }]).expect("it commits");
     drop(state);
     let database = rusqlite::Connection::open(directory.path().join("lanner.db")).expect("it can be opened");
-    database.execute_batch(WITHOUT_APPROVALS).expect("it is all there");
+    database.execute_batch(WITHOUT_DECISIONS).expect("it is all there");
+    if version < 3 {
+        database.execute_batch(WITHOUT_APPROVALS).expect("it is all there");
+    }
     if version == 1 {
         for table in ["correlation", "correlation_group", "correlation_entry", "correlation_fired", "correlation_clock"]
         {

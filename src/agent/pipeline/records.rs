@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::slots::Slot;
 use super::{Outcome, Shared};
 use crate::agent::announced::{self, Knowledge};
 use crate::agent::examine::{ExamineError, Examined};
+use crate::agent::lanes::Lanes;
 use crate::agent::tell::{self, Look, Notice, Origin};
-use crate::artifact::Portrait;
 use crate::base::backoff::Backoff;
 use crate::base::clock;
-use crate::event::{ArtifactRef, Event, Place, Sha256, Subject};
+use crate::event::{ArtifactRef, Event, Fields, Place, Sha256, Subject, Value};
 use crate::sources::{Change, Hint, Record, RecordKind, Source, Store, Sweep};
 use crate::state::portraits::Edge;
 use crate::state::sweep::Due;
-use crate::state::{Blob, Placed, RecordChange, Seen, StateError};
+use crate::state::{Blob, Placed, RecordChange, Seen, StateError, Worth};
 
 /// Tries to read one artifact until it is left for the next look.
 const TRIES: u32 = 4;
@@ -40,8 +41,10 @@ impl Records {
     }
 
     /// A record as it stands now.
-    pub async fn put(&self, record: Record, first_listing: bool) -> Outcome {
+    pub async fn put(&self, record: Record, first_listing: bool, slot: &Slot) -> Outcome {
         let before = self.before(&record.key).await;
+        // What is known changed under our eyes, though the listing after us was never completed.
+        let first_listing = first_listing && before.is_none();
         let same = before.as_ref().is_some_and(|before| before.signature == record.signature);
         if same && before.as_ref().is_some_and(|before| before.attributes == record.attributes) {
             return Outcome::default();
@@ -49,7 +52,7 @@ impl Records {
         match (&record.artifact, &self.store) {
             (Some(_), Some(store)) => {
                 let circumstances = Circumstances { same, first_listing, silent: false };
-                self.put_artifact(&record, before.as_ref(), &**store, circumstances).await
+                self.put_artifact(&record, before.as_ref(), &**store, circumstances, slot).await
             }
             (Some(_) | None, None) | (None, Some(_)) => self.put_plain(&record, before.as_ref(), first_listing),
         }
@@ -60,7 +63,12 @@ impl Records {
         let Some(before) = self.before(&key).await else { return Outcome::default() };
         let changes =
             kind_of(&before).map(|kind| self.source.changes(kind, Some(&before.attributes), None)).unwrap_or_default();
-        let events = tell::gone(&self.origin, &before, &changes, clock::now());
+        let past = self.past(before.lineage.as_deref(), before.path.as_deref(), Some(&before)).await;
+        let standing = match before.digest {
+            Some(digest) => self.left(&before.key, &before.attributes, digest, "missing").await,
+            None => Fields::new(),
+        };
+        let events = tell::gone(&self.origin, &before, &past.generation, &changes, standing, clock::now());
         Outcome { change: Some(RecordChange::Remove { key }), events, ..Outcome::default() }
     }
 
@@ -87,13 +95,13 @@ impl Records {
     }
 
     /// Tells of bytes that are others though nothing said that they changed.
-    pub async fn put_silent(&self, key: &str) -> Outcome {
+    pub async fn put_silent(&self, key: &str, slot: &Slot) -> Outcome {
         let Some(before) = self.before(key).await else { return Outcome::default() };
         let Some((record, store)) = self.remembered(&before).zip(self.store.as_deref()) else {
             return Outcome::default();
         };
         let circumstances = Circumstances { same: false, first_listing: false, silent: true };
-        self.put_artifact(&record, Some(&before), store, circumstances).await
+        self.put_artifact(&record, Some(&before), store, circumstances, slot).await
     }
 
     /// The record as the inventory has it, to tell of it without its source.
@@ -134,19 +142,21 @@ impl Records {
         before: Option<&Placed>,
         store: &dyn Store,
         circumstances: Circumstances,
+        slot: &Slot,
     ) -> Outcome {
+        let artifact = record.artifact.as_ref();
+        let (lineage, path) = (artifact.map(|artifact| &*artifact.lineage), artifact.map(|artifact| &*artifact.path));
+        let past = self.past(lineage, path, before).await;
         if let (true, Some(digest)) = (circumstances.same, before.and_then(|before| before.digest)) {
             // Only what is said about the bytes changed, unless an older inspection looked at them.
             if let Some(blob) = self.blob(digest).await {
-                return put(record, Some(blob), self.told_of_bytes(record, before, digest, circumstances));
+                let mut events = self.told_of_bytes(record, before, digest, &past, circumstances);
+                events.extend(self.newly_served(record, before, digest, &past).await);
+                return put(record, Some(blob), events);
             }
         }
         let previous = self.previous(record, before).await;
-        let portrait = match &previous {
-            Some(previous) => self.portrait(previous.sha256).await,
-            None => None,
-        };
-        let Examined { blob, portrait, differences } = match self.examine(store, record, portrait).await {
+        let Examined { blob, portrait, differences } = match self.examine(store, record, previous, slot).await {
             Ok(examined) => examined,
             Err(ExamineError::Gone) => {
                 self.shared.metrics.events_dropped.with_label_values(&["examine", "gone"]).inc();
@@ -156,13 +166,25 @@ impl Records {
                 let events = vec![self.left_out("unreadable", record, &why)];
                 return Outcome { events, again: Some(Box::new(record.clone())), ..Outcome::default() };
             }
-            Err(ExamineError::Refused(why)) => return put(record, None, vec![self.left_out("oversize", record, &why)]),
+            Err(ExamineError::Refused(why)) => {
+                let mut events = vec![self.left_out("oversize", record, &why)];
+                if let Some(stood) = past.stood {
+                    let standing = self.left(&record.key, &record.attributes, stood, "unread").await;
+                    events.push(tell::unread(&self.origin, record, &past.generation, &standing, clock::now()));
+                }
+                return put(record, None, events);
+            }
         };
-        let knowledge = self.knowledge(record, blob.sha256, previous.as_ref()).await;
+        let previous = match previous {
+            Some(previous) => self.blob(previous).await,
+            None => None,
+        };
+        let knowledge = self.knowledge(record, blob.sha256, past.stood, previous.as_ref()).await;
         let look = Look {
             record,
             blob: &blob,
             before,
+            generation: &past.generation,
             previous: previous.as_ref(),
             differences: &differences,
             knowledge: &knowledge,
@@ -171,13 +193,15 @@ impl Records {
             seen: clock::now(),
         };
         let mut events = tell::artifact(&self.origin, &look);
+        let settled = knowledge.is_approved() && !events.is_empty();
         if events.is_empty() {
-            events = self.told_of_bytes(record, before, blob.sha256, circumstances);
+            events = self.told_of_bytes(record, before, blob.sha256, &past, circumstances);
         }
         let edge = previous.filter(|previous| previous.sha256 != blob.sha256);
         let edge = edge.map(|previous| Edge { parent: previous.sha256, child: blob.sha256, differences });
         let mut outcome = put(record, Some(blob), events);
         outcome.edge = edge;
+        outcome.settled = settled.then(|| record.subject.name.clone());
         if let Some(RecordChange::Put(seen)) = &mut outcome.change {
             seen.read = true;
             seen.portrait = crate::state::Portrait { outline: portrait.outline, measured: portrait.measured };
@@ -191,34 +215,90 @@ impl Records {
         record: &Record,
         before: Option<&Placed>,
         digest: Sha256,
+        past: &Past,
         circumstances: Circumstances,
     ) -> Vec<Event> {
         let Some(before) = before.filter(|_| !circumstances.first_listing) else { return Vec::new() };
         let changes = self.source.changes(record.kind, Some(&before.attributes), Some(&record.attributes));
-        tell::same_bytes(&self.origin, record, before, digest, &changes, clock::now())
+        tell::same_bytes(&self.origin, record, &past.generation, digest, &changes, clock::now())
+    }
+
+    /// Bytes that are the same, at a place that serves a model from now on.
+    async fn newly_served(
+        &self,
+        record: &Record,
+        before: Option<&Placed>,
+        digest: Sha256,
+        past: &Past,
+    ) -> Option<Event> {
+        let before = before?;
+        let model = announced::served(&record.attributes)?;
+        if announced::served(&before.attributes) == Some(model) {
+            return None;
+        }
+        let placed = Placed { attributes: record.attributes.clone(), ..before.clone() };
+        let (state, model, key) = (self.shared.state.clone(), model.to_owned(), record.key.clone());
+        let ask = move || Ok((state.has_approvals()?, state.stand(Some(&model), &key, &digest)?));
+        let (_, stand) = self.ask(ask).await.filter(|(any, _)| *any)?;
+        let standing = announced::standing_fields(stand.worth.as_str(), Some(&stand), None);
+        Some(tell::decided(&self.origin, &placed, &past.generation, &standing, clock::now()))
+    }
+
+    /// What this place was before, also when it was away in between.
+    async fn past(&self, lineage: Option<&str>, path: Option<&str>, before: Option<&Placed>) -> Past {
+        let (state, source) = (self.shared.state.clone(), self.origin.source.clone());
+        let (lineage, path) = (lineage.unwrap_or_default().to_owned(), path.unwrap_or_default().to_owned());
+        let last = self.ask(move || state.last_at(&source, &lineage, &path)).await.unwrap_or_default();
+        let count = before.map_or(0, |before| before.generation);
+        Past {
+            generation: format!("{count}:{}", last.step),
+            stood: before.and_then(|before| before.digest).or(last.digest),
+        }
+    }
+
+    /// How bytes stood that are no longer at a place, and in a word what is there now; nothing while nothing was ever
+    /// approved.
+    async fn left(&self, key: &str, attributes: &Fields, stood: Sha256, word: &'static str) -> Fields {
+        let state = self.shared.state.clone();
+        let (model, key) = (announced::served(attributes).map(str::to_owned), key.to_owned());
+        self.ask(move || {
+            if !state.has_approvals()? {
+                return Ok(Fields::new());
+            }
+            let old = state.stand(model.as_deref(), &key, &stood)?;
+            Ok(announced::standing_fields(word, None, Some(&old)))
+        })
+        .await
+        .unwrap_or_default()
     }
 
     /// What the inventory knows of bytes that came, and of those before.
-    async fn knowledge(&self, record: &Record, new: Sha256, old: Option<&Blob>) -> Knowledge {
+    async fn knowledge(
+        &self,
+        record: &Record,
+        new: Sha256,
+        stood: Option<Sha256>,
+        previous: Option<&Blob>,
+    ) -> Knowledge {
         /// Places looked at: enough to find a registered version among them.
         const PLACES_MAX: usize = 64;
-        let (state, old) = (self.shared.state.clone(), old.map(|blob| blob.sha256));
-        let (model, path) = (announced::served(record).map(str::to_owned), record.key.clone());
+        let (state, previous) = (self.shared.state.clone(), previous.map(|blob| blob.sha256));
+        let (served, key) = (announced::served(&record.attributes).map(str::to_owned), record.key.clone());
         self.ask(move || {
-            let mut knowledge = Knowledge { any: state.has_approvals()?, ..Knowledge::default() };
-            knowledge.places = state.places(&new, PLACES_MAX)?;
-            if let Some(old) = old {
-                knowledge.old_places = state.places(&old, PLACES_MAX)?;
+            let mut knowledge = Knowledge { stood, places: state.places(&new, PLACES_MAX)?, ..Knowledge::default() };
+            if let Some(previous) = previous {
+                knowledge.old_places = state.places(&previous, PLACES_MAX)?;
             }
-            if knowledge.any {
-                knowledge.new = state.standings(&new, model.as_deref())?;
-                knowledge.old = old.map(|old| state.standings(&old, model.as_deref())).transpose()?.unwrap_or_default();
-                let before = announced::standing(&knowledge.old, model.as_deref());
-                let known = before.map(|standing| (standing.model.clone(), standing.path.clone()));
-                let asked = known.or_else(|| model.clone().map(|model| (model, path.clone())));
-                if let Some((model, path)) = asked {
-                    knowledge.expected = state.expected(&model, &path)?.filter(|(_, digest)| *digest != new);
+            if state.has_approvals()? {
+                let old = stood.map(|stood| state.stand(served.as_deref(), &key, &stood)).transpose()?;
+                let before = old.as_ref().and_then(|old| old.standing.clone());
+                let model = served.clone().or_else(|| before.as_ref().map(|standing| standing.model.clone()));
+                let mut stand = state.stand(model.as_deref(), &key, &new)?;
+                // A place whose name says nothing should hold what the file that was there became.
+                if let (None, true, Some(before)) = (&stand.expected, stand.worth != Worth::Approved, before) {
+                    stand.expected = state.expected(&before.model, &before.path)?.filter(|(_, digest)| *digest != new);
                 }
+                (knowledge.new, knowledge.old) = (Some(stand), old);
             }
             Ok(knowledge)
         })
@@ -226,23 +306,25 @@ impl Records {
         .unwrap_or_default()
     }
 
-    async fn portrait(&self, digest: Sha256) -> Option<Portrait> {
-        let state = self.shared.state.clone();
-        let kept = self.ask(move || state.portrait(&digest)).await.flatten()?;
-        Some(Portrait { outline: kept.outline, measured: kept.measured })
-    }
-
     /// Bytes that move while they are read are read again, after a while.
     async fn examine(
         &self,
         store: &dyn Store,
         record: &Record,
-        before: Option<Portrait>,
+        before: Option<Sha256>,
+        slot: &Slot,
     ) -> Result<Examined, ExamineError> {
         let artifact = record.artifact.as_ref().expect("the caller has matched it");
+        let size = match record.attributes.get("file.size") {
+            Some(Value::Int(size)) => u64::try_from(*size).ok(),
+            _ => None,
+        };
+        if !Lanes::is_quick(size) {
+            slot.step_aside();
+        }
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2), artifact.path.len() as u64);
         loop {
-            match self.shared.examiner.examine(store, artifact, before.clone()).await {
+            match self.shared.examiner.examine(store, artifact, size, before).await {
                 Err(ExamineError::Again(why)) if backoff.failures() < TRIES => {
                     tracing::debug!(artifact = %artifact, why, "looked into again later");
                     tokio::time::sleep(backoff.next_wait()).await;
@@ -266,15 +348,14 @@ impl Records {
     }
 
     /// The bytes that this artifact was before: its own, else those of another version.
-    async fn previous(&self, record: &Record, before: Option<&Placed>) -> Option<Blob> {
+    async fn previous(&self, record: &Record, before: Option<&Placed>) -> Option<Sha256> {
         if let Some(digest) = before.and_then(|before| before.digest) {
-            return self.blob(digest).await;
+            return Some(digest);
         }
         let artifact = record.artifact.as_ref()?;
         let (state, source) = (self.shared.state.clone(), self.origin.source.clone());
         let (lineage, version) = (artifact.lineage.clone(), artifact.version.clone());
-        let digest = self.ask(move || state.previous(&source, &lineage, version.as_deref())).await.flatten()?;
-        self.blob(digest).await
+        self.ask(move || state.previous(&source, &lineage, version.as_deref())).await.flatten()
     }
 
     async fn before(&self, key: &str) -> Option<Placed> {
@@ -311,6 +392,14 @@ impl Records {
 
 fn put(record: &Record, blob: Option<Blob>, events: Vec<Event>) -> Outcome {
     Outcome { change: Some(RecordChange::Put(Box::new(seen(record, blob)))), events, ..Outcome::default() }
+}
+
+/// What a place was before.
+struct Past {
+    /// Changes so far: events of one generation are one.
+    generation: String,
+    /// The bytes that were last there.
+    stood: Option<Sha256>,
 }
 
 /// How it comes that a record is looked at.

@@ -64,12 +64,16 @@ impl Sweeper {
         Arc::clone(&self.sweep)
     }
 
-    /// The next records, when their time has come. Nothing is lost when this is dropped half-way.
-    async fn next(&mut self) -> Vec<Due> {
-        tokio::time::sleep_until(self.next).await;
+    /// The next records, when their time has come; while it is `busy`, none, but ages are told all the same. Nothing is
+    /// lost when this is dropped half-way.
+    async fn next(&mut self, busy: bool) -> Vec<Due> {
+        tokio::time::sleep_until(if busy { self.report } else { self.next.min(self.report) }).await;
         if Instant::now() >= self.report {
             self.tell_ages().await;
             self.report = Instant::now() + REPORT_EVERY;
+        }
+        if busy || Instant::now() < self.next {
+            return Vec::new();
         }
         if self.waiting.is_empty() {
             let asked = self.ask().await;
@@ -123,9 +127,9 @@ impl Sweeper {
 }
 
 /// The next records of a sweeper; never, where there is none.
-pub async fn next(sweeper: &mut Option<Sweeper>) -> Vec<Due> {
+pub async fn next(sweeper: &mut Option<Sweeper>, busy: bool) -> Vec<Due> {
     match sweeper {
-        Some(sweeper) => sweeper.next().await,
+        Some(sweeper) => sweeper.next(busy).await,
         None => std::future::pending().await,
     }
 }

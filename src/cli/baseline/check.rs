@@ -12,16 +12,25 @@ use crate::alert::render::text::clean;
 use crate::artifact::{self, FileBytes, Limits, Portrait, Version, portrait};
 use crate::event::{Difference, Sha256};
 use crate::state::baseline::{Artifact, Baseline};
-use crate::state::{Approval, ApprovedFile, Status};
+use crate::state::{Approval, ApprovedFile, Status, standing};
 
-/// What a baseline says of one digest.
+/// What a baseline says of bytes at a place.
 struct Known<'b> {
     approval: &'b Approval,
     file: &'b ApprovedFile,
+    /// They belong there.
+    fits: bool,
+}
+
+impl Known<'_> {
+    fn words(&self) -> String {
+        format!("{} {}, {}", self.approval.model, self.approval.version, self.file.path)
+    }
 }
 
 struct Check<'b> {
-    by_digest: HashMap<Sha256, Known<'b>>,
+    /// The best that is said of bytes, wherever they lie.
+    by_digest: HashMap<Sha256, (&'b Approval, &'b ApprovedFile)>,
     approvals: Vec<&'b Approval>,
     artifacts: HashMap<Sha256, &'b Artifact>,
     format: Format,
@@ -46,13 +55,12 @@ pub fn run(
     if approvals.is_empty() {
         bail!("the baseline says nothing of `{}`", clean(model.unwrap_or("any model")));
     }
-    let mut by_digest: HashMap<Sha256, Known<'_>> = HashMap::new();
-    for approval in &approvals {
+    let mut by_digest: HashMap<Sha256, (&Approval, &ApprovedFile)> = HashMap::new();
+    for &approval in &approvals {
         for file in &approval.files {
             // Bytes that two versions share are as good as the better of them.
-            let better = |known: &Known<'_>| known.approval.status <= approval.status;
-            if !by_digest.get(&file.sha256).is_some_and(better) {
-                by_digest.insert(file.sha256, Known { approval, file });
+            if by_digest.get(&file.sha256).is_none_or(|(known, _)| known.status > approval.status) {
+                by_digest.insert(file.sha256, (approval, file));
             }
         }
     }
@@ -80,7 +88,7 @@ pub fn run(
     check.end()
 }
 
-impl Check<'_> {
+impl<'b> Check<'b> {
     fn file(&mut self, root: &Path, path: &Path) -> anyhow::Result<()> {
         let read = FileBytes::open(path).and_then(|bytes| Ok((artifact::digest_of(&bytes, &|| false)?, bytes)));
         let (digest, bytes) = match read {
@@ -89,26 +97,28 @@ impl Check<'_> {
             Err(error) => return self.unreadable(&format!("`{}`: {error}", path.display())),
         };
         let shown = path.display().to_string();
-        self.seen.insert(digest);
-        match self.by_digest.get(&digest) {
-            Some(known) if known.approval.status == Status::Approved => {
+        let below = path.strip_prefix(root).unwrap_or(path).display().to_string();
+        let below = if below.is_empty() { shown.clone() } else { below };
+        let known = self.known(&below, &digest);
+        match known {
+            Some(known) if known.approval.status == Status::Approved && known.fits => {
+                self.seen.insert(digest);
                 self.fine += 1;
                 if self.quiet {
                     return Ok(());
                 }
-                let words = format!("{} {}, {}", known.approval.model, known.approval.version, known.file.path);
-                self.print("approved", &shown, &digest, &words, None, &[])
+                self.print("approved", &shown, &digest, &known.words(), None, &[])
             }
             Some(known) => {
                 self.wrong += 1;
-                let words = format!("{} {}, {}", known.approval.model, known.approval.version, known.file.path);
-                let status = known.approval.status.as_str();
-                self.print(status, &shown, &digest, &words, None, &[])
+                let exchanged = known.approval.status == Status::Approved;
+                let should = self.expected(&below).map(|(_, file)| file.sha256).filter(|_| exchanged);
+                self.seen.extend(should);
+                let status = if exchanged { "exchanged" } else { known.approval.status.as_str() };
+                self.print(status, &shown, &digest, &known.words(), should.as_ref(), &[])
             }
             None => {
                 self.wrong += 1;
-                let below = path.strip_prefix(root).unwrap_or(path).display().to_string();
-                let below = if below.is_empty() { shown.clone() } else { below };
                 let expected = self.expected(&below);
                 let differences = expected.map_or_else(Vec::new, |(_, file)| self.compare(path, &bytes, file));
                 let words = expected.map_or_else(
@@ -122,13 +132,23 @@ impl Check<'_> {
         }
     }
 
+    /// The best that the baseline says of bytes at a path: as the file that belongs there, else as another one, which
+    /// fits only where no approved file belongs.
+    fn known(&self, below: &str, digest: &Sha256) -> Option<Known<'b>> {
+        let here = self.approvals.iter().filter_map(|&approval| {
+            let file = standing::belonging(&approval.files, below).into_iter().find(|file| file.sha256 == *digest)?;
+            Some(Known { approval, file, fits: true })
+        });
+        here.min_by_key(|known| known.approval.status).or_else(|| {
+            let (approval, file) = self.by_digest.get(digest)?;
+            Some(Known { approval, file, fits: self.expected(below).is_none() })
+        })
+    }
+
     /// The approved file that should lie at a path.
-    fn expected(&self, below: &str) -> Option<(&Approval, &ApprovedFile)> {
+    fn expected(&self, below: &str) -> Option<(&'b Approval, &'b ApprovedFile)> {
         let approved = self.approvals.iter().filter(|approval| approval.status == Status::Approved);
-        let mut files = approved.flat_map(|approval| approval.files.iter().map(move |file| (*approval, file)));
-        let ends =
-            |whole: &str, end: &str| whole == end || whole.strip_suffix(end).is_some_and(|rest| rest.ends_with('/'));
-        files.find(|(_, file)| ends(below, &file.path) || ends(&file.path, below))
+        approved.flat_map(|&approval| Some((approval, *standing::belonging(&approval.files, below).first()?))).next()
     }
 
     /// What differs from the approved file, as far as what was kept of it tells.
@@ -163,22 +183,8 @@ impl Check<'_> {
 
     /// Tells of approved files that are not there: of each model the version that is there for the most part.
     fn missing(&mut self, named: bool) -> anyhow::Result<()> {
-        let mut nearest: HashMap<&str, (usize, &Approval)> = HashMap::new();
-        for approval in self.approvals.iter().filter(|approval| approval.status == Status::Approved) {
-            let gone = approval.files.iter().filter(|file| !self.seen.contains(&file.sha256)).count();
-            // Of a model that is not there at all, and that nobody asked for, nothing is missing.
-            let there = named || gone < approval.files.len();
-            let nearer = nearest.get(approval.model.as_str()).is_none_or(|(fewest, _)| gone < *fewest);
-            if there && nearer {
-                nearest.insert(&approval.model, (gone, approval));
-            }
-        }
-        let mut gone: Vec<(&Approval, &ApprovedFile)> = nearest
-            .values()
-            .flat_map(|(_, approval)| approval.files.iter().map(move |file| (*approval, file)))
-            .filter(|(_, file)| !self.seen.contains(&file.sha256))
-            .collect();
-        gone.sort_by(|one, other| (&one.0.model, &one.1.path).cmp(&(&other.0.model, &other.1.path)));
+        let lies = |_: &Approval, file: &ApprovedFile| self.seen.contains(&file.sha256);
+        let gone = standing::missing(self.approvals.iter().copied(), named, lies);
         for (approval, file) in gone {
             self.missing += 1;
             let words = format!("{} {} has it, and it is not there", approval.model, approval.version);

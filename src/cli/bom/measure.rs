@@ -77,7 +77,7 @@ pub fn remembered(state: &State, model: &str, version: Option<&str>) -> anyhow::
         bail!("`{model}` has several versions, {}; name one with `--model-version`", versions.join(", "));
     }
     if records.is_empty() && version.is_none() {
-        records = state.served(Some(model), usize::MAX)?;
+        records = state.served(Some(model), None, usize::MAX)?;
     }
     if records.is_empty() {
         bail!("the inventory holds no bytes of `{model}`; has the agent seen it?");

@@ -8,10 +8,12 @@ use serde_json::json;
 use super::super::{CLEAN, FOUND, Format, say};
 use crate::alert::render::text::clean;
 use crate::event::{Sha256, Value};
-use crate::state::{Placed, Standing, State, Status};
+use crate::state::{Approval, ApprovedFile, Placed, Stand, Standing, State, Worth, standing};
 
 /// Records looked at.
 const MOST: usize = 100_000;
+/// Records asked for at once.
+const PAGE: usize = 1000;
 
 pub fn list(state: &State, text: &str, format: Format) -> anyhow::Result<usize> {
     let mut by_digest: BTreeMap<Sha256, Vec<Placed>> = BTreeMap::new();
@@ -62,59 +64,23 @@ pub fn check(state: &State, model: Option<&str>, format: Format) -> anyhow::Resu
     let (mut served, mut wrong) = (0_u64, 0_u64);
     // Files of models that lie where they are served.
     let mut there: BTreeSet<(String, String)> = BTreeSet::new();
-    for placed in state.served(model, MOST)? {
-        let name = placed.attributes.get("ml.model.name").and_then(Value::as_text).unwrap_or_default();
-        served += 1;
-        let Some(digest) = placed.digest else {
-            wrong += 1;
-            let key = &placed.key;
-            match format {
-                Format::Json => say(&json!({
-                    "model": name, "source": placed.source, "key": key, "sha256": null, "status": "unread",
-                })
-                .to_string())?,
-                Format::Text => say(&clean(&format!("unread     {name}  {key}  its bytes could not be read")))?,
-            }
-            continue;
-        };
-        let mut standings: Vec<Standing> = state.standings(&digest, Some(name))?;
-        // Approved bytes under the name of another approved file are not what was approved.
-        if standings.iter().any(|standing| ends_with(&placed.key, &standing.path)) {
-            standings.retain(|standing| ends_with(&placed.key, &standing.path));
-        } else if state.expected(name, &placed.key)?.is_some_and(|(_, wanted)| wanted != digest) {
-            standings.clear();
+    let mut after: Option<Placed> = None;
+    loop {
+        let page = state.served(model, after.as_ref(), PAGE)?;
+        for placed in &page {
+            served += 1;
+            wrong += u64::from(!one(state, placed, &mut there, format)?);
         }
-        for standing in &standings {
-            there.insert((standing.model.clone(), standing.path.clone()));
-        }
-        let status = standings.iter().map(|standing| standing.status).min();
-        let fits = status == Some(Status::Approved);
-        wrong += u64::from(!fits);
-        let expected = if fits { None } else { state.expected(name, &placed.key)? };
-        match format {
-            Format::Json => say(&json!({
-                "model": name, "source": placed.source, "key": placed.key, "sha256": digest,
-                "status": status.map_or("unapproved", Status::as_str),
-                "version": standings.first().map(|standing| &standing.version),
-                "expected_version": expected.as_ref().map(|(version, _)| version),
-                "expected_sha256": expected.as_ref().map(|(_, digest)| digest),
-            })
-            .to_string())?,
-            Format::Text => {
-                let status = status.map_or("unapproved", Status::as_str);
-                let hint = expected.map_or_else(String::new, |(version, digest)| {
-                    let version = if version.is_empty() { version } else { format!("version {version}, ") };
-                    format!("; approved is {version}sha256:{}", digest.short())
-                });
-                say(&clean(&format!("{status:<10} {name}  {}  sha256:{}{hint}", placed.key, digest.short())))?;
-            }
-        }
+        let Some(last) = page.into_iter().last() else { break };
+        after = Some(last);
     }
-    for (name, path) in missing(state, model, &there)? {
+    let approvals = state.approvals(model)?;
+    let lies = |approval: &Approval, file: &ApprovedFile| there.contains(&(approval.model.clone(), file.path.clone()));
+    for (Approval { model, .. }, ApprovedFile { path, .. }) in standing::missing(&approvals, false, lies) {
         wrong += 1;
         match format {
-            Format::Json => say(&json!({ "model": name, "path": path, "status": "missing" }).to_string())?,
-            Format::Text => say(&clean(&format!("missing    {name}  {path}  approved, and not there")))?,
+            Format::Json => say(&json!({ "model": model, "path": path, "status": "missing" }).to_string())?,
+            Format::Text => say(&clean(&format!("missing    {model}  {path}  approved, and not there")))?,
         }
     }
     if served == 0 {
@@ -126,28 +92,40 @@ pub fn check(state: &State, model: Option<&str>, format: Format) -> anyhow::Resu
     Ok(ExitCode::from(if wrong == 0 { CLEAN } else { FOUND }))
 }
 
-fn ends_with(key: &str, path: &str) -> bool {
-    key == path || key.strip_suffix(path).is_some_and(|rest| rest.ends_with('/'))
-}
-
-/// Files of approved versions that are not there, of models of which something is served: of each the version that is
-/// there for the most part.
-fn missing(
-    state: &State,
-    model: Option<&str>,
-    there: &BTreeSet<(String, String)>,
-) -> anyhow::Result<Vec<(String, String)>> {
-    let mut nearest: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for approval in state.approvals(model)? {
-        let lies = |path: &String| there.contains(&(approval.model.clone(), path.clone()));
-        let paths: Vec<String> = approval.files.iter().map(|file| file.path.clone()).collect();
-        if approval.status != Status::Approved || !paths.iter().any(lies) {
-            continue;
+/// One file that is served; whether it is as approved.
+fn one(state: &State, placed: &Placed, there: &mut BTreeSet<(String, String)>, format: Format) -> anyhow::Result<bool> {
+    let name = placed.attributes.get("ml.model.name").and_then(Value::as_text).unwrap_or_default();
+    let Some(digest) = placed.digest else {
+        let key = &placed.key;
+        match format {
+            Format::Json => say(&json!({
+                "model": name, "source": placed.source, "key": key, "sha256": null, "status": "unread",
+            })
+            .to_string())?,
+            Format::Text => say(&clean(&format!("unread     {name}  {key}  its bytes could not be read")))?,
         }
-        let gone: Vec<String> = paths.into_iter().filter(|path| !lies(path)).collect();
-        if nearest.get(&approval.model).is_none_or(|known| gone.len() < known.len()) {
-            nearest.insert(approval.model.clone(), gone);
+        return Ok(false);
+    };
+    let Stand { worth, standing, expected } = state.stand(Some(name), &placed.key, &digest)?;
+    let standing = standing.filter(|_| worth != Worth::Exchanged);
+    there.extend(standing.iter().map(|standing| (standing.model.clone(), standing.path.clone())));
+    match format {
+        Format::Json => say(&json!({
+            "model": name, "source": placed.source, "key": placed.key, "sha256": digest,
+            "status": worth.as_str(),
+            "version": standing.as_ref().map(|standing| &standing.version),
+            "expected_version": expected.as_ref().map(|(version, _)| version),
+            "expected_sha256": expected.as_ref().map(|(_, digest)| digest),
+        })
+        .to_string())?,
+        Format::Text => {
+            let hint = expected.map_or_else(String::new, |(version, digest)| {
+                let version = if version.is_empty() { version } else { format!("version {version}, ") };
+                format!("; approved is {version}sha256:{}", digest.short())
+            });
+            let status = worth.as_str();
+            say(&clean(&format!("{status:<10} {name}  {}  sha256:{}{hint}", placed.key, digest.short())))?;
         }
     }
-    Ok(nearest.into_iter().flat_map(|(model, gone)| gone.into_iter().map(move |path| (model.clone(), path))).collect())
+    Ok(worth == Worth::Approved)
 }

@@ -113,7 +113,7 @@ impl<'a> Engine<'a> {
         if self.roots.iter().all(|root| root.polled.is_some()) {
             return;
         }
-        match Watcher::new(self.config) {
+        match Watcher::new(self.config.hint_queue_max, self.config.hint_hold_path.clone()) {
             Ok(watcher) => self.watcher = Some(watcher),
             Err(failure) => {
                 self.emitter.metrics.error("transient");

@@ -12,8 +12,6 @@ use std::time::Duration;
 
 use notify::{ErrorKind, Event, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::Config;
-
 /// Hints, and the loss of hints.
 pub struct Watcher {
     inner: RecommendedWatcher,
@@ -33,10 +31,11 @@ pub enum Failure {
 }
 
 impl Watcher {
-    pub fn new(config: &Config) -> Result<Self, Failure> {
-        let (sender, hints) = sync_channel(config.hint_queue_max);
+    /// `queue`: hints that may wait; `hold`: see the configuration.
+    pub fn new(queue: usize, hold: Option<PathBuf>) -> Result<Self, Failure> {
+        let (sender, hints) = sync_channel(queue);
         let lost = Arc::new(AtomicBool::new(false));
-        let mut handler = Handler { sender, lost: Arc::clone(&lost), hold: config.hint_hold_path.clone() };
+        let mut handler = Handler { sender, lost: Arc::clone(&lost), hold };
         // Close-after-write says that content changed; `MODIFY_DATA` would repeat it for every
         // write, and opens and reads would be mostly our own.
         let kinds = EventKindMask::CREATE

@@ -102,3 +102,37 @@ fn a_node_is_held_against_what_another_one_approved() {
         assert!(text.contains("base.json"), "the error names the file: {text}");
     }
 }
+
+#[test]
+fn approved_files_in_each_others_place_differ_and_an_export_replaces_a_file_whole() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    for folder in ["approved", "served"] {
+        std::fs::create_dir(root.join(folder)).expect("it is empty");
+    }
+    let put = |path: &str, text: &str| std::fs::write(root.join(path), text).expect("there is space");
+    for folder in ["approved", "served"] {
+        put(&format!("{folder}/a.bin"), "one");
+        put(&format!("{folder}/b.bin"), "two");
+    }
+    keys(root, "site");
+    drop(State::open(&root.join("state"), Mode::Agent).expect("a new state can be made"));
+    let approve = ["inventory", "--state", "state", "approve", "encoder", "--from", "approved", "--reason", "reviewed"];
+    assert_eq!(run(root, &approve).0, Some(0));
+    put("base.json", "what was there before");
+    std::fs::hard_link(root.join("base.json"), root.join("old.json")).expect("a link can be made");
+    let export = ["baseline", "--state", "state", "export", "base.json", "--key", "site.key"];
+    assert_eq!(run(root, &export).0, Some(0));
+    let old = std::fs::read_to_string(root.join("old.json")).expect("it is there");
+    assert_eq!(old, "what was there before", "nobody ever sees half of the new one");
+
+    let check = ["baseline", "check", "served", "--baseline", "base.json", "--public-key", "site.pub"];
+    assert_eq!(run(root, &check).0, Some(0));
+    put("served/a.bin", "two");
+    let (code, text) = run(root, &check);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("exchanged") && text.contains("1 files are as approved, 1 are not, 0 are missing"), "{text}");
+    put("served/b.bin", "one");
+    let (code, text) = run(root, &check);
+    assert_eq!((code, text.matches("exchanged ").count()), (Some(1), 2), "{text}");
+}

@@ -99,3 +99,61 @@ fn signatures_are_asked_for_and_exchanged_models_are_told() {
     assert!(!receiver.taken().iter().any(|delivery| subject(delivery).ends_with("models/ranker")), "ranker is fine");
     assert_eq!(agent.stop(), Some(0));
 }
+
+#[test]
+fn models_that_come_go_or_lie_behind_links_are_told_and_so_is_what_cannot_be_seen() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    openssl(root, &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "site.key"]);
+    openssl(root, &["pkey", "-in", "site.key", "-pubout", "-out", "site.pub"]);
+    let model = |path: &str| {
+        std::fs::create_dir_all(root.join(path)).expect("it is empty");
+        std::fs::write(root.join(path).join("weights.bin"), "one").expect("there is space");
+    };
+    model("models/plain");
+    model("elsewhere/ranker");
+    std::fs::create_dir(root.join("linked")).expect("it is empty");
+    for (link, target) in [("linked/team", "../elsewhere"), ("elsewhere/back", "../linked"), ("linked/self", ".")] {
+        std::os::unix::fs::symlink(target, root.join(link)).expect("a link can be made");
+    }
+    let receiver = Receiver::start();
+    let here = root.display();
+    let config = format!(
+        "sources: {{filesystem: [{{name: models, paths: [models], settle_millis: 50}}]}}\n\
+         signatures:\n  rules:\n    - {{match: [\"{here}/models/*\", \"{here}/linked/*/ranker\"], signers: [{{public_key: \"{here}/site.pub\"}}]}}\n\
+         sinks: {{webhook: [{{name: hook, url: \"{}\"}}]}}\n",
+        receiver.url(),
+    );
+    let tells = |wanted: &str, name: &str| {
+        wait_for(&format!("{wanted} about {name}"), Duration::from_secs(30), || {
+            let taken = receiver.taken();
+            let mut all = taken.iter().filter(|delivery| rule(delivery) == wanted);
+            all.any(|delivery| delivery.json().to_string().contains(name)).then_some(())
+        });
+    };
+    let agent = Agent::start(root, &config).ready();
+    tells("SIG-001", "models/plain");
+    tells("SIG-001", "linked/team/ranker");
+    // Long before all is walked again.
+    model("models/late");
+    tells("SIG-001", "models/late");
+    std::fs::remove_dir_all(root.join("models/plain")).expect("it is there");
+    tells("SIG-004", "models/plain");
+    model("models/plain");
+    wait_for("the one that is back", Duration::from_secs(30), || {
+        let taken = receiver.taken();
+        let about = |delivery: &&crate::support::receiver::Delivery| {
+            rule(delivery) == "SIG-001" && subject(delivery).ends_with("models/plain")
+        };
+        (taken.iter().filter(about).count() == 2).then_some(())
+    });
+    assert!(!rules(&receiver).iter().any(|rule| rule == "HLT-001"), "all of it can be seen");
+
+    // The folder of all models is away: nobody knows whether they are gone.
+    std::fs::rename(root.join("models"), root.join("away")).expect("it is there");
+    tells("HLT-001", "signatures");
+    std::fs::rename(root.join("away"), root.join("models")).expect("it is there");
+    assert_eq!(agent.stop(), Some(0));
+    let gone = receiver.taken().iter().filter(|delivery| rule(delivery) == "SIG-004").count();
+    assert_eq!(gone, 1, "what cannot be seen is not gone");
+}

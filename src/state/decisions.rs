@@ -1,0 +1,57 @@
+//! The log of decisions, so that what lies there already is judged again when one is made.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{State, StateError};
+
+/// The table. A step of the schema: a change of it is a further step.
+pub const TABLES: &str = "
+    CREATE TABLE decision (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        model TEXT NOT NULL,
+        time INTEGER NOT NULL   -- when it was written here, milliseconds since 1970
+    );
+    -- What was said of a subject is said anew once its approved bytes were back.
+    CREATE INDEX alert_subject ON alert (subject);
+    CREATE INDEX repeat_alert ON repeat (alert);
+";
+
+/// Something was decided about a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub id: i64,
+    pub model: String,
+}
+
+impl State {
+    /// Decisions after one, written at least so many milliseconds ago; the oldest first. A time in the future is of
+    /// a clock that was set back since.
+    pub fn decisions(&self, after: i64, age_millis: i64, most: usize) -> Result<Vec<Decision>, StateError> {
+        let now = crate::base::clock::now().as_millisecond();
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT id, model, time FROM decision WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let found = statement.query_map(params![after, most], |row| {
+            Ok((Decision { id: row.get(0)?, model: row.get(1)? }, row.get::<_, i64>(2)?))
+        })?;
+        let mut due = Vec::new();
+        for row in found {
+            let (decision, time) = row?;
+            if time <= now && time > now.saturating_sub(age_millis) {
+                break;
+            }
+            due.push(decision);
+        }
+        Ok(due)
+    }
+}
+
+pub(super) fn note(connection: &Connection, model: &str) -> rusqlite::Result<()> {
+    let now: Timestamp = crate::base::clock::now();
+    connection
+        .prepare_cached("INSERT INTO decision (model, time) VALUES (?1, ?2)")?
+        .execute(params![model, now.as_millisecond()])
+        .map(drop)
+}

@@ -1,0 +1,138 @@
+//! How bytes stand where they lie, and decisions as the state keeps them.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use lanner::event::Sha256;
+use lanner::state::baseline::Baseline;
+use lanner::state::{Approval, ApprovedFile, Mode, Origin, State, Status, Worth, approval, standing};
+
+use crate::support::program::{lanner_in, stdout};
+
+fn open(path: &Path) -> State {
+    State::open(path, Mode::Agent).expect("it can be opened").state
+}
+
+fn approved(model: &str, version: &str, files: &[(&str, &str)]) -> Approval {
+    let file = |(path, bytes): &(&str, &str)| ApprovedFile {
+        path: (*path).to_owned(),
+        sha256: Sha256::of(bytes.as_bytes()),
+        size: bytes.len() as u64,
+    };
+    let files: Vec<ApprovedFile> = files.iter().map(file).collect();
+    Approval {
+        model: model.to_owned(),
+        version: version.to_owned(),
+        root: approval::root(&files),
+        status: Status::Approved,
+        origin: Origin::Person,
+        approver: "reviewer".to_owned(),
+        reason: "reviewed".to_owned(),
+        time: Timestamp::from_millisecond(1).expect("it is a time"),
+        files,
+    }
+}
+
+#[test]
+fn approved_bytes_are_approved_where_they_belong_only() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    let files = [("weights.bin", "w"), ("sub/weights.bin", "sub"), ("config.json", "c")];
+    state.approve(&approved("fraud", "1", &files), false).expect("it is kept");
+    state.approve(&approved("ranker", "7", &[("weights.bin", "r")]), false).expect("it is kept");
+    let worth = |model: Option<&str>, place: &str, bytes: &str| {
+        state.stand(model, place, &Sha256::of(bytes.as_bytes())).expect("it answers").worth
+    };
+    let fraud = Some("fraud");
+    for (place, bytes, wanted) in [
+        ("/serve/weights.bin", "w", Worth::Approved),
+        ("/serve/sub/weights.bin", "sub", Worth::Approved),
+        ("/serve/weights.bin", "c", Worth::Exchanged),
+        ("/serve/weights.bin", "sub", Worth::Exchanged),
+        ("/serve/sub/weights.bin", "w", Worth::Exchanged),
+        ("/serve/weights.bin", "r", Worth::Exchanged),
+        ("/serve/renamed.bin", "w", Worth::Approved),
+        ("/serve/weights.bin", "x", Worth::Unapproved),
+    ] {
+        assert_eq!(worth(fraud, place, bytes), wanted, "{bytes} at {place}");
+    }
+    assert_eq!(worth(None, "/anywhere/x", "r"), Worth::Approved, "where no model is known any will do");
+    let stand = state.stand(fraud, "/serve/weights.bin", &Sha256::of(b"c")).expect("it answers");
+    assert_eq!(stand.expected, Some(("1".to_owned(), Sha256::of(b"w"))));
+
+    state.approve(&approved("fraud", "2", &[("weights.bin", "w2")]), false).expect("it is kept");
+    assert_eq!(worth(fraud, "/serve/weights.bin", "w"), Worth::Superseded);
+    let revoked = Approval { status: Status::Revoked, ..approved("fraud", "2", &[("weights.bin", "w2")]) };
+    state.approve(&revoked, false).expect("it is kept");
+    assert_eq!(worth(fraud, "/serve/weights.bin", "w2"), Worth::Revoked);
+}
+
+#[test]
+fn what_is_missing_is_of_the_version_that_is_there_for_the_most_part() {
+    let one = approved("fraud", "1", &[("a", "1"), ("b", "2"), ("c", "3")]);
+    let two = approved("fraud", "2", &[("a", "1"), ("d", "4")]);
+    let all = [one, two, approved("absent", "1", &[("z", "9")])];
+    let missing = |named: bool, there: &[&str]| -> Vec<String> {
+        let there: Vec<Sha256> = there.iter().map(|bytes| Sha256::of(bytes.as_bytes())).collect();
+        let found = standing::missing(&all, named, |_, file| there.contains(&file.sha256));
+        found.iter().map(|(approval, file)| format!("{} {}", approval.version, file.path)).collect()
+    };
+    assert_eq!(missing(false, &["1", "2"]), ["1 c"]);
+    assert_eq!(missing(false, &["1", "4"]), [""; 0]);
+    assert_eq!(missing(false, &[]), [""; 0], "what is not there at all is not missed");
+    assert_eq!(missing(true, &["1", "2"]), ["1 z", "1 c"], "unless it was asked for");
+}
+
+#[test]
+fn decisions_are_told_in_order_once_they_are_old_enough() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    for model in ["fraud", "ranker"] {
+        state.approve(&approved(model, "1", &[("a", "1")]), false).expect("it is kept");
+    }
+    let models = |after: i64, age: i64| -> Vec<String> {
+        let decisions = state.decisions(after, age, 10).expect("it answers");
+        decisions.into_iter().map(|decision| decision.model).collect()
+    };
+    assert_eq!(models(0, 0), ["fraud", "ranker"]);
+    assert_eq!(models(1, 0), ["ranker"]);
+    assert!(models(0, 3_600_000).is_empty(), "they are new");
+}
+
+#[test]
+fn a_baseline_that_the_database_refuses_leaves_nothing_in_the_journal() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    let database = rusqlite::Connection::open(directory.path().join("lanner.db")).expect("it can be opened");
+    let trigger =
+        "CREATE TRIGGER no BEFORE INSERT ON approval WHEN NEW.model = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END";
+    database.execute_batch(trigger).expect("it is allowed");
+    let approvals = vec![approved("bad", "1", &[("a", "1")]), approved("good", "1", &[("a", "1")])];
+    let baseline = Baseline { approvals, artifacts: Vec::new() };
+    assert!(state.import(&baseline).is_err());
+    let journal = std::fs::read_to_string(directory.path().join("approvals.jsonl")).unwrap_or_default();
+    assert_eq!((state.approvals(None).expect("it answers"), journal.as_str()), (Vec::new(), ""));
+
+    database.execute_batch("DROP TRIGGER no").expect("it is there");
+    assert_eq!(state.import(&baseline).expect("it is kept"), 2);
+    let journal = std::fs::read_to_string(directory.path().join("approvals.jsonl")).expect("it was written");
+    assert_eq!(journal.lines().count(), 2);
+}
+
+#[test]
+fn all_that_is_served_is_checked_however_much_it_is() {
+    const FILES: usize = 100_500;
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    drop(open(&directory.path().join("state")));
+    let database = rusqlite::Connection::open(directory.path().join("state/lanner.db")).expect("it can be opened");
+    let fill = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {FILES})
+         INSERT INTO record (source, key, kind, signature, subject, attributes, generation, first_seen, last_changed)
+         SELECT 'node', '/serve/' || i, 'artifact', '', '/serve/' || i,
+             '{{\"file.served\":true,\"ml.model.name\":\"fraud\"}}', 1, 0, 0 FROM n"
+    );
+    database.execute_batch(&fill).expect("there is space");
+    drop(database);
+    let output = lanner_in(directory.path(), &["inventory", "--state", "state", "check"]);
+    assert_eq!(stdout(&output).lines().count(), FILES);
+}
