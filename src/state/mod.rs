@@ -29,7 +29,6 @@ pub use commit::{Commit, Committed, RecordChange, Seen};
 pub use inventory::{Blob, Placed};
 pub use notebook::Notebook;
 pub use outbox::{DeadLetter, Stored};
-pub use portraits::Portrait;
 pub use schema::VERSION;
 
 /// The embedded database. Cheap to clone; calls block, so run them where blocking is allowed.

@@ -7,10 +7,9 @@ use super::{Outcome, Shared};
 use crate::agent::announced::{self, Knowledge};
 use crate::agent::examine::{ExamineError, Examined};
 use crate::agent::tell::{self, Look, Notice, Origin};
-use crate::artifact::Portrait;
 use crate::base::backoff::Backoff;
 use crate::base::clock;
-use crate::event::{ArtifactRef, Event, Place, Sha256, Subject};
+use crate::event::{ArtifactRef, Event, Place, Portrait, Sha256, Subject};
 use crate::sources::{Change, Hint, Record, RecordKind, Source, Store, Sweep};
 use crate::state::portraits::Edge;
 use crate::state::sweep::Due;
@@ -180,7 +179,7 @@ impl Records {
         outcome.edge = edge;
         if let Some(RecordChange::Put(seen)) = &mut outcome.change {
             seen.read = true;
-            seen.portrait = crate::state::Portrait { outline: portrait.outline, measured: portrait.measured };
+            seen.portrait = portrait;
         }
         outcome
     }
@@ -228,8 +227,7 @@ impl Records {
 
     async fn portrait(&self, digest: Sha256) -> Option<Portrait> {
         let state = self.shared.state.clone();
-        let kept = self.ask(move || state.portrait(&digest)).await.flatten()?;
-        Some(Portrait { outline: kept.outline, measured: kept.measured })
+        self.ask(move || state.portrait(&digest)).await.flatten()
     }
 
     /// Bytes that move while they are read are read again, after a while.
@@ -335,7 +333,7 @@ fn seen(record: &Record, blob: Option<Blob>) -> Seen {
         path: artifact.map(|artifact| artifact.path.clone()),
         version: artifact.and_then(|artifact| artifact.version.clone()),
         blob,
-        portrait: crate::state::Portrait::default(),
+        portrait: Portrait::default(),
         read: false,
         attributes: record.attributes.clone(),
     }

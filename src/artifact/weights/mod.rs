@@ -10,6 +10,7 @@ mod compare;
 mod delta;
 mod digests;
 mod edits;
+mod grid;
 mod kinds;
 mod measure;
 mod numbers;
@@ -24,6 +25,7 @@ mod stats;
 mod store;
 mod swaps;
 mod table;
+mod truncated;
 mod words;
 
 pub use compare::{Comparison, compare, table};
@@ -35,6 +37,7 @@ pub use sketch::{Seed, Sketch};
 pub use stats::{Running, Stats};
 pub use store::Broken;
 pub use table::Row;
+pub use truncated::truncated;
 
 /// What is measured beside digests.
 #[derive(Debug, Clone)]
