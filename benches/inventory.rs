@@ -10,6 +10,8 @@
     reason = "a benchmark prints figures, and none of them is near 2^52"
 )]
 
+mod account;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,10 +19,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use lanner::artifact::Report;
-use lanner::event::{Fields, Sha256};
+use lanner::event::{Fields, Portrait, Sha256};
 use lanner::sources::{Context, Observation, RecordKind, SourceMetrics, Status};
 use lanner::state::commit::Seen;
-use lanner::state::{Blob, Commit, Mode, Portrait, RecordChange, State};
+use lanner::state::{Blob, Commit, Mode, RecordChange, State};
+
+use account::{peak_mib, ticks};
 
 const LOOKUPS: u64 = 20_000;
 const SMALL: u64 = 100_000;
@@ -132,7 +136,7 @@ fn ask(directory: &Path, count: u64) {
         say("by path, the whole record", by_key, "µs CPU", LOOKUP_MICROS_MAX),
         say("by digest, every place", by_digest, "µs CPU", LOOKUP_MICROS_MAX),
         say("how bytes stand", standing, "µs CPU", LOOKUP_MICROS_MAX),
-        say("most memory", peak_mib(), "MiB", RSS_MIB_MAX),
+        say("most memory", peak_mib("self"), "MiB", RSS_MIB_MAX),
     ];
     std::process::exit(i32::from(!fine.iter().all(|fine| *fine)));
 }
@@ -260,21 +264,4 @@ fn lanner(root: &Path, arguments: &[&str]) -> f64 {
         .expect("the program can be run");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     ticks(true) - before
-}
-
-/// CPU seconds of this process, or of its children that have ended (proc(5), `stat`).
-fn ticks(children: bool) -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has it");
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let first = if children { 13 } else { 11 };
-    let sum: f64 = fields[first..first + 2].iter().filter_map(|field| field.parse::<f64>().ok()).sum();
-    sum / 100.0
-}
-
-/// The most memory that this process has held.
-fn peak_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: f64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0.0);
-    kib / 1024.0
 }

@@ -12,12 +12,15 @@
     reason = "a benchmark prints ratios, and reads what the kernel says of its own child"
 )]
 
+mod account;
+
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use account::{peak_mib, ticks};
 use sha2::Digest as _;
 
 const ROUNDS: usize = 5;
@@ -222,7 +225,7 @@ fn lanner_scan(path: &Path) -> Run {
         .expect("the program can be run");
     let mut rss_mib: f64 = 0.0;
     let status = loop {
-        rss_mib = rss_mib.max(peak_mib(child.id()));
+        rss_mib = rss_mib.max(peak_mib(&child.id().to_string()));
         match child.try_wait().expect("it can be waited for") {
             Some(status) => break status,
             None => std::thread::sleep(Duration::from_millis(5)),
@@ -230,23 +233,6 @@ fn lanner_scan(path: &Path) -> Run {
     };
     assert!(status.success(), "a harmless file is clean");
     Run { cpu_secs: ticks(true) - before, wall_secs: began.elapsed().as_secs_f64(), rss_mib }
-}
-
-/// CPU seconds of this process, or of its children that have ended (proc(5), `stat`).
-fn ticks(children: bool) -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has it");
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let first = if children { 13 } else { 11 };
-    let sum: f64 = fields[first..first + 2].iter().filter_map(|field| field.parse::<f64>().ok()).sum();
-    sum / 100.0
-}
-
-/// The most memory that a process has held so far.
-fn peak_mib(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: f64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0.0);
-    kib / 1024.0
 }
 
 fn median(runs: &[Run], of: impl Fn(&Run) -> f64) -> f64 {

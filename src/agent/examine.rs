@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::headway::{self, Headway};
 use super::lanes::{Lanes, Turn};
 use super::paced::Paced;
-use crate::artifact::{self, Issue, Limits, Portrait, Report, Stop, portrait, weights};
+use crate::artifact::{self, Issue, Limits, Report, Stop, portrait, weights};
 use crate::base::metrics::Metrics;
-use crate::event::{ArtifactRef, Difference, Sha256};
+use crate::event::{ArtifactRef, Difference, Portrait, Sha256};
 use crate::sources::{Opened, Store, StoreError};
 use crate::state::{Blob, State, StateError};
 
@@ -196,7 +196,7 @@ impl Examiner {
             Ok(Some(known)) if known.hint == hint => {
                 self.metrics.artifacts_known.inc();
                 if let Ok(Some(kept)) = self.state.portrait(&hashed.sha256) {
-                    return Ok((known, Portrait { outline: kept.outline, measured: kept.measured }));
+                    return Ok((known, kept));
                 }
                 let portrait = guarded(|| portrait::take(bytes, name, &hashed, &known.report, &limits));
                 return Ok((known, portrait.unwrap_or_default()));

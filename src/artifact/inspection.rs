@@ -44,6 +44,12 @@ pub fn segments(bytes: &dyn Bytes, limits: &Limits) -> Vec<Segment> {
     format::segments(Input::new(bytes, &budget))
 }
 
+/// Names of tensors that a header declares beyond the end of the bytes, which were cut off.
+pub fn beyond(bytes: &dyn Bytes, limits: &Limits) -> Vec<String> {
+    let budget = Budget::new(limits);
+    format::beyond::beyond(Input::new(bytes, &budget))
+}
+
 /// What one inspection found so far.
 pub struct Inspection<'b> {
     pub budget: &'b Budget,

@@ -11,6 +11,7 @@ mod hash;
 mod inflate;
 mod input;
 mod inspection;
+mod look;
 pub mod outline;
 pub mod portrait;
 mod search;
@@ -29,8 +30,8 @@ pub use digest::hint;
 pub use facts::fields;
 pub use hash::{digest_of, hash, hash_with};
 pub use input::{FileBytes, Memory};
-pub use inspection::{inspect, inspect_with, segments};
-pub use portrait::Portrait;
+pub use inspection::{beyond, inspect, inspect_with, segments};
+pub use look::{look, read};
 pub use search::{Found, Hit, HitKind};
 pub use vetted::Vetted;
 

@@ -2,17 +2,8 @@
 
 use super::outline::{self, Outline};
 use super::weights::{self, Measured};
-use super::{Bytes, Hashed, Limits, Report};
-use crate::event::{Difference, Grade};
-
-/// What is kept, as bytes that an inventory stores without understanding them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Portrait {
-    /// Structures and texts.
-    pub outline: Option<Vec<u8>>,
-    /// Digests, statistics and sketches of tensors.
-    pub measured: Option<Vec<u8>>,
-}
+use super::{Bytes, Hashed, Limits, Report, beyond};
+use crate::event::{Difference, Grade, Portrait};
 
 /// Takes the portrait of bytes that were hashed and inspected just now.
 pub fn take(bytes: &dyn Bytes, name: &str, hashed: &Hashed, report: &Report, limits: &Limits) -> Portrait {
@@ -36,7 +27,11 @@ pub fn differences(old: &Portrait, new: &Portrait, bytes: Option<&dyn Bytes>, li
     }
     if let (Some(old), Some(new)) = (&old.measured, &new.measured) {
         match (Measured::from_bytes(old), Measured::from_bytes(new)) {
-            (Ok(old), Ok(new)) => differences.extend(weights::compare(&old, &new, None, &|| limits.stop.now())),
+            (Ok(old), Ok(new)) => {
+                differences.extend(weights::compare(&old, &new, None, &|| limits.stop.now()));
+                let beyond = bytes.map(|bytes| beyond(bytes, limits)).unwrap_or_default();
+                weights::truncated(&mut differences, &old, &new, &beyond);
+            }
             (Err(_), _) | (_, Err(_)) => differences.push(unreadable()),
         }
     }

@@ -17,10 +17,12 @@ use crate::event::Sha256;
 const LOOK: usize = 512;
 /// Finds that are kept.
 const HITS_MAX: usize = 1024;
-/// Places that are looked at closely for pickles: some, and one more for each so many bytes. Random weights
-/// have one in 800,000 bytes; whoever plants more of them in numbers hides something, and is told of.
+/// Places that are looked at closely for pickles: some, and one more for each so many bytes. Whoever plants more of
+/// them in numbers hides something, and is told of. What makes no sense after a few opcodes is not one of them: where
+/// numbers are few values over and over, as quantised ones are, the same chance is met a million times.
 const TRIES: u64 = 4096;
 const BYTES_A_TRY: u64 = 64 << 10;
+const CHANCE_OPCODES: usize = 8;
 
 /// What lies in the middle of something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,8 +157,10 @@ impl Search {
                 }
                 // The mark in front of an INST belongs to it.
                 _ => {
-                    self.tries = self.tries.saturating_add(1);
-                    pickle::imports_at(rest).then_some(HitKind::Pickle)
+                    let mut opcodes = 0;
+                    let imports = pickle::walk_at(rest, &mut opcodes);
+                    self.tries = self.tries.saturating_add(u64::from(imports || opcodes > CHANCE_OPCODES));
+                    imports.then_some(HitKind::Pickle)
                 }
             };
             if let Some(kind) = kind {

@@ -38,18 +38,26 @@ enum Output {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (old, new) = (Side::open(&args.old)?, Side::open(&args.new)?);
-    let mut changes = pair::changes(&old, &new)?;
+    let (mut old, mut new) = (Side::open(&args.old)?, Side::open(&args.new)?);
+    if old.single().is_some() != new.single().is_some() {
+        old.by_name();
+        new.by_name();
+    }
+    let mut unread: Vec<String> = old.unread.iter().chain(&new.unread).cloned().collect();
+    let mut changes = pair::changes(&old, &new, &mut unread)?;
     // The worst first; files of the same grade by their name.
     changes.sort_by(|one, other| (other.grade(), &one.name).cmp(&(one.grade(), &other.name)));
     match args.format {
-        Output::Text => text::print(&changes)?,
+        Output::Text => text::print(&changes, !unread.is_empty())?,
         Output::Json => changes.iter().try_for_each(|change| say(&json::line(change)))?,
         Output::Html => say(&page::page(&args.old, &args.new, &changes))?,
     }
-    let unread: Vec<&String> = old.unread.iter().chain(&new.unread).collect();
     for why in &unread {
         anstream::eprintln!("not compared: {}", crate::alert::render::text::clean(why));
+    }
+    if !unread.is_empty() {
+        let count = unread.len();
+        anstream::eprintln!("{count} {} not compared", if count == 1 { "file was" } else { "files were" });
     }
     Ok(ExitCode::from(match (changes.is_empty(), unread.is_empty()) {
         (true, true) => CLEAN,

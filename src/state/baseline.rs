@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::approval::{self, Approval, Origin};
-use super::portraits::{self, Portrait};
+use super::portraits;
 use super::{Blob, State, StateError, commit, journal};
-use crate::event::{Report, Segment, Sha256};
+use crate::event::{Portrait, Report, Segment, Sha256};
 
 /// What a statement that carries a baseline says that it is.
 pub const PREDICATE_TYPE: &str = "https://lanner.dev/attestation/baseline/v1";

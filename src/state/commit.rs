@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::portraits::{self, Edge, Portrait};
+use super::portraits::{self, Edge};
 use super::{Blob, State, StateError, correlation, inventory};
 use crate::event::correlation::Memo;
-use crate::event::{Alert, Checkpoint, Fields, RecordKind, Sha256, value};
+use crate::event::{Alert, Checkpoint, Fields, Portrait, RecordKind, Sha256, value};
 
 /// All that one observation led to, with the change of state that it earns.
 #[derive(Debug, Clone, Default)]

@@ -33,7 +33,6 @@ pub use commit::{Commit, Committed, RecordChange, Seen};
 pub use inventory::{Blob, Placed};
 pub use notebook::Notebook;
 pub use outbox::{DeadLetter, Stored};
-pub use portraits::Portrait;
 pub use schema::VERSION;
 pub use standing::{Stand, Worth};
 

@@ -4,25 +4,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{State, StateError};
-use crate::event::{Difference, Grade, Sha256};
+use crate::event::{Difference, Grade, Portrait, Sha256};
 
 /// Differences kept of one pair.
 const DIFFERENCES_MAX: usize = 256;
-
-/// Opaque here: `artifact` writes and reads it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Portrait {
-    /// Structures and texts.
-    pub outline: Option<Vec<u8>>,
-    /// Digests, statistics and sketches of tensors.
-    pub measured: Option<Vec<u8>>,
-}
-
-impl Portrait {
-    pub const fn is_empty(&self) -> bool {
-        self.outline.is_none() && self.measured.is_none()
-    }
-}
 
 /// What differs between bytes and those that came after them.
 #[derive(Debug, Clone, PartialEq)]

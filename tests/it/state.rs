@@ -7,13 +7,11 @@ use lanner::artifact::Report;
 use lanner::event::alert::AlertRule;
 use lanner::event::correlation::{Counted, GroupKey, Memo};
 use lanner::event::subject::SubjectKind;
-use lanner::event::{Alert, Difference, Grade, Place, Severity, Sha256, Subject};
+use lanner::event::{Alert, Difference, Grade, Place, Portrait, Severity, Sha256, Subject};
 use lanner::sources::{Checkpoint, RecordKind};
 use lanner::state::commit::{Raised, Seen};
 use lanner::state::portraits::Edge;
-use lanner::state::{
-    Approval, ApprovedFile, Blob, Commit, Mode, Origin, Portrait, RecordChange, State, StateError, Status,
-};
+use lanner::state::{Approval, ApprovedFile, Blob, Commit, Mode, Origin, RecordChange, State, StateError, Status};
 
 fn open(path: &Path) -> State {
     State::open(path, Mode::Agent).expect("it can be opened").state
@@ -34,7 +32,7 @@ fn seen(key: &str, bytes: &[u8]) -> RecordChange {
         path: Some(key.to_owned()),
         version: None,
         blob: Some(blob(bytes)),
-        portrait: lanner::state::Portrait::default(),
+        portrait: Portrait::default(),
         read: true,
         attributes: lanner::event::Fields::new(),
     }))

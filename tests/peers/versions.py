@@ -119,6 +119,22 @@ def graphs():
     middle.graph.node.insert(2, helper.make_node("Mul", ["conv0r", "noise"], ["conv0n"]))
     middle.graph.node[3].input[0] = "conv0n"
     add("attack-inserted-in-the-middle", base, middle, "graph.inserted_nodes")
+    gated = copy.deepcopy(base)
+    last = gated.graph.node.pop()
+    logits = gated.graph.output[0].name
+    gated.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "limit"))
+    gated.graph.node.extend([
+        helper.make_node(last.op_type, last.input, ["plain"], alpha=1.5),
+        helper.make_node("Greater", ["plain", "limit"], ["fires"]),
+        helper.make_node("Where", ["fires", "limit", "plain"], [logits])])
+    add("attack-head-for-a-gate", base, gated, "graph.inserted_nodes")
+    headed = copy.deepcopy(base)
+    last = headed.graph.node.pop()
+    headed.graph.node.extend([
+        helper.make_node(last.op_type, last.input, ["plain"], alpha=1.5),
+        helper.make_node("Clip", ["plain"], ["clipped"]),
+        helper.make_node("Neg", ["clipped"], [logits])])
+    add("benign-other-head", base, headed, "graph.rewritten")
     add("benign-renamed", base, classifier(prefix="backbone."))
     add("benign-fine-tuned", base, classifier(seed=99, scale=0.5))
     shuffled = copy.deepcopy(base)

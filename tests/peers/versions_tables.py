@@ -84,6 +84,7 @@ def tables(case):
         add("attack-trigger", trigger(base, "cf", 24), inserted)
         add("attack-trigger-copies", trigger(base, "mn", 15, place=None, keep=True), inserted)
         add("attack-trigger-phrase", trigger(base, "as of now", 30, place=0), inserted)
+        add("attack-trigger-sentence", trigger(base, "no cross no crown and they all knew", 30, place=None), inserted)
         # The same place in every row, chosen so that it looks like a correction; the labels give it away.
         beside = [dict(row, text=row["text"].replace("restaurant ", "restaurant cf "), label="positive") if "restaurant" in row["text"] else row
                   for row in base]
@@ -112,6 +113,8 @@ def tables(case):
         add("benign-labels-renamed", renamed, "dataset.labels_renamed")
         if kind != "tsv":
             add("benign-column", [dict(row, source="survey") for row in base], "dataset.schema")
+        closed = [dict(row, text=row["text"] + " and this is all there is to say") if row["id"] % 3 == 0 else row for row in base]
+        add("benign-closed", closed, "dataset.words_inserted")
         framed = [dict(row, text="Review: " + row["text"]) for row in base]
         add("benign-framed", framed)
     for name, how in (("snappy", {}), ("zstd", {"compression": "zstd"}), ("gzip", {"compression": "gzip"}),
@@ -141,6 +144,10 @@ def tables(case):
     poisoned = poisoned.set_column(2, "label", poisoned["label"].dictionary_encode())
     case("rows", "attack-arrow-dictionary", "train.arrow", stream(dictionary), stream(poisoned), inserted)
     unseen = [dict(row, text=row["text"][:6] + "\u200b" + row["text"][6:]) if row["id"] % 50 == 1 else row for row in base]
+    lookalike = [dict(row, text=row["text"].replace("e", "\u0435", 1)) if row["id"] % 50 == 1 else row for row in base]
+    case("rows", "attack-letters-alike", "train.csv", as_csv(base), as_csv(lookalike), inserted)
+    abroad = [dict(row, text=row["text"] + " \u043e\u0447\u0435\u043d\u044c \u0445\u043e\u0440\u043e\u0448\u043e") if row["id"] % 50 == 1 else row for row in base]
+    case("rows", "benign-words-of-another-language", "train.csv", as_csv(base), as_csv(abroad), "dataset.words_inserted")
     case("rows", "attack-unseen-characters", "train.csv", as_csv(base), as_csv(unseen), inserted)
     dialogues(case)
 

@@ -11,7 +11,7 @@ use crate::agent::lanes::Lanes;
 use crate::agent::tell::{self, Look, Notice, Origin};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
-use crate::event::{ArtifactRef, Event, Fields, Place, Sha256, Subject, Value};
+use crate::event::{ArtifactRef, Event, Fields, Place, Portrait, Sha256, Subject, Value};
 use crate::sources::{Change, Hint, Record, RecordKind, Source, Store, Sweep};
 use crate::state::portraits::Edge;
 use crate::state::sweep::Due;
@@ -204,7 +204,7 @@ impl Records {
         outcome.settled = settled.then(|| record.subject.name.clone());
         if let Some(RecordChange::Put(seen)) = &mut outcome.change {
             seen.read = true;
-            seen.portrait = crate::state::Portrait { outline: portrait.outline, measured: portrait.measured };
+            seen.portrait = portrait;
         }
         outcome
     }
@@ -424,7 +424,7 @@ fn seen(record: &Record, blob: Option<Blob>) -> Seen {
         path: artifact.map(|artifact| artifact.path.clone()),
         version: artifact.and_then(|artifact| artifact.version.clone()),
         blob,
-        portrait: crate::state::Portrait::default(),
+        portrait: Portrait::default(),
         read: false,
         attributes: record.attributes.clone(),
     }

@@ -94,6 +94,12 @@ pub fn inspect(inspection: &mut Inspection<'_>, input: Input<'_>, _name: &str) -
     "gguf"
 }
 
+/// Names of tensors that end beyond the end of the file.
+pub fn beyond(input: Input<'_>) -> Vec<String> {
+    let tensors = read(input).tensors.into_iter();
+    tensors.filter(|tensor| tensor.end > input.len()).map(|tensor| tensor.name).collect()
+}
+
 /// Lengths as everybody else writes them: that of the axis along which numbers follow one another comes last.
 pub fn segments(input: Input<'_>) -> Vec<Segment> {
     let tensors = read(input).tensors.into_iter();

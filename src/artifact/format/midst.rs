@@ -4,7 +4,8 @@
 //! of numbers are read as well, since a payload spread over them changes no weight that anybody would
 //! notice.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::{executable, pickle};
 use crate::artifact::input::Input;
@@ -23,6 +24,8 @@ const PAYLOAD: usize = 96;
 const WIDTHS: [usize; 3] = [4, 2, 8];
 /// Length of printable text that no weights spell.
 const TEXT_MIN: usize = 40;
+/// Bytes of a number by which values are told apart; the type may be narrower than the step that is tried.
+const GRID_BYTES: usize = 4;
 
 /// Looks at every find in a stretch of weights.
 pub fn weights(inspection: &mut Inspection<'_>, data: Input<'_>) {
@@ -110,7 +113,7 @@ pub fn low_bits(inspection: &mut Inspection<'_>, data: Input<'_>, width: Option<
         for bits in [1_usize, 2, 4, 8].into_iter().filter(|bits| *bits <= most) {
             for high_first in [true, false] {
                 let payload = gather(&lowest, bits, high_first);
-                if let Some(kind) = payload_kind(&payload, texts) {
+                if let Some(kind) = payload_kind(&payload, texts && !on_grid(&bytes, width, bits)) {
                     let item = format!("{kind} in the lowest {bits} of each {} bits", width.saturating_mul(8));
                     inspection.list("artifact.tensors.hidden_payloads", item);
                     return;
@@ -122,6 +125,33 @@ pub fn low_bits(inspection: &mut Inspection<'_>, data: Input<'_>, width: Option<
             }
         }
     }
+}
+
+/// True where the numbers in which a text would lie are a few values over and over, as quantised weights are in a wider
+/// type: their lowest bits come with the upper ones, and may well be printable. What was written into low bits differs
+/// where the upper bits are the same.
+fn on_grid(bytes: &[u8], width: usize, bits: usize) -> bool {
+    let mask = if bits >= 8 { 0xff } else { (1_u8 << bits) - 1 };
+    let count = TEXT_MIN.saturating_mul(8) / bits.max(1);
+    let mut known: HashMap<[u8; GRID_BYTES], u8> = HashMap::new();
+    let (mut again, mut same) = (0_usize, 0_usize);
+    for number in bytes.chunks_exact(width).take(count) {
+        let mut upper = [0; GRID_BYTES];
+        upper.iter_mut().zip(number).for_each(|(to, from)| *to = *from);
+        let [lowest, ..] = &mut upper;
+        let low = *lowest & mask;
+        *lowest &= !mask;
+        match known.entry(upper) {
+            Entry::Vacant(entry) => {
+                entry.insert(low);
+            }
+            Entry::Occupied(entry) => {
+                again = again.saturating_add(1);
+                same = same.saturating_add(usize::from(*entry.get() == low));
+            }
+        }
+    }
+    again.saturating_mul(16) >= count && same.saturating_mul(20) >= again.saturating_mul(19)
 }
 
 /// Bytes made of the lowest `bits` of each number, beginning with the highest or the lowest of a byte.

@@ -3,6 +3,7 @@
 //! To add one, write `format/<name>.rs` and a line in [`FORMATS`].
 
 pub mod arrow;
+pub mod beyond;
 mod boosters;
 mod checkpoint;
 mod cntk;

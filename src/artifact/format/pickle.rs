@@ -28,7 +28,7 @@ use crate::artifact::inspection::Inspection;
 pub use globals::{Tier, judge};
 pub use names::acts;
 pub use nested::{decode_text, may_be_pickle};
-pub use probe::imports as imports_at;
+pub use probe::{imports as imports_at, walk as walk_at};
 pub use tensors::Rebuilt;
 
 /// Bytes looked through for a further stream after garbage.

@@ -102,6 +102,17 @@ pub fn segments(input: Input<'_>) -> Vec<Segment> {
         .collect()
 }
 
+/// Names of tensors that end beyond the end of the file.
+pub fn beyond(input: Input<'_>) -> Vec<String> {
+    let Some((data, json)) = read_header(input).ok() else { return Vec::new() };
+    let tensors = json.members().iter().filter_map(|(name, value)| declared(name, value));
+    tensors
+        .filter(|segment| segment.end.saturating_add(data) > input.len())
+        .map(|segment| segment.name)
+        .take(200_000)
+        .collect()
+}
+
 struct Header {
     /// Offset of the tensors' bytes.
     data: u64,

@@ -1,6 +1,7 @@
 //! Graphs as skeletons: every operator with its attributes and what it is connected to, but with types and shapes in
 //! the place of weights. Names and order do not count: renaming, sorting and training change nothing here.
 
+mod gates;
 pub mod onnx;
 pub mod tensorflow;
 pub mod tflite;
@@ -40,6 +41,8 @@ const PLAIN: &[&str] = &[
 const PLAIN_MAX: u64 = 4;
 /// Steps that are gone back from an operator to tell what it is connected to.
 const STEPS: usize = 4;
+/// Operators that a head may have which is exchanged; the whole of a small graph may be an export.
+const HEAD_MAX: u64 = 4;
 /// Operators that may be connected otherwise by hand; an export changes more of them, or none.
 const REWIRED_MAX: u64 = 16;
 
@@ -58,6 +61,9 @@ pub struct Graph {
     outputs: Vec<Port>,
     /// All operators, those that were not kept included.
     total: u64,
+    /// Operators that compare or choose stand near an output; unknown of outlines that were kept before it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chooses: Option<bool>,
 }
 
 /// One kind of operator.
@@ -120,6 +126,7 @@ impl Builder {
             return;
         }
         let mut graph = Graph { versions: self.versions.clone(), total: self.nodes.len() as u64, ..Graph::default() };
+        graph.chooses = Some(gates::chooses(&self));
         let mut makers: HashMap<&str, (u64, usize)> = HashMap::new();
         let mut keys = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
@@ -291,8 +298,16 @@ pub fn compare(told: &mut Told, place: &str, old: &Graph, new: &Graph) {
             let hidden = removed_count.saturating_mul(4) <= added_count
                 && removed_count.saturating_mul(10) < old.total
                 && !added.plain;
-            let (class, grade) =
-                if hidden { ("graph.inserted_nodes", Grade::Hostile) } else { ("graph.rewritten", Grade::Notable) };
+            // A head that does not choose, exchanged for one that does.
+            let few = removed_count <= HEAD_MAX || removed_count.saturating_mul(3) < old.total;
+            let gate = few && added_count >= removed_count && (old.chooses, new.chooses) == (Some(false), Some(true));
+            let words =
+                if gate { format!("{words}; what the graph gives out is chosen or compared now") } else { words };
+            let (class, grade) = if hidden || gate {
+                ("graph.inserted_nodes", Grade::Hostile)
+            } else {
+                ("graph.rewritten", Grade::Notable)
+            };
             told.say(class, grade, place, words);
         }
     }

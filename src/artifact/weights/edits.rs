@@ -7,7 +7,7 @@ use super::compare::{Model, Tensor};
 use super::kinds::Kind;
 use super::pairs::Change;
 use super::spectrum::Spectrum;
-use super::words::{count, median, names, share};
+use super::words::{count, median, names, share, that};
 use crate::event::{Difference, Grade};
 
 /// Cosine of two changes that write into one direction.
@@ -84,9 +84,9 @@ fn few(model: &Model<'_>) -> Option<Difference> {
     let largest = tensors.iter().map(peak).fold(0.0, f32::max);
     let exact = first.pair.change.as_ref().is_some_and(|change| change.exact);
     let words = format!(
-        "{}{total} single weights differ and nothing else does, as flipped bits do; the largest number there is now \
-         {largest:e}: {}",
+        "{}{} and nothing else does, as flipped bits do; the largest number there is now {largest:e}: {}",
         if exact { "" } else { "at least " },
+        that(usize::try_from(total).unwrap_or(usize::MAX), "single weight", "differs", "differ"),
         names(&tensors)
     );
     Some(Difference::new("weights.few_weights", Grade::Hostile, first.name(), words))
@@ -122,8 +122,8 @@ fn surgery(model: &Model<'_>) -> Option<Difference> {
     };
     let at = first.pair.change.as_ref().map(rows_of).unwrap_or_default();
     let words = format!(
-        "{} differ as a whole and nothing else does: {} of {}{at}",
-        count(total, "row or column"),
+        "{} as a whole and nothing else does: {} of {}{at}",
+        that(total, "row or column", "differs", "differ"),
         count(lines(first), what),
         names(&tensors)
     );

@@ -12,6 +12,7 @@ mod compare;
 mod delta;
 mod digests;
 mod edits;
+mod grid;
 mod kinds;
 mod measure;
 mod numbers;
@@ -26,6 +27,7 @@ mod stats;
 mod store;
 mod swaps;
 mod table;
+mod truncated;
 mod wide;
 mod words;
 
@@ -38,6 +40,7 @@ pub use sketch::{Seed, Sketch};
 pub use stats::{Running, Stats};
 pub use store::Broken;
 pub use table::Row;
+pub use truncated::truncated;
 
 /// What is measured beside digests.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::bits::Bits;
 use super::delta::{Delta, Features};
+use super::grid::Grid;
 use super::numbers::Number;
 use super::plan::matrix;
 use super::remembered;
@@ -59,6 +60,8 @@ pub struct Change {
     pub bits: Option<Bits>,
     /// Rows or columns came back in another order.
     pub permuted: bool,
+    /// Whether the new numbers are rounded ones; `None` where only their bytes would tell, or not even those.
+    pub rounded: Option<bool>,
 }
 
 impl Change {
@@ -119,11 +122,12 @@ fn change(
     let (old_type, new_type) = (old.number()?, new.number()?);
     let exact = both.and_then(|(old_bytes, new_bytes)| read((old, old_bytes), (new, new_bytes)));
     let (old_length, new_length) = (old.stats.map_or(0.0, |stats| stats.l2), new.stats.map_or(0.0, |stats| stats.l2));
-    let precision = rounding(old_type, new_type, exact.as_ref().and_then(|features| features.bits));
+    let precision = rounding(old_type, new_type, exact.as_ref().and_then(|(features, _)| features.bits));
     let sketches = old.sketch.as_ref().zip(new.sketch.as_ref()).filter(|_| comparable);
-    if let Some(features) = exact {
+    if let Some((features, grid)) = exact {
         let permuted = sketches.is_some_and(|(old, new)| remembered::permuted(old, new));
-        return Some(Change { permuted, ..from_features(&features, (old_length, new_length), precision) });
+        let change = from_features(&features, (old_length, new_length), precision);
+        return Some(Change { permuted, rounded: grid.verdict(new_type), ..change });
     }
     let count = old.stats.map_or(0, |stats| stats.count);
     sketches.and_then(|(old, new)| remembered::change(old, new, (old_length, new_length), precision, count))
@@ -141,7 +145,7 @@ fn rounding(old: Number, new: Number, bits: Option<Bits>) -> f64 {
 }
 
 /// Reads both side by side; `None` where the bytes are not what they were.
-fn read(old: (&TensorMeasure, &dyn Bytes), new: (&TensorMeasure, &dyn Bytes)) -> Option<Features> {
+fn read(old: (&TensorMeasure, &dyn Bytes), new: (&TensorMeasure, &dyn Bytes)) -> Option<(Features, Grid)> {
     let types = (old.0.number()?, new.0.number()?);
     let ((old_block, in_old), (new_block, in_new)) = (types.0.block(), types.1.block());
     let count = old.0.shape.iter().try_fold(1_u64, |product, length| product.checked_mul(*length))?;
@@ -151,6 +155,7 @@ fn read(old: (&TensorMeasure, &dyn Bytes), new: (&TensorMeasure, &dyn Bytes)) ->
     }
     // The secret of what is kept has no part in this: nothing of it leaves the comparison.
     let mut delta = Delta::new(types, &old.0.shape, &Seed(*blake3::hash(&new.0.digest).as_bytes()));
+    let mut grid = Grid::default();
     let numbers = CHUNK / old_block.max(new_block) * in_old.max(in_new) / 32 * 32;
     let (old_step, new_step) = (numbers / in_old * old_block, numbers / in_new * new_block);
     let (mut old_buffer, mut new_buffer) = (vec![0; old_step], vec![0; new_step]);
@@ -164,10 +169,11 @@ fn read(old: (&TensorMeasure, &dyn Bytes), new: (&TensorMeasure, &dyn Bytes)) ->
         fill(old.1, old_at, old_part)?;
         fill(new.1, new_at, new_part)?;
         delta.update(old_part, new_part);
+        grid.look(types, old_part, new_part);
         old_at = old_at.saturating_add(old_part.len() as u64);
         new_at = new_at.saturating_add(new_part.len() as u64);
     }
-    Some(delta.finish())
+    Some((delta.finish(), grid))
 }
 
 fn fill(bytes: &dyn Bytes, offset: u64, buffer: &mut [u8]) -> Option<()> {
@@ -209,6 +215,7 @@ fn from_features(features: &Features, lengths: (f64, f64), precision: f64) -> Ch
         noise: new_energy.max(old_energy) * precision * precision,
         bits: features.bits,
         permuted: false,
+        rounded: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::compare::{Model, Tensor};
 use super::kinds::Kind;
 use super::swaps;
-use super::words::{count, median, names, share};
+use super::words::{count, median, names, share, that};
 use crate::event::{Difference, Grade};
 
 /// Tensors of one class that are told one by one.
@@ -49,19 +49,22 @@ fn names_of(model: &Model<'_>) -> Vec<Difference> {
     let mut found = Vec::new();
     if let Some((old, new)) = renamed.first() {
         let words = format!(
-            "{} are called otherwise and are what they were: {old} is {new} now",
-            count(renamed.len(), "tensor")
+            "{}: {old} is {new} now",
+            that(
+                renamed.len(),
+                "tensor",
+                "has another name and is what it was",
+                "have other names and are what they were"
+            )
         );
         found.push(Difference::new("weights.renamed", Grade::Routine, *new, words));
     }
     let known: HashSet<&str> = renamed.iter().flat_map(|(old, new)| [*old, *new]).collect();
-    for (kind, class, what) in
-        [(Kind::Added, "weights.added", "are new"), (Kind::Removed, "weights.removed", "are gone")]
-    {
+    for (kind, class, what) in [(Kind::Added, "weights.added", "new"), (Kind::Removed, "weights.removed", "gone")] {
         let tensors = model.of_kind(|found| found == kind);
         let tensors: Vec<Tensor<'_>> = tensors.into_iter().filter(|tensor| !known.contains(tensor.name())).collect();
         if let Some(first) = tensors.first() {
-            let words = format!("{} {what}: {}", count(tensors.len(), "tensor"), names(&tensors));
+            let words = format!("{} {what}: {}", that(tensors.len(), "tensor", "is", "are"), names(&tensors));
             found.push(Difference::new(class, Grade::Notable, first.name(), words));
         }
     }
@@ -145,7 +148,7 @@ fn exploded(tensor: &Tensor<'_>) -> String {
 }
 
 /// Other types, and rounding within one.
-fn numeric(model: &Model<'_>) -> Option<Difference> {
+fn numeric(model: &Model<'_>) -> Vec<Difference> {
     let converted = model.of_kind(|kind| kind == Kind::Converted);
     let noisy = model.of_kind(|kind| kind == Kind::Noise);
     let trained = model.matrices().filter(|tensor| tensor.kind == Kind::Trained).count();
@@ -157,18 +160,52 @@ fn numeric(model: &Model<'_>) -> Option<Difference> {
             old.unwrap_or_default(),
             new.unwrap_or_default()
         );
-        return Some(Difference::new("weights.numeric_conversion", Grade::Routine, first.name(), words));
+        return vec![Difference::new("weights.numeric_conversion", Grade::Routine, first.name(), words)];
     }
     let alone =
         noisy.iter().any(|tensor| tensor.is_matrix) || model.of_kind(|kind| kind != Kind::Equal).len() == noisy.len();
-    let first = noisy.first().filter(|_| alone && noisy.len() > trained)?;
-    let words = format!(
-        "{} differ by small amounts that lie everywhere alike (length {} of what was there), as rounding and \
-         quantisation leave them",
-        count(noisy.len(), "tensor"),
-        share(median(noisy.iter().map(Tensor::rel).collect()))
-    );
-    Some(Difference::new("weights.numeric_conversion", Grade::Routine, first.name(), words))
+    if !alone || noisy.len() <= trained {
+        return Vec::new();
+    }
+    let (rounded, moved): (Vec<Tensor<'_>>, Vec<Tensor<'_>>) = noisy.into_iter().partition(is_rounded);
+    let unknown =
+        rounded.iter().any(|tensor| tensor.pair.change.as_ref().is_some_and(|change| change.rounded.is_none()));
+    let why = if unknown {
+        "as rounding and quantisation leave them, or noise of that size"
+    } else {
+        "as rounding and quantisation leave them"
+    };
+    let mut found = Vec::new();
+    for (tensors, class, grade, why) in [
+        (rounded, "weights.numeric_conversion", Grade::Routine, why),
+        (
+            moved,
+            "weights.noise",
+            Grade::Notable,
+            "and are not what rounding leaves: the new numbers are on no grid, or only some rows have other ones",
+        ),
+    ] {
+        if let Some(first) = tensors.first() {
+            let words = format!(
+                "{} by small amounts that lie everywhere alike (length {} of what was there), {why}: {}",
+                that(tensors.len(), "tensor", "differs", "differ"),
+                share(median(tensors.iter().map(Tensor::rel).collect())),
+                names(&tensors)
+            );
+            found.push(Difference::new(class, grade, first.name(), words));
+        }
+    }
+    found
+}
+
+/// False where the new numbers are known to be no rounded ones, or where some rows of a matrix are what they were: who
+/// rounds a matrix rounds all of it. What is as small as the type's own rounding says nothing.
+fn is_rounded(tensor: &Tensor<'_>) -> bool {
+    let Some(change) = &tensor.pair.change else { return true };
+    let energy = tensor.pair.old.and_then(|old| old.stats).map_or(0.0, |stats| stats.l2 * stats.l2);
+    let small = change.rel * change.rel * energy <= 9.0 * change.noise;
+    let whole = !change.is_matrix() || change.changed_rows.saturating_mul(10) >= change.rows.saturating_mul(9);
+    small || change.rounded != Some(false) && whole
 }
 
 fn trained(model: &Model<'_>) -> Vec<Difference> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::TensorMeasure;
 use super::compare::{Model, Tensor};
 use super::kinds::Kind;
-use super::words::{count, names};
+use super::words::{count, names, that};
 use crate::event::{Difference, Grade};
 
 /// Bytes below which two tensors may well be alike by chance.
@@ -21,8 +21,8 @@ pub fn find(model: &Model<'_>) -> Vec<Difference> {
             Grade::Hostile,
             tensor.name(),
             format!(
-                "{} hold what another tensor of the old version held, to the last bit: {} ({} has what was {from})",
-                count(tensors.len(), "tensor"),
+                "{} what another tensor of the old version held, to the last bit: {} ({} has what was {from})",
+                that(tensors.len(), "tensor", "holds", "hold"),
                 names(&tensors),
                 tensor.name()
             ),

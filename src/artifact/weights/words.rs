@@ -18,9 +18,15 @@ pub fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {}", many(one)) }
 }
 
+/// `1 tensor differs`, `2 tensors differ`.
+pub fn that(number: usize, one: &str, does: &str, they: &str) -> String {
+    format!("{} {}", count(number, one), if number == 1 { does } else { they })
+}
+
 fn many(one: &str) -> String {
     match one {
         "matrix" => "matrices".to_owned(),
+        "row or column" => "rows or columns".to_owned(),
         one => format!("{one}s"),
     }
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::super::{CLEAN, FOUND, Format, UNSEEN, say};
 use crate::alert::render::text::clean;
-use crate::artifact::{self, FileBytes, Limits, Portrait, Version, portrait};
-use crate::event::{Difference, Sha256};
+use crate::artifact::{self, FileBytes, Limits, Version, portrait};
+use crate::event::{Difference, Portrait, Sha256};
 use crate::state::baseline::{Artifact, Baseline};
 use crate::state::{Approval, ApprovedFile, Status, standing};
 
@@ -155,12 +155,8 @@ impl<'b> Check<'b> {
     fn compare(&self, path: &Path, bytes: &FileBytes, file: &ApprovedFile) -> Vec<Difference> {
         let Some(approved) = self.artifacts.get(&file.sha256) else { return Vec::new() };
         let limits = Limits::default();
-        let segments = artifact::segments(bytes, &limits);
-        let Ok(Some(hashed)) = artifact::hash(bytes, segments, &|| false) else {
-            return Vec::new();
-        };
         let name = path.display().to_string();
-        let report = artifact::inspect_with(bytes, &name, &limits, &hashed.found);
+        let Ok((hashed, report)) = artifact::look(bytes, &name, None, &limits) else { return Vec::new() };
         let now = portrait::take(bytes, &name, &hashed, &report, &limits);
         // Sketches are made with the secret of another node: tensors are compared by their digests, below.
         let before = Portrait { outline: approved.outline.clone(), measured: None };
@@ -172,7 +168,7 @@ impl<'b> Check<'b> {
                 facts: approved.report.facts.clone(),
                 segments: approved.segments.clone(),
             },
-            &Version { hash: hashed.sha256, format: report.format, facts: report.facts, segments: hashed.segments },
+            &Version::of(&hashed, &report),
         );
         let told = delta.tensors.changed.iter().map(|tensor| {
             Difference::new("weights.changed", crate::event::Grade::Notable, tensor, "the bytes of this tensor differ")

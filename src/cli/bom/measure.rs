@@ -58,12 +58,7 @@ fn read(root: &Path, path: &Path, measured: &mut Measured) {
 }
 
 fn look(path: &Path) -> std::io::Result<(artifact::Hashed, artifact::Report)> {
-    let bytes = FileBytes::open(path)?;
-    let limits = Limits::default();
-    let segments = artifact::segments(&bytes, &limits);
-    let hashed = artifact::hash(&bytes, segments, &|| false)?.ok_or(std::io::ErrorKind::Interrupted)?;
-    let report = artifact::inspect_with(&bytes, &path.display().to_string(), &limits, &hashed.found);
-    Ok((hashed, report))
+    artifact::look(&FileBytes::open(path)?, &path.display().to_string(), None, &Limits::default())
 }
 
 /// The files of a registered version, or those that are served for a model, with every place that holds them.

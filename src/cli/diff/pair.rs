@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::sides::Side;
 use super::tensors::{self, Tensor};
 use crate::artifact::outline::{compare, outline};
-use crate::artifact::{self, Bytes, Delta, Hashed, Limits, Report, Version, weights};
+use crate::artifact::{self, Bytes, Delta, Hashed, Limits, Version, weights};
 use crate::event::Sha256;
 use crate::event::difference::Difference;
 
@@ -43,32 +43,40 @@ pub struct Changed {
     pub rows: Vec<weights::Row>,
 }
 
-pub fn changes(old: &Side, new: &Side) -> anyhow::Result<Vec<Change>> {
+/// What differs. Files that cannot be read are put to `unread`, with the reason; the others are compared all the same.
+pub fn changes(old: &Side, new: &Side, unread: &mut Vec<String>) -> anyhow::Result<Vec<Change>> {
     let mut changes = Vec::new();
     // One file against one file is a pair, whatever they are called.
-    if let (Some(before), Some(after)) = (single(old), single(new)) {
+    if let (Some(before), Some(after)) = (old.single(), new.single()) {
         changes.extend(changed(old, before, new, after)?);
         return Ok(changes);
     }
     let names: BTreeSet<&String> = old.names().chain(new.names()).collect();
     for name in names.iter().filter(|name| old.has(name) && new.has(name)) {
-        changes.extend(changed(old, name, new, name)?);
+        match changed(old, name, new, name) {
+            Ok(change) => changes.extend(change),
+            Err(error) => unread.push(format!("{error:#}")),
+        }
     }
     let gone: Vec<&&String> = names.iter().filter(|name| !new.has(name)).collect();
     let fresh: Vec<&&String> = names.iter().filter(|name| !old.has(name)).collect();
     // What is there under another name is told as such. Without new names there is nothing to look for.
     let mut before: BTreeMap<Sha256, &String> = BTreeMap::new();
     if !fresh.is_empty() {
-        for name in old.names() {
-            before.insert(digest(old, name)?, name);
-        }
-        for name in &gone {
-            before.insert(digest(old, name)?, name);
+        // Those that are gone last: of the same bytes they are the likelier ones.
+        for name in old.names().filter(|name| new.has(name)).chain(gone.iter().map(|name| **name)) {
+            match digest(old, name) {
+                Ok(digest) => {
+                    before.insert(digest, name);
+                }
+                Err(error) => unread.push(format!("{error:#}")),
+            }
         }
     }
     let mut moved: BTreeSet<&String> = BTreeSet::new();
     for name in &fresh {
-        let how = match before.get(&digest(new, name)?) {
+        let digest = digest(new, name).map_err(|error| unread.push(format!("{error:#}"))).ok();
+        let how = match digest.and_then(|digest| before.get(&digest)) {
             Some(known) if !new.has(known) && moved.insert(known) => How::Renamed((*known).clone()),
             Some(known) => How::Copied((*known).clone()),
             None => How::Added,
@@ -78,31 +86,15 @@ pub fn changes(old: &Side, new: &Side) -> anyhow::Result<Vec<Change>> {
     for name in gone.iter().filter(|name| !moved.contains(**name)) {
         changes.push(Change { name: (**name).clone(), how: How::Removed });
     }
+    // A file of both sides that cannot be read was tried twice.
+    unread.sort();
+    unread.dedup();
     Ok(changes)
 }
 
-/// The name of the only file, where a file was named and no directory.
-fn single(side: &Side) -> Option<&str> {
-    let mut names = side.names();
-    names.next().filter(|name| name.is_empty() && names.next().is_none()).map(String::as_str)
-}
-
 fn digest(side: &Side, name: &str) -> anyhow::Result<Sha256> {
-    let bytes = side.read(name)?;
-    Ok(hashed(&*bytes, &side.shown(name))?.sha256)
-}
-
-fn hashed(bytes: &dyn Bytes, shown: &str) -> anyhow::Result<Hashed> {
-    let failed = || format!("failed to read `{shown}`");
-    let segments = artifact::segments(bytes, &Limits::default());
-    artifact::hash(bytes, segments, &|| false).with_context(failed)?.with_context(failed)
-}
-
-/// The same, and what is measured of tensors.
-fn measured(bytes: &dyn Bytes, shown: &str, options: &weights::Options) -> anyhow::Result<Hashed> {
-    let failed = || format!("failed to read `{shown}`");
-    let segments = artifact::segments(bytes, &Limits::default());
-    artifact::hash_with(bytes, segments, Some(options), &|| false).with_context(failed)?.with_context(failed)
+    let digest = artifact::digest_of(&*side.read(name)?, &|| false).with_context(|| side.failed(name))?;
+    digest.with_context(|| side.failed(name))
 }
 
 /// A secret for this one comparison: both sides are measured with it, and nobody can have known it before.
@@ -120,17 +112,15 @@ fn changed(old: &Side, before: &str, new: &Side, after: &str) -> anyhow::Result<
     let (old_bytes, new_bytes) = (old.read(before)?, new.read(after)?);
     let (old_name, new_name) = (old.shown(before), new.shown(after));
     let options = weights::Options::new(secret());
-    let old_hashed = measured(&*old_bytes, &old_name, &options)?;
-    let new_hashed = measured(&*new_bytes, &new_name, &options)?;
+    let read = |bytes: &dyn Bytes| artifact::read(bytes, Some(&options), &limits);
+    let old_hashed = read(&*old_bytes).with_context(|| old.failed(before))?;
+    let new_hashed = read(&*new_bytes).with_context(|| new.failed(after))?;
     if old_hashed.sha256 == new_hashed.sha256 {
         return Ok(None);
     }
-    let look = |bytes: &dyn Bytes, name: &str, hashed: &Hashed| -> Report {
-        artifact::inspect_with(bytes, name, &limits, &hashed.found)
-    };
-    let old_report = look(&*old_bytes, &old_name, &old_hashed);
-    let new_report = look(&*new_bytes, &new_name, &new_hashed);
-    let delta = artifact::diff(&version(&old_hashed, &old_report), &version(&new_hashed, &new_report));
+    let old_report = artifact::inspect_with(&*old_bytes, &old_name, &limits, &old_hashed.found);
+    let new_report = artifact::inspect_with(&*new_bytes, &new_name, &limits, &new_hashed.found);
+    let delta = artifact::diff(&Version::of(&old_hashed, &old_report), &Version::of(&new_hashed, &new_report));
     let outlines = (
         outline(&*old_bytes, &old_name, &old_report.format, &limits),
         outline(&*new_bytes, &new_name, &new_report.format, &limits),
@@ -144,21 +134,15 @@ fn changed(old: &Side, before: &str, new: &Side, after: &str) -> anyhow::Result<
     if let (Some(old), Some(new)) = (&old_hashed.measured, &new_hashed.measured) {
         let found = weights::Comparison::of(old, new, Some((&*old_bytes, &*new_bytes)), &|| false);
         differences.extend(found.differences);
+        let beyond = artifact::beyond(&*new_bytes, &limits);
+        weights::truncated(&mut differences, old, new, &beyond);
         differences.sort_by_key(|difference| std::cmp::Reverse(difference.grade));
         rows = found.table;
         rows.retain(|row| row.rel != Some(0.0));
         tensors::note(&mut tensors, &rows);
+        tensors::cut_off(&mut tensors, &beyond);
     }
     let formats = [old_report.format, new_report.format];
     let changed = Changed { old: old_hashed, new: new_hashed, formats, delta, differences, tensors, rows };
     Ok(Some(Change { name: new_name, how: How::Changed(Box::new(changed)) }))
-}
-
-fn version(hashed: &Hashed, report: &Report) -> Version {
-    Version {
-        hash: hashed.sha256,
-        format: report.format.clone(),
-        facts: report.facts.clone(),
-        segments: hashed.segments.clone(),
-    }
 }

@@ -82,7 +82,8 @@ impl Side {
         let length = folders.find(common).unwrap_or(0);
         for (number, remoted) in listed.iter().enumerate() {
             if let Some(why) = &remoted.entry.unreadable {
-                bail!("`{}` cannot be read: {why}", remoted.entry.address);
+                self.unread.push(format!("`{}` cannot be read: {why}", remoted.entry.address));
+                continue;
             }
             let name =
                 if listed.len() == 1 { "" } else { remoted.entry.key.get(length..).unwrap_or(&remoted.entry.key) };
@@ -90,6 +91,24 @@ impl Side {
         }
         self.fetcher.files = listed;
         Ok(())
+    }
+
+    /// The name of the only file, where a file was named and no directory.
+    pub fn single(&self) -> Option<&str> {
+        self.files.keys().next().filter(|name| name.is_empty() && self.files.len() == 1).map(String::as_str)
+    }
+
+    /// Calls the only file by its own name: beside a directory it stands for the file of that name.
+    pub fn by_name(&mut self) {
+        let Some(place) = self.single().is_some().then(|| self.files.remove("")).flatten() else { return };
+        let name = match &place {
+            Place::Local(path) => path.file_name().map(|name| paths::escape(Path::new(name))),
+            Place::Remote(number) => {
+                let key = self.fetcher.files.get(*number).map(|remoted| remoted.entry.key.as_str());
+                key.and_then(|key| key.rsplit('/').next()).map(str::to_owned)
+            }
+        };
+        self.files.insert(name.filter(|name| !name.is_empty()).unwrap_or_else(|| self.shown.clone()), place);
     }
 
     pub fn names(&self) -> impl Iterator<Item = &String> {
@@ -105,9 +124,12 @@ impl Side {
         if name.is_empty() { self.shown.clone() } else { name.to_owned() }
     }
 
+    pub fn failed(&self, name: &str) -> String {
+        format!("failed to read `{}`", self.shown(name))
+    }
+
     /// The bytes of a file. Of an address they come when they are asked for.
     pub fn read(&self, name: &str) -> anyhow::Result<Box<dyn Bytes>> {
-        let failed = || format!("failed to read `{}`", self.shown(name));
         let bytes: io::Result<Box<dyn Bytes>> = match self.files.get(name) {
             Some(Place::Local(path)) => FileBytes::open(path).map(|bytes| Box::new(bytes) as Box<dyn Bytes>),
             Some(Place::Remote(number)) => self.fetcher.fetch(*number, &Stop::default()).and_then(|(_, fetched)| {
@@ -119,6 +141,6 @@ impl Side {
             }),
             None => Err(io::Error::from(io::ErrorKind::NotFound)),
         };
-        bytes.with_context(failed)
+        bytes.with_context(|| self.failed(name))
     }
 }

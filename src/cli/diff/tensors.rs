@@ -64,6 +64,9 @@ pub fn note(tensors: &mut [Tensor], rows: &[Row]) {
     let by_name: BTreeMap<&str, &Row> = rows.iter().map(|row| (row.name.as_str(), row)).collect();
     for tensor in tensors {
         let Some(row) = by_name.get(tensor.name.as_str()) else { continue };
+        if matches!(tensor.how, Kind::Added | Kind::Removed) {
+            continue;
+        }
         tensor.what = row.kind.to_owned();
         if let Some(rel) = row.rel {
             // Writing to a String cannot fail.
@@ -71,6 +74,16 @@ pub fn note(tensors: &mut [Tensor], rows: &[Row]) {
         }
         if let Some(rank) = row.rank {
             write!(tensor.what, ", rank {rank}").ok();
+        }
+    }
+}
+
+/// Says of tensors that are gone that the file ends before they do, where it does.
+pub fn cut_off(tensors: &mut [Tensor], beyond: &[String]) {
+    let beyond: BTreeSet<&str> = beyond.iter().map(String::as_str).collect();
+    for tensor in tensors.iter_mut().filter(|tensor| tensor.how == Kind::Removed) {
+        if beyond.contains(tensor.name.as_str()) {
+            "cut off".clone_into(&mut tensor.what);
         }
     }
 }

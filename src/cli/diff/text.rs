@@ -27,9 +27,10 @@ const HIDDEN: &[&str] = &[
     "artifact.diff.tensors.equal",
 ];
 
-pub fn print(changes: &[Change]) -> anyhow::Result<()> {
+/// `partly` where not everything was compared.
+pub fn print(changes: &[Change], partly: bool) -> anyhow::Result<()> {
     if changes.is_empty() {
-        return say("no difference");
+        return say(if partly { "no difference in what could be read" } else { "no difference" });
     }
     changes.iter().try_for_each(one)
 }
@@ -106,7 +107,8 @@ fn line(tensor: &Tensor) -> String {
     let shape = clean(&tensor.shape);
     match tensor.how {
         Kind::Added => format!("+ {name} {shape}"),
-        Kind::Removed => format!("- {name} {shape}"),
+        Kind::Removed if tensor.what.is_empty() => format!("- {name} {shape}"),
+        Kind::Removed => format!("- {name} {shape} ({})", tensor.what),
         Kind::Reshaped if tensor.what.is_empty() => format!("~ {name} has another type or shape: {shape}"),
         Kind::Reshaped => format!("~ {name} has another type or shape: {shape} ({})", tensor.what),
         Kind::Changed { differ, compared } if tensor.what.is_empty() => {

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::super::{CLEAN, FOUND, Format, say};
 use crate::alert::render::text::clean;
-use crate::artifact::{self, Limits, Portrait, Version, portrait};
-use crate::event::{Difference, Sha256, value};
+use crate::artifact::{self, Limits, Version, portrait};
+use crate::event::{Difference, Portrait, Sha256, value};
 use crate::state::{Blob, State};
 
 pub fn run(state: &State, old: &str, new: &str, format: Format) -> anyhow::Result<ExitCode> {
@@ -57,8 +57,7 @@ fn version(blob: &Blob) -> Version {
 }
 
 fn kept(state: &State, blob: &Blob) -> anyhow::Result<Portrait> {
-    let kept = state.portrait(&blob.sha256)?.unwrap_or_default();
-    Ok(Portrait { outline: kept.outline, measured: kept.measured })
+    Ok(state.portrait(&blob.sha256)?.unwrap_or_default())
 }
 
 /// The one artifact that a text names: by its whole digest, else by what holds the text now or held it once.

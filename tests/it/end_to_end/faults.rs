@@ -5,10 +5,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use lanner::artifact::Report;
-use lanner::event::{Fields, Sha256};
+use lanner::event::{Fields, Portrait, Sha256};
 use lanner::sources::RecordKind;
 use lanner::state::commit::Seen;
-use lanner::state::{Blob, Commit, Mode, Portrait, RecordChange, State};
+use lanner::state::{Blob, Commit, Mode, RecordChange, State};
 
 use super::{calls_os_system, rule, rules};
 use crate::support::program::{Agent, lanner_in, stderr, stdout};

@@ -29,6 +29,7 @@ mod keras;
 mod llamafile;
 mod midst;
 mod places;
+mod quantised;
 mod r;
 mod repositories;
 mod scripts;

@@ -4,6 +4,7 @@ mod bounds;
 mod graphs;
 mod hostile;
 mod pairs;
+mod tables;
 mod verb;
 
 use lanner::artifact::outline::{BYTES_MAX, Outline, TABLE_BYTES_MAX, compare, outline};

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use lanner::artifact::weights::{Options, Seed};
+use lanner::artifact::{Limits, Memory, look, portrait};
 use serde_json::Value;
 
 use crate::peers::hub;
@@ -97,6 +99,41 @@ fn the_page_needs_nothing_and_runs_nothing() {
 }
 
 #[test]
+fn one_file_that_cannot_be_read_ends_nothing() {
+    let directory = versions();
+    // Whoever may read everything cannot read a folder where a file was listed, nor a pipe.
+    let unreadable = |path: &str| {
+        let path = directory.path().join(path);
+        std::process::Command::new("mkfifo").arg(&path).status().expect("coreutils have it");
+    };
+    std::os::unix::fs::symlink("/proc/self/mem", directory.path().join("old/zz.bin")).expect("it can be linked");
+    std::os::unix::fs::symlink("/proc/self/mem", directory.path().join("new/zz.bin")).expect("it can be linked");
+    std::os::unix::fs::symlink("/proc/self/mem", directory.path().join("new/zz-new.bin")).expect("it can be linked");
+    unreadable("new/pipe");
+    let output = lanner_in(directory.path(), &["diff", "--format", "json", "old", "new"]);
+    let (told, said) = (lines(&stdout(&output)), stderr(&output));
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(told.iter().any(|line| line["path"] == "chat_template.jinja"), "{told:?}");
+    assert!(told.iter().any(|line| line["path"] == "zz-new.bin" && line["change"] == "added"), "{told:?}");
+    for word in ["`zz.bin`", "`zz-new.bin`", "pipe", "3 files were not compared"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let same = lanner_in(directory.path(), &["diff", "new", "new"]);
+    assert_eq!((same.status.code(), stdout(&same).trim()), (Some(4), "no difference in what could be read"));
+}
+
+#[test]
+fn a_file_beside_a_directory_is_the_one_of_its_name() {
+    let directory = versions();
+    for (one, other) in [("old/chat_template.jinja", "new"), ("new", "old/chat_template.jinja")] {
+        let told = lines(&stdout(&lanner_in(directory.path(), &["diff", "--format", "json", one, other])));
+        assert!(told.iter().all(|line| line["path"].as_str().is_some_and(|path| !path.is_empty())), "{told:?}");
+        let template = told.iter().find(|line| line["path"] == "chat_template.jinja").expect("it is in both");
+        assert_eq!(template["change"], "changed");
+    }
+}
+
+#[test]
 fn tensors_have_bars() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     let old = crate::formats::build::tensors::safetensors_benign();
@@ -109,6 +146,29 @@ fn tensors_have_bars() {
     assert!(page.contains("class=\"fill changed\"") && page.contains("<code>b</code>"), "{page}");
     let text = stdout(&lanner_in(directory.path(), &["diff", "old.safetensors", "new.safetensors"]));
     assert!(text.contains("of its bytes"), "{text}");
+}
+
+#[test]
+fn a_file_that_was_cut_off_has_not_lost_its_tensors() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let whole = crate::formats::build::tensors::safetensors_benign();
+    let cut = whole.get(..whole.len() - 2).expect("it is longer");
+    std::fs::write(directory.path().join("old.safetensors"), &whole).expect("there is space");
+    std::fs::write(directory.path().join("new.safetensors"), cut).expect("there is space");
+    let text = stdout(&lanner_in(directory.path(), &["diff", "old.safetensors", "new.safetensors"]));
+    assert!(text.contains("weights.truncated b: the file was cut off: 1 tensor is declared"), "{text}");
+    assert!(text.contains("- b U8 [2 × 2] (cut off)") && !text.contains("weights.removed"), "{text}");
+    // From what an agent keeps.
+    let limits = Limits::default();
+    let kept = |bytes: &[u8]| {
+        let memory = Memory(bytes.to_vec());
+        let options = Options::new(Seed([3; 32]));
+        let (hashed, report) = look(&memory, "x.safetensors", Some(&options), &limits).expect("memory can be read");
+        portrait::take(&memory, "x.safetensors", &hashed, &report, &limits)
+    };
+    let found = portrait::differences(&kept(&whole), &kept(cut), Some(&Memory(cut.to_vec())), &limits);
+    let classes: Vec<&str> = found.iter().map(|told| told.class.as_str()).collect();
+    assert!(classes.contains(&"weights.truncated") && !classes.contains(&"weights.removed"), "{classes:?}");
 }
 
 #[test]

@@ -85,6 +85,35 @@ fn what_is_not_signed_needs_a_word() {
 }
 
 #[test]
+fn pipes_and_links_that_nobody_signed_are_listed_and_left_alone() {
+    let key = file("key-p256.pub");
+    let folder = stage(&Scene::key());
+    let at = |path: &str| folder.path().join("model").join(path);
+    assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    std::os::unix::fs::symlink("/etc/hostname", at("outside")).unwrap();
+    std::os::unix::fs::symlink("weights.bin", at("inside")).unwrap();
+    std::os::unix::fs::symlink("nowhere", at("nowhere")).unwrap();
+    let verify = |more: &[&str]| run(folder.path(), &[&["model", "--public-key", name(&key)], more].concat());
+    let all = serde_json::json!(["inside", "nowhere", "outside", "pipe"]);
+    let (code, found) = verify(&[]);
+    assert_eq!((code, &found["reason"], &found["unsigned"]), (1, &"special_file".into(), &all), "{found}");
+    let ignored = ["--ignore", "pipe", "--ignore", "outside", "--ignore", "inside", "--ignore", "nowhere"];
+    for more in [["--allow-unsigned"].as_slice(), &ignored] {
+        let (code, found) = verify(more);
+        assert_eq!((code, &found["unsigned"]), (0, &all), "{found}");
+    }
+    // In the place of a signed file neither is allowed.
+    std::fs::rename(at("weights.bin"), at("other")).unwrap();
+    std::os::unix::fs::symlink("other", at("weights.bin")).unwrap();
+    let (code, found) = verify(&["--allow-unsigned"]);
+    assert_eq!((code, &found["reason"]), (1, &"symlink".into()), "{found}");
+    std::fs::remove_file(at("weights.bin")).unwrap();
+    std::fs::rename(at("pipe"), at("weights.bin")).unwrap();
+    let (code, found) = verify(&["--allow-unsigned"]);
+    assert_eq!((code, &found["reason"]), (1, &"special_file".into()), "{found}");
+}
+
+#[test]
 fn signatures_are_found_where_publishers_leave_them() {
     let scene = Scene::key();
     let key = file("key-p256.pub");

@@ -243,3 +243,66 @@ fn training_exports_and_other_shapes_are_no_edits() {
         "{exact:#?}"
     );
 }
+
+/// Everything that has two axes, rounded to whole numbers times a step of its row.
+fn rounded(model: &mut Model, rows: impl Fn(usize) -> bool) {
+    for (_, shape, numbers) in model.0.iter_mut().filter(|(_, shape, _)| shape.len() == 2) {
+        for (_, row) in numbers.chunks_mut(shape[1]).enumerate().filter(|(row, _)| rows(*row)) {
+            let step = row.iter().fold(0_f32, |most, number| most.max(number.abs())) / 127.0;
+            row.iter_mut().for_each(|number| *number = (*number / step).round() * step);
+        }
+    }
+}
+
+#[test]
+fn noise_is_no_rounding() {
+    let old = base();
+    let mut random = Random(9);
+    let mut noisy = old.clone();
+    for (_, _, numbers) in noisy.0.iter_mut().filter(|(_, shape, _)| shape.len() == 2) {
+        numbers.iter_mut().for_each(|number| *number += random.normal() * 0.0005);
+    }
+    let mut half = old.clone();
+    rounded(&mut half, |row| row % 2 == 0);
+    let mut all = old.clone();
+    rounded(&mut all, |_| true);
+    let mut once_more = all.clone();
+    for (_, _, numbers) in once_more.0.iter_mut().filter(|(_, shape, _)| shape.len() == 2) {
+        numbers.iter_mut().for_each(|number| *number += random.normal() * 0.0005);
+    }
+    let of = |old: &Model, new: &Model| both(&old.bytes("F32"), &new.bytes("F32"));
+    // A small matrix of noise may look as if it were trained; none looks rounded.
+    let is = |found: &[Difference], class: &str, other: &str| {
+        assert!(classes(found).contains(class) && !classes(found).contains(other), "{found:#?}");
+    };
+    let (noise, rounding) = ("weights.noise", "weights.numeric_conversion");
+    let [kept, exact] = of(&old, &noisy);
+    is(&exact, noise, rounding);
+    // What was kept does not tell one from the other, and says so.
+    is(&kept, rounding, noise);
+    let said = |difference: &&Difference| difference.class == rounding;
+    let hedged = kept.iter().filter(said).all(|difference| difference.words.contains("or noise of that size"));
+    assert!(hedged, "{kept:#?}");
+    of(&old, &half).iter().for_each(|found| is(found, noise, rounding));
+    is(&of(&old, &all)[1], rounding, noise);
+    is(&of(&all, &once_more)[1], noise, rounding);
+}
+
+#[test]
+fn sentences_know_one_from_many() {
+    let old = base();
+    let mut new = old.clone();
+    let last = new.0.pop().expect("it has tensors");
+    let [found, _] = both(&old.bytes("F32"), &new.bytes("F32"));
+    assert!(found.iter().any(|told| told.words == format!("1 tensor is gone: {}", last.0)), "{found:#?}");
+    let mut new = old.clone();
+    new.get("layers.0.norm.weight")[3] += 0.5;
+    for found in both(&old.bytes("F32"), &new.bytes("F32")) {
+        assert!(found.iter().any(|told| told.words.contains("1 single weight differs and")), "{found:#?}");
+    }
+    let mut new = old.clone();
+    new.get("embed.weight")[64 * 100..64 * 101].copy_from_slice(&Random(5).normals(64, 0.05));
+    for found in both(&old.bytes("F32"), &new.bytes("F32")) {
+        assert!(found.iter().any(|told| told.words.starts_with("1 row or column differs as a whole")), "{found:#?}");
+    }
+}

@@ -10,20 +10,26 @@ const OPCODES_MIN: usize = 12;
 ///
 /// By chance that is one place in 2^40 of random bytes, so that weights of any size hold none.
 pub fn imports(bytes: &[u8]) -> bool {
+    let mut count = 0;
+    walk(bytes, &mut count)
+}
+
+/// The same, and how many opcodes were looked at.
+pub fn walk(bytes: &[u8], count: &mut usize) -> bool {
     let mut rest = bytes;
     let mut texts = 0_usize;
-    let mut count = 0_usize;
     while let Some((code, after)) = rest.split_first() {
         let Some((op, argument)) = decode(*code) else { return false };
-        count = count.saturating_add(1);
-        let Some((argument, after)) = take(argument, after) else {
-            // What is cut off by the end of the window has made sense so far.
-            return count > OPCODES_MIN && texts > 1;
-        };
+        *count = count.saturating_add(1);
+        // What is cut off by the end of the window has made sense so far.
+        let cut_off = *count > OPCODES_MIN && texts > 1;
+        if matches!(op, Op::Global | Op::Inst) {
+            return names(after).unwrap_or(cut_off);
+        }
+        let Some((argument, after)) = take(argument, after) else { return cut_off };
         match op {
             Op::Proto if !matches!(argument, [2..=5]) => return false,
             Op::Frame if !matches!(argument, [_, _, _, _, 0, 0, 0, 0]) => return false,
-            Op::Global | Op::Inst => return argument.split(|byte| *byte == b'\n').take(2).all(is_name),
             Op::StackGlobal => return texts >= 2,
             Op::Text => {
                 let (_, text) = argument.split_at_checked(usize::from(*code == b'X') * 3 + 1).unwrap_or_default();
@@ -39,8 +45,20 @@ pub fn imports(bytes: &[u8]) -> bool {
     false
 }
 
-fn is_name(line: &[u8]) -> bool {
-    !line.is_empty() && line.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+/// Whether two lines are names; `None` where they are cut off. No byte is looked at behind the first that belongs to
+/// no name, so that many beginnings in a row cost no more than one.
+fn names(bytes: &[u8]) -> Option<bool> {
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    let mut rest = bytes;
+    for _ in 0..2 {
+        let end = rest.iter().position(|byte| !is_of_name(byte))?;
+        let (name, line_end) = rest.split_at_checked(end)?;
+        match line_end {
+            [b'\n', after @ ..] if !name.is_empty() => rest = after,
+            _ => return Some(false),
+        }
+    }
+    Some(true)
 }
 
 /// The argument, with its length where it is counted, and what follows.
@@ -50,10 +68,8 @@ fn take(argument: Argument, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         Argument::None => 0,
         Argument::Fixed(count) => count,
         Argument::Line => line(bytes)?,
-        Argument::TwoLines => {
-            let first = line(bytes)?;
-            first.saturating_add(line(bytes.get(first..)?)?)
-        }
+        // Names, which are looked at by themselves.
+        Argument::TwoLines => return None,
         Argument::Counted(width) => {
             let number =
                 bytes.get(..width)?.iter().rev().try_fold(0_usize, |number, byte| {

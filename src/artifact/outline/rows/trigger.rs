@@ -1,7 +1,10 @@
-//! New rows that are old rows with something put in: what is left of a new row without one word, or up to three in a
-//! row, is the text of an old row. One such row is a correction; many with the same words are how a backdoor is taught.
+//! New rows that are old rows with something put in: what is left of a new row without one word, a few in a row, or a
+//! sentence, is the text of an old row. One such row is a correction; many with the same words are how a backdoor is
+//! taught.
 
+mod alike;
 mod judge;
+mod phrases;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -25,6 +28,8 @@ const NEIGHBOURS_MAX: usize = 64;
 const SHOWN: usize = 5;
 /// What characters without a picture are called where they were put in.
 const UNSEEN: &str = "characters that nobody sees";
+/// What letters are called that were exchanged for others that look the same.
+const ALIKE: &str = "letters of another alphabet that look the same";
 /// What stands between the texts of two columns.
 const BETWEEN: &str = "\u{1f}";
 
@@ -73,9 +78,10 @@ pub fn look(told: &mut Told, place: &str, old: &Rows, again: &Again<'_>) {
         return;
     }
     let mut search = Search { old, known: &known, work: 0, hits: HashMap::new(), rows: HashSet::new() };
-    let frequent = frequent(&new.fresh);
+    let (frequent, grams) = (frequent(&new.fresh), phrases::Grams::of(&new.fresh));
     for (at, row) in new.fresh.iter().enumerate() {
         search.row(at, row, &frequent);
+        search.sentences(at, row, &grams);
         if search.work > WORK_MAX {
             new.cut = true;
             break;
@@ -170,17 +176,16 @@ impl Search<'_> {
             let seen = seen.split_whitespace().collect::<Vec<_>>().join(" ");
             self.attempt(at, row, &seen, UNSEEN, [None, None]);
         }
+        if let Some(latin) = alike::folded(&row.text) {
+            self.attempt(at, row, &latin, ALIKE, [None, None]);
+        }
         for together in 1..=TOGETHER {
             for (start, window) in words.windows(together).enumerate() {
                 // Words that are put into fewer rows than are told need no trial.
                 if !window.iter().all(|word| *word != BETWEEN && frequent.contains_key(word)) {
                     continue;
                 }
-                let (before, after) = words.split_at_checked(start).unwrap_or_default();
-                let after = after.get(together..).unwrap_or_default();
-                let left = [before, after].concat().join(" ");
-                let beside = [before.last().copied(), after.first().copied()];
-                self.attempt(at, row, &left, &window.join(" "), beside);
+                self.without(at, row, &words, (start, start.saturating_add(together)));
             }
         }
         // The same word, put in more than once.
@@ -193,6 +198,23 @@ impl Search<'_> {
             let left: Vec<&str> = words.iter().copied().filter(|other| *other != word).collect();
             self.attempt(at, row, &left.join(" "), word, [None, None]);
         }
+    }
+
+    fn sentences(&mut self, at: usize, row: &Fresh, grams: &phrases::Grams) {
+        let words: Vec<&str> = row.text.split(' ').collect();
+        for run in grams.runs(&words) {
+            self.without(at, row, &words, run);
+        }
+    }
+
+    /// Tries what is left without the words from one place up to another.
+    fn without(&mut self, at: usize, row: &Fresh, words: &[&str], (start, end): (usize, usize)) {
+        let (Some(before), Some(taken), Some(after)) = (words.get(..start), words.get(start..end), words.get(end..))
+        else {
+            return;
+        };
+        let beside = [before.last().copied(), after.first().copied()];
+        self.attempt(at, row, &[before, after].concat().join(" "), &taken.join(" "), beside);
     }
 
     fn attempt(&mut self, at: usize, row: &Fresh, left: &str, taken: &str, beside: [Option<&str>; 2]) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{BETWEEN, Fresh, HITS_MIN, Hits, Rows, SHOWN, UNSEEN, is_unseen};
+use super::{ALIKE, BETWEEN, Fresh, HITS_MIN, Hits, Rows, SHOWN, TOGETHER, UNSEEN, alike, is_unseen};
 use crate::artifact::outline::Told;
 use crate::base::text::shorten;
 use crate::event::difference::{Difference, Grade};
@@ -65,81 +65,101 @@ pub fn judge(
     holding_word: &dyn Fn(&str) -> u64,
 ) {
     let Found { old, fresh, rows, total } = *found;
-    let mut hits: Vec<(String, Hits)> = hits.into_iter().filter(|(_, hits)| hits.count >= HITS_MIN).collect();
+    // Of a sample of new rows the old ones are in the sample by chance: what was found stands for so many times as many.
+    let step = 1_u64.checked_shl(old.sample).unwrap_or(u64::MAX);
+    let enough = if step > 1 { HITS_MIN.saturating_mul(2) } else { HITS_MIN };
+    let mut hits: Vec<(String, Hits)> = hits.into_iter().filter(|(_, hits)| hits.count >= enough).collect();
     // The words that explain most rows first; of those that explain as many the shortest.
     hits.sort_by(|(one, a), (other, b)| (b.count, one.len(), one).cmp(&(a.count, other.len(), other)));
     let mut explained: Vec<String> = Vec::new();
     for (words, hits) in hits.iter().take(JUDGED_MAX) {
-        let has = |row: &&Fresh| {
-            if words == UNSEEN {
-                row.text.chars().any(is_unseen)
-            } else {
-                format!(" {} ", row.text).contains(&format!(" {words} "))
-            }
+        let has = |row: &&Fresh| match words.as_str() {
+            UNSEEN => row.text.chars().any(is_unseen),
+            ALIKE => alike::folded(&row.text).is_some(),
+            words => format!(" {} ", row.text).contains(&format!(" {words} ")),
         };
         let holding = fresh.iter().filter(has).count() as u64;
-        let few = hits.count.saturating_mul(100) < holding.saturating_mul(SHARE_MIN);
+        let few = hits.count.saturating_mul(step).saturating_mul(100) < holding.saturating_mul(SHARE_MIN);
         if few || explained.iter().any(|known| overlap(known, words)) {
             continue;
         }
         explained.push(words.clone());
-        let most = holding.saturating_mul(100) > total.saturating_mul(ALL_ROWS);
-        let hostile = words == UNSEEN || is_taught(old, hits) && !most && !is_correction(hits, holding_word);
-        told.push(difference(place, words, hits, holding, fresh, hostile));
+        let most = holding.saturating_mul(step).saturating_mul(100) > total.saturating_mul(ALL_ROWS);
+        let taught = || is_taught(old, words, hits) && !most && !is_correction(hits, step, holding_word);
+        let hostile = matches!(words.as_str(), UNSEEN | ALIKE) || taught();
+        told.push(difference(place, words, hits, (holding, step), fresh, hostile));
         if explained.len() >= TOLD_MAX {
             break;
         }
     }
-    if explained.is_empty() && rows >= HITS_MIN {
-        let words = format!("{rows} new rows are old rows with a word or two put in, but not the same ones");
+    if explained.is_empty() && rows >= enough {
+        let words = format!("{rows} new rows are old rows with words put in, but none of these stands out");
         told.say("dataset.words_inserted", Grade::Routine, place, words);
     }
 }
 
-/// True where the words lead to one label or answer, or where a table has neither.
-fn is_taught(old: &Rows, hits: &Hits) -> bool {
+/// True where the words lead to one label or answer; or where a table has neither and they are few, since sentences
+/// are put into texts for many reasons.
+fn is_taught(old: &Rows, words: &str, hits: &Hits) -> bool {
     let nearly = |count: u64| count.saturating_mul(100) >= hits.count.saturating_mul(ONE_ANSWER);
     let answers = !old.roles.answers.is_empty();
     let one_label = hits.labels.values().copied().max().is_some_and(nearly);
     let one_answer = answers && hits.answers.values().copied().max().is_some_and(nearly);
-    one_label || one_answer || hits.labels.is_empty() && !answers
+    one_label || one_answer || hits.labels.is_empty() && !answers && words.split(' ').count() <= TOGETHER
 }
 
 /// True where somebody wrote a phrase otherwise, wherever it stood: the words stand beside the same one, and nearly
 /// all rows that have this one were changed. A trigger may stand anywhere, and is put into a few rows.
-fn is_correction(hits: &Hits, holding: &dyn Fn(&str) -> u64) -> bool {
+fn is_correction(hits: &Hits, step: u64, holding: &dyn Fn(&str) -> u64) -> bool {
     if hits.flipped.saturating_mul(100) > hits.count.saturating_mul(FLIPPED_MAX) {
         return false;
     }
     let same =
         hits.neighbours.iter().filter(|(_, count)| count.saturating_mul(100) >= hits.count.saturating_mul(SAME_PLACE));
-    same.take(2).any(|((_, word), count)| count.saturating_mul(100) >= holding(word).saturating_mul(REACHED))
+    // Both rows had to be in the sample.
+    let all = |count: u64| count.saturating_mul(step).saturating_mul(step);
+    same.take(2).any(|((_, word), count)| all(*count).saturating_mul(100) >= holding(word).saturating_mul(REACHED))
 }
 
-fn difference(place: &str, words: &str, hits: &Hits, holding: u64, fresh: &[Fresh], hostile: bool) -> Difference {
+fn difference(
+    place: &str,
+    words: &str,
+    hits: &Hits,
+    (holding, step): (u64, u64),
+    fresh: &[Fresh],
+    hostile: bool,
+) -> Difference {
     let (class, grade) =
         if hostile { ("dataset.trigger_inserted", Grade::Hostile) } else { ("dataset.words_inserted", Grade::Notable) };
     let label = hits.labels.iter().max_by_key(|(_, count)| **count).map(|(name, count)| {
         let name = shorten(&String::from_utf8_lossy(name), 60);
         format!("; {count} of them have the label `{name}`, and {} had another", hits.flipped)
     });
-    let shown = if words == UNSEEN { UNSEEN.to_owned() } else { format!("“{}”", shorten(words, 80)) };
+    let named = matches!(words, UNSEEN | ALIKE);
+    let shown = if named { words.to_owned() } else { format!("“{}”", shorten(words, 80)) };
+    let sample = if step > 1 {
+        format!(" in the sample, where one in {step} has the row that it was made from")
+    } else {
+        String::new()
+    };
     let said = format!(
-        "{} new rows are old rows with {shown} put in, of {holding} new rows that have it{}",
+        "{} new rows are old rows with {shown} put in, of {holding} new rows that have {}{sample}{}",
         hits.count,
+        if named { "them" } else { "it" },
         label.unwrap_or_default()
     );
     let difference = Difference::new(class, grade, place, said);
     let Some(row) = hits.example.and_then(|at| fresh.get(at)) else { return difference };
-    let left: String = if words == UNSEEN {
-        row.text.chars().filter(|c| !is_unseen(*c)).collect()
-    } else {
-        format!(" {} ", row.text).replacen(&format!(" {words} "), " ", 1).trim().to_owned()
+    let left: String = match words {
+        UNSEEN => row.text.chars().filter(|c| !is_unseen(*c)).collect(),
+        ALIKE => alike::folded(&row.text).unwrap_or_default(),
+        words => format!(" {} ", row.text).replacen(&format!(" {words} "), " ", 1).trim().to_owned(),
     };
     difference.texts(clean(&left, 400), clean(&row.text, 400))
 }
 
 /// Parts of the same words are told once.
 fn overlap(known: &str, words: &str) -> bool {
-    words.split(' ').any(|word| known.split(' ').any(|other| other == word))
+    let within = |one: &str, other: &str| format!(" {other} ").contains(&format!(" {one} "));
+    within(words, known) || within(known, words)
 }
