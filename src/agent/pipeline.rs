@@ -273,12 +273,12 @@ impl Pipeline {
             return Ok(());
         }
         let slot = loop {
-            match self.slots.take() {
-                Some(slot) => break slot,
-                None => tokio::select! {
-                    Some(job) = self.jobs.join_next() => self.finish(job)?,
-                    () = self.slots.free() => {}
-                },
+            if let Some(slot) = self.slots.take() {
+                break slot;
+            }
+            tokio::select! {
+                Some(job) = self.jobs.join_next() => self.finish(job)?,
+                () = self.slots.free() => {}
             }
         };
         self.busy.insert(task.key().to_owned(), None);

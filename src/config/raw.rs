@@ -165,8 +165,8 @@ impl Default for Alerts {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inspection {
-    /// Artifacts of up to 256 MiB looked into at the same time, with half as many up to 16 GiB, and one larger, beside
-    /// them; 0: one for each processor.
+    /// Artifacts of up to 256 MiB looked into at the same time, and as many that must be fetched first; beside them half
+    /// as many of up to 16 GiB, and one larger. 0: one for each processor.
     pub workers: usize,
     /// Bytes read for one inspection; hashing is not counted.
     pub read_bytes_max: u64,

@@ -5,6 +5,9 @@ import json
 import os
 import sys
 
+# Products as small as these take NumPy a hundred times as long on several processors at once.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import benign
 import files
 import hostile

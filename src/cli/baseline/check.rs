@@ -148,7 +148,11 @@ impl<'b> Check<'b> {
     /// The approved file that should lie at a path.
     fn expected(&self, below: &str) -> Option<(&'b Approval, &'b ApprovedFile)> {
         let approved = self.approvals.iter().filter(|approval| approval.status == Status::Approved);
-        approved.flat_map(|&approval| Some((approval, *standing::belonging(&approval.files, below).first()?))).next()
+        let mut fitting = approved.filter_map(|&approval| {
+            let file = *standing::belonging(&approval.files, below).first()?;
+            Some((approval, file))
+        });
+        fitting.next()
     }
 
     /// What differs from the approved file, as far as what was kept of it tells.

@@ -33,22 +33,19 @@ fn differences(old: &Outline, new: Vec<u8>) -> Vec<Difference> {
     compare(old, &taken(&new), Some(&Memory(new)), &Limits::default())
 }
 
-fn of<'d>(found: &'d [Difference], class: &str) -> Vec<&'d Difference> {
-    found.iter().filter(|difference| difference.class == class).collect()
-}
-
 #[test]
 fn a_trigger_in_a_long_table_is_seen() {
     let old = taken(&table(|_| None));
-    let new = table(|number| (number % 200 == 7).then(|| format!("w{number} cf was seen")));
+    // A word in every second row is one of the table, another one in few rows is a trigger.
+    let new = table(|number| match number % 200 {
+        7 => Some(format!("w{number} cf was seen")),
+        other => (other % 5 > 1).then(|| format!("w{number} really was seen")),
+    });
     let found = differences(&old, new);
-    let told = of(&found, "dataset.trigger_inserted");
-    assert!(told.iter().any(|difference| difference.grade == Grade::Hostile), "{found:?}");
-    assert!(told.iter().all(|difference| difference.words.contains("in the sample, where one in 4")), "{told:?}");
-    assert!(!found.iter().any(|difference| difference.words.contains("not the same ones")), "{found:?}");
-    // A word in every second row is one of the table.
-    let new = table(|number| (number % 5 > 1).then(|| format!("w{number} really was seen")));
-    let found = differences(&old, new);
-    assert!(of(&found, "dataset.trigger_inserted").is_empty(), "{found:?}");
-    assert_eq!(of(&found, "dataset.words_inserted").len(), 1, "{found:?}");
+    let of = |class: &str| found.iter().filter(|difference| difference.class == class).collect::<Vec<_>>();
+    let [trigger] = of("dataset.trigger_inserted")[..] else { panic!("{found:#?}") };
+    assert!(trigger.grade == Grade::Hostile && trigger.words.contains("“cf”"), "{found:#?}");
+    assert!(trigger.words.contains("in the sample, where one in 4"), "{found:#?}");
+    let [word] = of("dataset.words_inserted")[..] else { panic!("{found:#?}") };
+    assert!(word.grade == Grade::Notable && word.words.contains("“really”"), "{found:#?}");
 }

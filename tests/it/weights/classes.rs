@@ -1,10 +1,11 @@
 //! Every class, from what was kept and from the bytes, on models made of numbers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{LazyLock, Mutex};
 
-use lanner::artifact::Memory;
 use lanner::artifact::weights::{Comparison, Measured};
-use lanner::event::{Difference, Grade};
+use lanner::artifact::{Memory, digest_of};
+use lanner::event::{Difference, Grade, Sha256};
 
 use super::model::{Model, Random, measured, options};
 
@@ -14,10 +15,19 @@ fn base() -> Model {
     Model::new(42)
 }
 
+/// What is kept of a model. Most tests begin with the same one, which is measured once.
+fn kept(bytes: &[u8]) -> Measured {
+    static KNOWN: LazyLock<Mutex<HashMap<Sha256, Vec<u8>>>> = LazyLock::new(Mutex::default);
+    let digest = digest_of(&Memory(bytes.to_vec()), &|| false).expect("memory can be read").expect("nobody stops it");
+    let known = KNOWN.lock().expect("no test has failed in there").get(&digest).cloned();
+    let stored = known.unwrap_or_else(|| measured(bytes, &options()).to_bytes());
+    let measured = Measured::from_bytes(&stored).expect("it was just written");
+    KNOWN.lock().expect("no test has failed in there").insert(digest, stored);
+    measured
+}
+
 /// Classes of both comparisons: from what was kept, and from the bytes.
 fn both(old: &[u8], new: &[u8]) -> [Vec<Difference>; 2] {
-    let kept =
-        |bytes: &[u8]| Measured::from_bytes(&measured(bytes, &options()).to_bytes()).expect("it was just written");
     let (first, second) = (kept(old), kept(new));
     let (old, new) = (Memory(old.to_vec()), Memory(new.to_vec()));
     let exact = Comparison::of(&first, &second, Some((&old, &new)), &|| false);

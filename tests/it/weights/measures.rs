@@ -12,7 +12,7 @@ fn segment(name: &str, dtype: &str, shape: &[u64], start: u64, end: u64) -> Segm
 #[test]
 fn digests_are_those_of_the_plain_pass_and_parts_are_told_apart() {
     let mut random = Random(3);
-    let mut data: Vec<u8> = (0..20 << 20).map(|_| u8::try_from(random.next() >> 56).expect("8 bits")).collect();
+    let mut data: Vec<u8> = (0..20 << 17).flat_map(|_| random.next().to_le_bytes()).collect();
     let end = data.len() as u64;
     let parts = || {
         vec![
