@@ -238,13 +238,12 @@ impl Pipeline {
     /// seen: nothing waits for it here.
     async fn end_listing(&mut self) -> Result<(), Closed> {
         if let Some(listing) = self.listing.take() {
+            let mut gone = self.records.keys().await;
             // What is under way may not be in the snapshot yet.
-            let keys: HashSet<String> =
-                self.records.keys().await.into_iter().chain(self.busy.keys().cloned()).collect();
-            for key in keys {
-                if listing.misses(&key) {
-                    self.start(Task::Remove { key }).await?;
-                }
+            gone.extend(self.busy.keys().cloned());
+            gone.retain(|key| listing.misses(key));
+            for key in gone {
+                self.start(Task::Remove { key }).await?;
             }
         }
         if !self.listed {

@@ -29,6 +29,8 @@ const WALK_EVERY: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Between two rounds at least, however much happens.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Rounds one after the other because there are new folders.
+const AGAIN_MAX: u32 = 4;
 /// Models of one policy; more are told.
 const MODELS_MAX: usize = 10_000;
 /// Files of one model whose names and times are looked at for changes.
@@ -71,7 +73,7 @@ impl Signatures {
         let me = Arc::new(self);
         let mut verified: HashMap<PathBuf, Instant> = HashMap::new();
         let mut watch = Watch::default();
-        let mut told = None;
+        let (mut told, mut again) = (None, 0_u32);
         while !me.stop.is_cancelled() {
             let begun = Instant::now();
             let Ok(Round { places, due, folders }) = me.round(&mut verified).await else { return };
@@ -85,7 +87,9 @@ impl Signatures {
             });
             let Ok((followed, grown)) = followed.await else { return };
             watch = followed;
-            if grown {
+            // What happened in new folders before they were watched; not for ever, where folders come all the time.
+            again = if grown { again + 1 } else { 0 };
+            if (1..AGAIN_MAX).contains(&again) {
                 continue;
             }
             let slow = if watch.is_blind() || missing { LOOK_EVERY } else { WALK_EVERY };
@@ -98,7 +102,7 @@ impl Signatures {
                     () = tokio::time::sleep(pause) => {}
                     () = me.stop.cancelled() => return,
                 }
-                if watch.moved() || Instant::now() >= until {
+                if again > 0 || watch.moved() || Instant::now() >= until {
                     break;
                 }
             }

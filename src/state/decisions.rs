@@ -1,6 +1,5 @@
 //! The log of decisions, so that what lies there already is judged again when one is made.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{State, StateError};
@@ -16,6 +15,9 @@ pub const TABLES: &str = "
     CREATE INDEX alert_subject ON alert (subject);
     CREATE INDEX repeat_alert ON repeat (alert);
 ";
+
+/// What was decided in this time is kept, for whoever leaves a new decision alone for a while.
+const KEPT_MILLIS: i64 = 2 * 3_600_000;
 
 /// Something was decided about a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +50,14 @@ impl State {
     }
 }
 
+/// Notes a decision. Older ones about the same model say nothing more: all of it is judged again.
 pub(super) fn note(connection: &Connection, model: &str) -> rusqlite::Result<()> {
-    let now: Timestamp = crate::base::clock::now();
+    let now = crate::base::clock::now().as_millisecond();
+    connection
+        .prepare_cached("DELETE FROM decision WHERE model = ?1 AND time < ?2")?
+        .execute(params![model, now.saturating_sub(KEPT_MILLIS)])?;
     connection
         .prepare_cached("INSERT INTO decision (model, time) VALUES (?1, ?2)")?
-        .execute(params![model, now.as_millisecond()])
+        .execute(params![model, now])
         .map(drop)
 }

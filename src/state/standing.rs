@@ -94,6 +94,18 @@ pub fn missing<'a>(
     nearest.into_values().flat_map(|(approval, gone)| gone.into_iter().map(move |file| (approval, file))).collect()
 }
 
+/// Files of a model that end a whole path: each of its ends, as a list in JSON, is looked up.
+const BY_ENDS: &str = "SELECT f.path, f.sha256, f.size, a.id, a.version, a.status
+    FROM approval a CROSS JOIN json_each(?2) e CROSS JOIN approved_file f
+    WHERE a.model = ?1 AND f.approval = a.id AND f.path = e.value ORDER BY a.time DESC, a.id DESC LIMIT ?3";
+
+/// Files of a model that end a path which may be cut off in front, or that it ends.
+const BY_SEARCH: &str = "SELECT f.path, f.sha256, f.size, a.id, a.version, a.status
+    FROM approval a JOIN approved_file f ON f.approval = a.id
+    WHERE a.model = ?1
+      AND (f.path = ?2 OR substr(f.path, -length(?2) - 1) = '/' || ?2 OR substr(?2, -length(f.path) - 1) = '/' || f.path)
+    ORDER BY a.time DESC, a.id DESC LIMIT ?3";
+
 /// A file that belongs at a place by a decision.
 struct Candidate {
     standing: Standing,
@@ -103,27 +115,28 @@ struct Candidate {
 impl State {
     /// How bytes stand at a place; of one model, or of any where none is known.
     pub fn stand(&self, model: Option<&str>, place: &str, digest: &Sha256) -> Result<Stand, StateError> {
-        let all = self.standings(digest, None)?;
+        let best = |standings: Vec<Standing>| standings.into_iter().min_by_key(|standing| standing.status);
         let Some(model) = model else {
-            let standing = all.into_iter().min_by_key(|standing| standing.status);
+            let standing = best(self.standings(digest, None)?);
             let worth = standing.as_ref().map_or(Worth::Unapproved, |standing| standing.status.into());
             return Ok(Stand { worth, standing, expected: None });
         };
         let candidates = self.candidates(model, place)?;
-        let best = |standings: &mut dyn Iterator<Item = Standing>| standings.min_by_key(|standing| standing.status);
         let here = candidates.iter().filter(|candidate| candidate.sha256 == *digest);
-        let own = best(&mut here.map(|candidate| candidate.standing.clone()))
-            .or_else(|| best(&mut all.iter().filter(|standing| standing.model == model).cloned()));
+        let here = best(here.map(|candidate| candidate.standing.clone()).collect());
         let wanted = candidates.iter().find(|candidate| candidate.standing.status == Status::Approved);
-        let fits = candidates.iter().any(|candidate| candidate.sha256 == *digest) || wanted.is_none();
-        let elsewhere = || all.iter().find(|standing| standing.status == Status::Approved).cloned();
-        let (worth, standing) = match own {
-            Some(standing) if standing.status == Status::Approved && !fits => (Worth::Exchanged, Some(standing)),
-            Some(standing) => (standing.status.into(), Some(standing)),
-            None => match elsewhere() {
+        let (worth, standing) = if let Some(standing) = here {
+            (standing.status.into(), Some(standing))
+        } else if let Some(standing) = best(self.standings(digest, Some(model))?) {
+            let exchanged = standing.status == Status::Approved && wanted.is_some();
+            (if exchanged { Worth::Exchanged } else { standing.status.into() }, Some(standing))
+        } else {
+            // Those in force come first.
+            let elsewhere = self.standings(digest, None)?.into_iter().next();
+            match elsewhere.filter(|standing| standing.status == Status::Approved) {
                 Some(standing) => (Worth::Exchanged, Some(standing)),
                 None => (Worth::Unapproved, None),
-            },
+            }
         };
         let expected = wanted.map(|wanted| (wanted.standing.version.clone(), wanted.sha256));
         Ok(Stand { worth, standing, expected: expected.filter(|_| worth != Worth::Approved) })
@@ -140,16 +153,11 @@ impl State {
     /// Of each decision about a model the files that belong at a place, the newest decision first.
     fn candidates(&self, model: &str, place: &str) -> Result<Vec<Candidate>, StateError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT f.path, f.sha256, f.size, a.id, a.version, a.status FROM approval a
-             JOIN approved_file f ON f.approval = a.id
-             WHERE a.model = ?1
-               AND (f.path = ?2 OR substr(f.path, -length(?2) - 1) = '/' || ?2
-                    OR substr(?2, -length(f.path) - 1) = '/' || f.path)
-             ORDER BY a.time DESC, a.id DESC LIMIT ?3",
-        )?;
+        let mut statement = connection.prepare_cached(if place.starts_with('/') { BY_ENDS } else { BY_SEARCH })?;
         let most = i64::try_from(CANDIDATES_MAX).unwrap_or(i64::MAX);
-        let mut rows = statement.query(params![model, place, most])?;
+        let ends: Vec<&str> = place.match_indices('/').filter_map(|(slash, _)| place.get(slash + 1..)).collect();
+        let ends = if place.starts_with('/') { serde_json::json!(ends).to_string() } else { place.to_owned() };
+        let mut rows = statement.query(params![model, ends, most])?;
         let mut decisions: Vec<(i64, String, Status, Vec<ApprovedFile>)> = Vec::new();
         while let Some(row) = rows.next()? {
             let (id, status): (i64, String) = (row.get(3)?, row.get(5)?);

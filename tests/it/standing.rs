@@ -68,6 +68,26 @@ fn approved_bytes_are_approved_where_they_belong_only() {
 }
 
 #[test]
+fn bytes_that_many_models_share_are_approved_for_each_of_them() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    for number in 0..300 {
+        state.approve(&approved(&format!("model-{number}"), "1", &[("config.json", "{}")]), false).expect("it is kept");
+    }
+    for (number, place) in [(0, "/serve/renamed.json"), (299, "/serve/renamed.json"), (0, "/serve/config.json")] {
+        let stand = state.stand(Some(&format!("model-{number}")), place, &Sha256::of(b"{}")).expect("it answers");
+        assert_eq!(stand.worth, Worth::Approved, "{number} at {place}");
+    }
+    let again = approved("model-0", "2", &[("config.json", "{2}")]);
+    state.approve(&again, false).expect("it is kept");
+    for place in ["/serve/config.json", "config.json", "a/config.json"] {
+        let expected = state.expected("model-0", place).expect("it answers");
+        assert_eq!(expected, Some(("2".to_owned(), Sha256::of(b"{2}"))), "{place}");
+    }
+    assert_eq!(state.expected("model-0", "/serve/xconfig.json").expect("it answers"), None);
+}
+
+#[test]
 fn what_is_missing_is_of_the_version_that_is_there_for_the_most_part() {
     let one = approved("fraud", "1", &[("a", "1"), ("b", "2"), ("c", "3")]);
     let two = approved("fraud", "2", &[("a", "1"), ("d", "4")]);

@@ -103,3 +103,19 @@ fn a_file_that_takes_for_ever_holds_up_itself_only() {
     });
     assert_eq!(agent.stop(), Some(0));
 }
+
+#[test]
+fn what_the_budget_reads_slowly_is_read_to_its_end() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    std::fs::create_dir(root.join("models")).expect("it is empty");
+    std::fs::write(root.join("models/weights.bin"), vec![7; 1 << 20]).expect("there is space");
+    // Four seconds for all bytes, with an inspection that may take no more than two.
+    let config = "inspection: {timeout_secs: 2}\n\
+         sources: {filesystem: [{name: models, paths: [models], settle_millis: 50, verify: {interval_secs: 1, bytes_per_sec: 262144}}]}\n";
+    let agent = Agent::start(root, config).ready();
+    wait_for("the bytes to be read again", Duration::from_secs(30), || {
+        (agent.metric("lanner_hashed_bytes_total", "") >= f64::from(2 << 20)).then_some(())
+    });
+    assert_eq!(agent.stop(), Some(0));
+}
