@@ -147,6 +147,7 @@ impl Agent {
             let signatures = Signatures {
                 policy: Arc::new(checked.policy),
                 every: Duration::from_secs(checked.config.signatures.interval_secs.max(1)),
+                timeout,
                 state: state.clone(),
                 judge: judge.clone(),
                 desk: shared.desk.clone(),

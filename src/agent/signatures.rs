@@ -1,26 +1,30 @@
 //! The stage that asks models for their signatures: those that a policy names, again whenever something in them
 //! changed, and every so often though nothing did.
 
-use std::collections::{BTreeSet, HashMap};
+mod look;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::look::{fingerprint, names, verify};
 use super::committer::{Closed, Desk};
 use super::health::Voice;
 use super::judge::{Judge, Verdict};
 use super::tell::{self, Notice};
 use crate::artifact::Stop;
+use crate::base::clock;
 use crate::base::metrics::Metrics;
-use crate::base::{clock, files};
 use crate::event::{Event, Field, FieldType, Fields, Value, digest, field::field};
 use crate::provenance::policy::{Enforcement, Judgement, Policy, judge};
-use crate::provenance::{self, BUNDLE_BYTES_MAX, Failure, Kind, Outcome, Reason};
-use crate::sources::folder::Local;
-use crate::sources::signatures::{self, Places, Watch};
+use crate::provenance::{self, Failure, Outcome, Reason};
+use crate::sources::signatures::{Places, Watch};
 use crate::state::signatures::Checked;
 use crate::state::{Commit, State};
 
@@ -33,8 +37,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const AGAIN_MAX: u32 = 4;
 /// Models of one policy; more are told.
 const MODELS_MAX: usize = 10_000;
-/// Files of one model whose names and times are looked at for changes.
-const FILES_MAX: usize = 100_000;
+/// Models verified at the same time.
+const VERIFIED_AT_ONCE: usize = 4;
 /// Names in one list of an event.
 const NAMES_MAX: usize = 32;
 
@@ -43,6 +47,8 @@ pub struct Signatures {
     pub policy: Arc<Policy>,
     /// A model is verified again after this time, whatever its times say.
     pub every: Duration,
+    /// A verification that takes longer is given up, and told.
+    pub timeout: Duration,
     pub state: State,
     pub judge: Judge,
     pub desk: Desk,
@@ -52,31 +58,35 @@ pub struct Signatures {
     pub stop: CancellationToken,
 }
 
-/// What one look at a model gives.
-struct Look {
-    /// With an event where it is new.
-    answer: Option<(Checked, Option<Event>)>,
-    folders: Vec<PathBuf>,
-}
-
 /// What one round gives.
 struct Round {
     places: Places,
-    /// When the first model is due again though nothing of it changes.
-    due: Option<Instant>,
     /// Folders in which something may happen.
     folders: Vec<PathBuf>,
+    /// Some models have to wait until others are verified.
+    left: bool,
+}
+
+/// What is known of one verification when it ends: nothing when the agent stops.
+type Verified = (PathBuf, Option<(Checked, Option<Event>)>);
+
+/// Models that are verified now, and when others were.
+#[derive(Default)]
+struct Rounds {
+    verified: HashMap<PathBuf, Instant>,
+    busy: HashSet<PathBuf>,
+    jobs: JoinSet<Verified>,
 }
 
 impl Signatures {
     pub async fn run(self) {
         let me = Arc::new(self);
-        let mut verified: HashMap<PathBuf, Instant> = HashMap::new();
+        let mut rounds = Rounds::default();
         let mut watch = Watch::default();
         let (mut told, mut again) = (None, 0_u32);
         while !me.stop.is_cancelled() {
             let begun = Instant::now();
-            let Ok(Round { places, due, folders }) = me.round(&mut verified).await else { return };
+            let Ok(Round { places, folders, left }) = me.round(&mut rounds).await else { return };
             me.tell_unseen(&places, &mut told);
             let missing = !places.unreadable.is_empty();
             let all = places.folders.into_iter().chain(folders);
@@ -93,46 +103,72 @@ impl Signatures {
                 continue;
             }
             let slow = if watch.is_blind() || missing { LOOK_EVERY } else { WALK_EVERY };
+            let idle = rounds.verified.iter().filter(|(place, _)| !rounds.busy.contains(*place));
+            let due = idle.map(|(_, when)| *when + me.every).min();
             let until = due.map_or(slow, |due| due.saturating_duration_since(Instant::now()).min(slow));
             // A folder in which something happens all the time must not keep the disks busy.
             let pause = begun.elapsed().saturating_mul(4).clamp(PAUSE, LOOK_EVERY);
             let until = Instant::now() + until;
+            let mut next = Instant::now() + pause;
             loop {
                 tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
+                    () = tokio::time::sleep_until(next) => {}
+                    Some(job) = rounds.jobs.join_next() => {
+                        if me.keep(&mut rounds, job).await.is_err() {
+                            return;
+                        }
+                        if left {
+                            break;
+                        }
+                        continue;
+                    }
                     () = me.stop.cancelled() => return,
                 }
                 if again > 0 || watch.moved() || Instant::now() >= until {
                     break;
                 }
+                next = Instant::now() + pause;
             }
         }
     }
 
-    /// Looks at every model once.
-    async fn round(self: &Arc<Self>, verified: &mut HashMap<PathBuf, Instant>) -> Result<Round, Closed> {
+    /// Looks at every model once, and begins to verify those that changed or are due. One that takes long holds up
+    /// none of the others, as long as there are few of its kind.
+    async fn round(self: &Arc<Self>, rounds: &mut Rounds) -> Result<Round, Closed> {
         let policy = Arc::clone(&self.policy);
         let places = tokio::task::spawn_blocking(move || Places::find(policy.globs(), MODELS_MAX)).await;
         let places = places.map_err(|_| Closed)?;
-        let mut folders = Vec::new();
+        let (mut folders, mut left) = (Vec::new(), false);
         for place in &places.models {
-            let due = verified.get(place).is_none_or(|when| when.elapsed() >= self.every);
+            let due = rounds.verified.get(place).is_none_or(|when| when.elapsed() >= self.every);
             let (looker, path) = (Arc::clone(self), place.clone());
             let looked = tokio::task::spawn_blocking(move || looker.look(&path, due)).await;
-            let Ok(Look { answer, folders: inside }) = looked else { continue };
+            let Ok((changed, inside)) = looked else { continue };
             folders.extend(inside);
-            if self.stop.is_cancelled() {
-                return Err(Closed);
+            let Some(fingerprint) = changed.filter(|_| !rounds.busy.contains(place)) else { continue };
+            if rounds.busy.len() >= VERIFIED_AT_ONCE {
+                left = true;
+                continue;
             }
-            if let Some((checked, event)) = answer {
-                verified.insert(place.clone(), Instant::now());
-                self.commit(event, Commit { signatures: vec![checked], ..Commit::default() }).await?;
-            }
+            rounds.busy.insert(place.clone());
+            let (verifier, path) = (Arc::clone(self), place.clone());
+            rounds.jobs.spawn_blocking(move || {
+                let answer = verifier.answer(&path, fingerprint);
+                (path, answer)
+            });
         }
-        verified.retain(|place, _| places.models.contains(place));
+        rounds.verified.retain(|place, _| places.models.contains(place));
         self.miss(&places).await?;
-        let due = verified.values().min().map(|when| *when + self.every);
-        Ok(Round { places, due, folders })
+        Ok(Round { places, folders, left })
+    }
+
+    /// Keeps what a verification found.
+    async fn keep(&self, rounds: &mut Rounds, job: Result<Verified, JoinError>) -> Result<(), Closed> {
+        let (place, answer) = job.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        rounds.busy.remove(&place);
+        let Some((checked, event)) = answer else { return Ok(()) };
+        rounds.verified.insert(place, Instant::now());
+        self.commit(event, Commit { signatures: vec![checked], ..Commit::default() }).await
     }
 
     /// Tells of models that are gone; what cannot be seen is not gone.
@@ -140,17 +176,21 @@ impl Signatures {
         let state = self.state.clone();
         let known = tokio::task::spawn_blocking(move || state.checked_places()).await;
         let Ok(Ok(known)) = known else { return Ok(()) };
+        // Names that are no text are not what they are remembered by.
+        let there: HashSet<String> = places.models.iter().map(|place| place.display().to_string()).collect();
         for name in known {
             let place = Path::new(&name);
             let unseen = places.cut || places.unreadable.iter().any(|folder| place.starts_with(folder));
             // A mount that went away while it was walked takes no model with it.
             let unseen = unseen || places.starts.iter().any(|start| place.starts_with(start) && !start.is_dir());
-            if places.models.contains(place) || unseen {
+            let looked = place.symlink_metadata().map_err(|error| error.kind());
+            let denied = !matches!(looked, Ok(_) | Err(ErrorKind::NotFound | ErrorKind::NotADirectory));
+            if there.contains(&name) || unseen || denied {
                 continue;
             }
             let rule = self.policy.rule(&name).filter(|rule| rule.enforcement != Enforcement::Off);
             // What a policy asks for no more, or what lies in another model now, is forgotten without a word.
-            let event = rule.filter(|_| place.symlink_metadata().is_err()).map(|rule| {
+            let event = rule.filter(|_| looked.is_err()).map(|rule| {
                 let fields = Fields::from([
                     ("file.path".to_owned(), name.as_str().into()),
                     ("artifact.signature.verdict".to_owned(), "gone".into()),
@@ -203,20 +243,28 @@ impl Signatures {
         *told = Some(unseen);
     }
 
-    /// Verifies one model, unless nothing of it changed and it is not due. An event only when the answer is new.
-    fn look(&self, place: &Path, due: bool) -> Look {
+    /// The fingerprint of a model that has to be verified, and its folders.
+    fn look(&self, place: &Path, due: bool) -> (Option<String>, Vec<PathBuf>) {
         let (fingerprint, folders) = fingerprint(place);
-        Look { answer: self.answer(place, due, fingerprint), folders }
+        let before = self.state.checked(&place.display().to_string()).ok().flatten();
+        let same = before.is_some_and(|before| before.fingerprint == fingerprint);
+        ((due || !same).then_some(fingerprint), folders)
     }
 
-    fn answer(&self, place: &Path, due: bool, fingerprint: String) -> Option<(Checked, Option<Event>)> {
+    /// Verifies one model. An event only when the answer is new; nothing when the agent stops.
+    fn answer(&self, place: &Path, fingerprint: String) -> Option<(Checked, Option<Event>)> {
         let name = place.display().to_string();
         let before = self.state.checked(&name).ok().flatten();
-        if !due && before.as_ref().is_some_and(|before| before.fingerprint == fingerprint) {
+        let (stop, begun, timeout) = (self.stop.clone(), std::time::Instant::now(), self.timeout);
+        let over = Stop::when(move || stop.is_cancelled() || begun.elapsed() > timeout);
+        let mut outcome = verify(place, &self.policy, &name, &over)?;
+        if self.stop.is_cancelled() {
             return None;
         }
-        let stop = self.stop.clone();
-        let outcome = verify(place, &self.policy, &name, &Stop::when(move || stop.is_cancelled()))?;
+        if over.now() {
+            let why = format!("verifying `{name}` took longer than {timeout:?}");
+            outcome = Outcome::failed(Failure::new(Reason::Unreadable, why));
+        }
         let judgement = judge(&self.policy, &name, &outcome);
         let failure = match &judgement {
             Judgement::NotAsked | Judgement::Fits => None,
@@ -286,54 +334,6 @@ impl Signatures {
         ]);
         tell::signature(self.host.as_deref(), &checked.place, id.short(), &fields, clock::now())
     }
-}
-
-/// A digest over the files that differ, and those that nobody signed: another one is another finding.
-fn names(outcome: &Outcome) -> String {
-    let more = [outcome.files.more.to_string(), outcome.unsigned.more.to_string()];
-    let lists = [&outcome.files.names, &outcome.unsigned.names];
-    let all: Vec<&str> =
-        more.iter().chain(lists.into_iter().flat_map(|list| list.iter())).map(String::as_str).collect();
-    digest::of_parts(&all).short()
-}
-
-/// Verifies what lies at a place, with each trust of the rule that counts for it until one fits.
-fn verify(place: &Path, policy: &Policy, name: &str, stop: &Stop) -> Option<Outcome> {
-    let rule = policy.rule(name)?;
-    let failed = |reason, detail: String| Some(Outcome::failed(Failure::new(reason, detail)));
-    let content = match Local::open(place, stop.clone()) {
-        Ok(content) => content,
-        Err(error) => return failed(Reason::Unreadable, format!("`{name}` cannot be opened: {error}")),
-    };
-    let path = match signatures::beside(place, Kind::Model) {
-        Ok(Some(path)) => path,
-        Ok(None) => return failed(Reason::Unsigned, format!("there is no signature in or beside `{name}`")),
-        Err(why) => return failed(Reason::BadBundle, why),
-    };
-    let signature = match files::read(&path, BUNDLE_BYTES_MAX) {
-        Ok(signature) => signature,
-        Err(error) => return failed(Reason::Unreadable, format!("`{}` cannot be read: {error}", path.display())),
-    };
-    let outcome = rule.verify(&signature, content.name_of(&path).as_deref(), &content, clock::now());
-    // What was broken off says nothing.
-    (!stop.now()).then_some(outcome)
-}
-
-/// Names, sizes and times of everything in a model, and the folders in which that may change.
-fn fingerprint(place: &Path) -> (String, Vec<PathBuf>) {
-    let mut hash = String::new();
-    // A file, or a signature beside the model.
-    let mut folders: Vec<PathBuf> = place.parent().map(Path::to_owned).into_iter().collect();
-    // A signature beside the model counts as well.
-    let beside = signatures::beside(place, Kind::Model).ok().flatten();
-    let all = walkdir::WalkDir::new(place).sort_by_file_name().into_iter().take(FILES_MAX).flatten();
-    let all = all.map(|entry| (entry.file_type().is_dir() || entry.path().is_dir(), entry.into_path()));
-    for (folder, path) in all.chain(beside.map(|path| (false, path))) {
-        let signature = path.symlink_metadata().map(|metadata| crate::sources::filesystem::signature(&metadata));
-        hash = digest::of_parts(&[&hash, &path.to_string_lossy(), &signature.unwrap_or_default()]).short();
-        folders.extend(Some(path).filter(|_| folder));
-    }
-    (hash, folders)
 }
 
 /// Fields of the events of this stage.

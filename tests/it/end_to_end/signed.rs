@@ -1,5 +1,6 @@
 //! Models that must be signed: the agent says when they are not, and when a signed one takes another's place.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -156,4 +157,51 @@ fn models_that_come_go_or_lie_behind_links_are_told_and_so_is_what_cannot_be_see
     assert_eq!(agent.stop(), Some(0));
     let gone = receiver.taken().iter().filter(|delivery| rule(delivery) == "SIG-004").count();
     assert_eq!(gone, 1, "what cannot be seen is not gone");
+}
+
+#[test]
+fn a_signed_model_that_takes_for_ever_to_read_holds_up_no_other() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    openssl(root, &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "site.key"]);
+    openssl(root, &["pkey", "-in", "site.key", "-pubout", "-out", "site.pub"]);
+    std::fs::create_dir_all(root.join("models/fraud")).expect("it is empty");
+    std::fs::write(root.join("models/fraud/weights.bin"), "one").expect("there is space");
+    sign(root, "models/fraud");
+    let receiver = Receiver::start();
+    let here = root.display();
+    let config = format!(
+        "inspection: {{timeout_secs: 12}}\nsources: {{filesystem: [{{name: site, paths: [elsewhere]}}]}}\n\
+         signatures:\n  rules:\n    - {{match: [\"{here}/models/*\"], signers: [{{public_key: \"{here}/site.pub\"}}]}}\n\
+         sinks: {{webhook: [{{name: hook, url: \"{}\"}}]}}\n",
+        receiver.url(),
+    );
+    std::fs::create_dir(root.join("elsewhere")).expect("it is empty");
+    let agent = Agent::start(root, &config).ready();
+    std::thread::sleep(Duration::from_secs(2));
+    std::fs::File::create(root.join("models/fraud/weights.bin"))
+        .and_then(|file| file.set_len(4 << 40))
+        .expect("the file system knows holes");
+    std::thread::sleep(Duration::from_secs(2));
+    let about = |name: &str, what: &str| {
+        let taken = receiver.taken();
+        let mut all = taken.iter().filter(|delivery| rule(delivery) == "SIG-001" && subject(delivery).ends_with(name));
+        all.any(|delivery| delivery.json().to_string().contains(what))
+    };
+    // Bytes of a name that is no text, too: told once.
+    for name in [b"plain".as_slice(), b"odd-\xff"] {
+        let folder = root.join("models").join(std::ffi::OsStr::from_bytes(name));
+        std::fs::create_dir(&folder).expect("it is new");
+        std::fs::write(folder.join("weights.bin"), "two").expect("there is space");
+    }
+    wait_for("another model that is not signed", Duration::from_secs(6), || {
+        about("models/plain", "unsigned").then_some(())
+    });
+    assert!(!about("models/fraud", ""), "while the large one is read");
+    wait_for("the one that takes too long", Duration::from_secs(20), || {
+        about("models/fraud", "took longer than").then_some(())
+    });
+    let odd = receiver.taken().iter().filter(|delivery| subject(delivery).contains("odd-")).count();
+    assert_eq!(odd, 1);
+    assert_eq!(agent.stop(), Some(0));
 }
