@@ -300,7 +300,7 @@ pub fn compare(told: &mut Told, place: &str, old: &Graph, new: &Graph) {
                 && !added.plain;
             // A head that does not choose, exchanged for one that does.
             let few = removed_count <= HEAD_MAX || removed_count.saturating_mul(3) < old.total;
-            let gate = few && added_count >= removed_count && (old.chooses, new.chooses) == (Some(false), Some(true));
+            let gate = few && (old.chooses, new.chooses) == (Some(false), Some(true));
             let words =
                 if gate { format!("{words}; what the graph gives out is chosen or compared now") } else { words };
             let (class, grade) = if hidden || gate {
