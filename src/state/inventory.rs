@@ -70,9 +70,10 @@ pub struct Last {
     pub digest: Option<Sha256>,
 }
 
-const PLACED: &str = "SELECT r.source, r.key, r.kind, r.signature, r.subject, r.lineage, r.path, r.version,
-    b.sha256, iif(r.first_blob = r.blob, b.sha256, f.sha256), b.size, b.format, r.attributes, r.generation, r.first_seen, r.last_changed
-    FROM record r LEFT JOIN blob b ON b.id = r.blob LEFT JOIN blob f ON r.first_blob IS NOT r.blob AND f.id = r.first_blob";
+const PLACED: &str = "SELECT r.source, r.key, r.kind, r.signature, r.subject, r.lineage, r.path, r.version, b.sha256,
+    CASE WHEN r.first_blob IS r.blob THEN b.sha256 ELSE (SELECT sha256 FROM blob WHERE id = r.first_blob) END,
+    b.size, b.format, r.attributes, r.generation, r.first_seen, r.last_changed
+    FROM record r LEFT JOIN blob b ON b.id = r.blob";
 
 const STEP: &str = "SELECT h.source, h.lineage, h.version, h.path, b.sha256, b.size, b.format, h.time
     FROM history h LEFT JOIN blob b ON b.id = h.blob";
