@@ -59,6 +59,11 @@ pub struct Stand {
     pub expected: Option<(String, Sha256)>,
 }
 
+/// The last part of a path.
+pub fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// How many bytes of a place and of a path agree at their ends, where one of them is the end of the other.
 fn agreement(place: &str, path: &str) -> Option<usize> {
     let ends = |whole: &str, end: &str| whole == end || whole.strip_suffix(end).is_some_and(|rest| rest.ends_with('/'));
@@ -117,7 +122,9 @@ impl State {
     pub fn stand(&self, model: Option<&str>, place: &str, digest: &Sha256) -> Result<Stand, StateError> {
         let best = |standings: Vec<Standing>| standings.into_iter().min_by_key(|standing| standing.status);
         let Some(model) = model else {
-            let standing = best(self.standings(digest, None)?);
+            // Elsewhere a file of a few bytes has those of many others: the name must be that of what was approved.
+            let all = self.standings(digest, None)?.into_iter();
+            let standing = best(all.filter(|standing| name(&standing.path) == name(place)).collect());
             let worth = standing.as_ref().map_or(Worth::Unapproved, |standing| standing.status.into());
             return Ok(Stand { worth, standing, expected: None });
         };
@@ -143,7 +150,7 @@ impl State {
     }
 
     /// The file that a model should be served with at a place, by the newest decision that holds: its version
-    /// and digest. A path of another depth counts when its end agrees.
+    /// and digest. A path counts when it is the end of the place, or the place that of the path.
     pub fn expected(&self, model: &str, place: &str) -> Result<Option<(String, Sha256)>, StateError> {
         let candidates = self.candidates(model, place)?;
         let wanted = candidates.into_iter().find(|candidate| candidate.standing.status == Status::Approved);

@@ -56,7 +56,7 @@ fn approved_bytes_are_approved_where_they_belong_only() {
     ] {
         assert_eq!(worth(fraud, place, bytes), wanted, "{bytes} at {place}");
     }
-    assert_eq!(worth(None, "/anywhere/x", "r"), Worth::Approved, "where no model is known any will do");
+    assert_eq!(worth(None, "/anywhere/weights.bin", "r"), Worth::Approved, "where no model is known any will do");
     let stand = state.stand(fraud, "/serve/weights.bin", &Sha256::of(b"c")).expect("it answers");
     assert_eq!(stand.expected, Some(("1".to_owned(), Sha256::of(b"w"))));
 
@@ -65,6 +65,18 @@ fn approved_bytes_are_approved_where_they_belong_only() {
     let revoked = Approval { status: Status::Revoked, ..approved("fraud", "2", &[("weights.bin", "w2")]) };
     state.approve(&revoked, false).expect("it is kept");
     assert_eq!(worth(fraud, "/serve/weights.bin", "w2"), Worth::Revoked);
+}
+
+#[test]
+fn where_no_model_is_named_the_name_of_a_file_must_be_that_of_what_was_approved() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let state = open(directory.path());
+    state.approve(&approved("a", "1", &[("__init__.py", ""), ("model.bin", "weights")]), false).expect("it commits");
+    let worth =
+        |place: &str, bytes: &str| state.stand(None, place, &Sha256::of(bytes.as_bytes())).expect("it answers").worth;
+    assert_eq!(worth("/store/notes.txt", ""), Worth::Unapproved, "an empty file is not that of a model");
+    assert_eq!(worth("/store/other/__init__.py", ""), Worth::Approved);
+    assert_eq!(worth("/store/model.bin", "weights"), Worth::Approved);
 }
 
 #[test]

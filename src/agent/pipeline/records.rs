@@ -292,8 +292,11 @@ impl Records {
             if state.has_approvals()? {
                 let old = stood.map(|stood| state.stand(served.as_deref(), &key, &stood)).transpose()?;
                 let before = old.as_ref().and_then(|old| old.standing.clone());
-                let model = served.clone().or_else(|| before.as_ref().map(|standing| standing.model.clone()));
-                let mut stand = state.stand(model.as_deref(), &key, &new)?;
+                let mut stand = state.stand(served.as_deref(), &key, &new)?;
+                // Where no model is named, what is approved for any is approved; else it should be as the file before.
+                if let (None, true, Some(before)) = (&served, stand.worth != Worth::Approved, &before) {
+                    stand = state.stand(Some(&before.model), &key, &new)?;
+                }
                 // A place whose name says nothing should hold what the file that was there became.
                 if let (None, true, Some(before)) = (&stand.expected, stand.worth != Worth::Approved, before) {
                     stand.expected = state.expected(&before.model, &before.path)?.filter(|(_, digest)| *digest != new);

@@ -31,12 +31,14 @@ impl Known<'_> {
 struct Check<'b> {
     /// The best that is said of bytes, wherever they lie.
     by_digest: HashMap<Sha256, (&'b Approval, &'b ApprovedFile)>,
+    /// Files by the last part of their path: those that can belong at a place have its name.
+    by_name: HashMap<&'b str, Vec<(&'b Approval, &'b ApprovedFile)>>,
     approvals: Vec<&'b Approval>,
     artifacts: HashMap<Sha256, &'b Artifact>,
     format: Format,
     quiet: bool,
-    /// Approved digests that are there, and those in whose place something else lies.
-    seen: HashSet<Sha256>,
+    /// Models and paths of approved files that are there, or in whose place something else lies.
+    seen: HashSet<(&'b str, &'b str)>,
     wrong: u64,
     missing: u64,
     unread: u64,
@@ -56,8 +58,10 @@ pub fn run(
         bail!("the baseline says nothing of `{}`", clean(model.unwrap_or("any model")));
     }
     let mut by_digest: HashMap<Sha256, (&Approval, &ApprovedFile)> = HashMap::new();
+    let mut by_name: HashMap<&str, Vec<(&Approval, &ApprovedFile)>> = HashMap::new();
     for &approval in &approvals {
         for file in &approval.files {
+            by_name.entry(standing::name(&file.path)).or_default().push((approval, file));
             // Bytes that two versions share are as good as the better of them.
             if by_digest.get(&file.sha256).is_none_or(|(known, _)| known.status > approval.status) {
                 by_digest.insert(file.sha256, (approval, file));
@@ -67,6 +71,7 @@ pub fn run(
     let artifacts = baseline.artifacts.iter().map(|artifact| (artifact.sha256, artifact)).collect();
     let mut check = Check {
         by_digest,
+        by_name,
         approvals,
         artifacts,
         format,
@@ -99,10 +104,13 @@ impl<'b> Check<'b> {
         let shown = path.display().to_string();
         let below = path.strip_prefix(root).unwrap_or(path).display().to_string();
         let below = if below.is_empty() { shown.clone() } else { below };
-        let known = self.known(&below, &digest);
-        match known {
+        let belonging = self.belonging(root, &below);
+        let expected = self.expected(&belonging);
+        let should = expected.map(|(_, file)| file.sha256);
+        match self.known(&belonging, &digest) {
             Some(known) if known.approval.status == Status::Approved && known.fits => {
-                self.seen.insert(digest);
+                let same = belonging.iter().filter(|(_, file)| file.sha256 == digest);
+                self.seen.extend(same.map(|(approval, file)| (approval.model.as_str(), file.path.as_str())));
                 self.fine += 1;
                 if self.quiet {
                     return Ok(());
@@ -112,47 +120,66 @@ impl<'b> Check<'b> {
             Some(known) => {
                 self.wrong += 1;
                 let exchanged = known.approval.status == Status::Approved;
-                let should = self.expected(&below).map(|(_, file)| file.sha256).filter(|_| exchanged);
-                self.seen.extend(should);
+                self.note(expected);
                 let status = if exchanged { "exchanged" } else { known.approval.status.as_str() };
-                self.print(status, &shown, &digest, &known.words(), should.as_ref(), &[])
+                self.print(status, &shown, &digest, &known.words(), should.filter(|_| exchanged).as_ref(), &[])
             }
             None => {
                 self.wrong += 1;
-                let expected = self.expected(&below);
                 let differences = expected.map_or_else(Vec::new, |(_, file)| self.compare(path, &bytes, file));
                 let words = expected.map_or_else(
                     || "nobody approved such a file".to_owned(),
                     |(approval, file)| format!("it should be {} {}, {}", approval.model, approval.version, file.path),
                 );
-                let should = expected.map(|(_, file)| file.sha256);
-                self.seen.extend(should);
+                self.note(expected);
                 self.print("differs", &shown, &digest, &words, should.as_ref(), &differences)
             }
         }
     }
 
+    /// Something lies where this file should: it is not missing.
+    fn note(&mut self, expected: Option<(&'b Approval, &'b ApprovedFile)>) {
+        self.seen.extend(expected.map(|(approval, file)| (approval.model.as_str(), file.path.as_str())));
+    }
+
+    /// The files of every version that belong at a path: of the model whose name its folder has, or of all.
+    fn belonging(&self, root: &Path, below: &str) -> Vec<(&'b Approval, &'b ApprovedFile)> {
+        let named = self.by_name.get(standing::name(below)).map(Vec::as_slice).unwrap_or_default();
+        let mut found: Vec<(&Approval, &ApprovedFile)> = Vec::new();
+        for files in named.chunk_by(|(first, _), (second, _)| std::ptr::eq(*first, *second)) {
+            let Some((approval, _)) = files.first() else { continue };
+            found.extend(
+                standing::belonging(files.iter().map(|(_, file)| *file), below)
+                    .into_iter()
+                    .map(|file| (*approval, file)),
+            );
+        }
+        let place = root.join(below);
+        let place = place.to_string_lossy();
+        let folder = |model: &str, path: &str| {
+            let folder = place.strip_suffix(path).and_then(|folder| folder.strip_suffix('/'));
+            folder.is_some_and(|folder| standing::name(folder) == model)
+        };
+        if found.iter().any(|(approval, file)| folder(&approval.model, &file.path)) {
+            found.retain(|(approval, file)| folder(&approval.model, &file.path));
+        }
+        found
+    }
+
     /// The best that the baseline says of bytes at a path: as the file that belongs there, else as another one, which
     /// fits only where no approved file belongs.
-    fn known(&self, below: &str, digest: &Sha256) -> Option<Known<'b>> {
-        let here = self.approvals.iter().filter_map(|&approval| {
-            let file = standing::belonging(&approval.files, below).into_iter().find(|file| file.sha256 == *digest)?;
-            Some(Known { approval, file, fits: true })
-        });
+    fn known(&self, belonging: &[(&'b Approval, &'b ApprovedFile)], digest: &Sha256) -> Option<Known<'b>> {
+        let here = belonging.iter().filter(|(_, file)| file.sha256 == *digest);
+        let here = here.map(|(approval, file)| Known { approval, file, fits: true });
         here.min_by_key(|known| known.approval.status).or_else(|| {
             let (approval, file) = self.by_digest.get(digest)?;
-            Some(Known { approval, file, fits: self.expected(below).is_none() })
+            Some(Known { approval, file, fits: self.expected(belonging).is_none() })
         })
     }
 
     /// The approved file that should lie at a path.
-    fn expected(&self, below: &str) -> Option<(&'b Approval, &'b ApprovedFile)> {
-        let approved = self.approvals.iter().filter(|approval| approval.status == Status::Approved);
-        let mut fitting = approved.filter_map(|&approval| {
-            let file = *standing::belonging(&approval.files, below).first()?;
-            Some((approval, file))
-        });
-        fitting.next()
+    fn expected(&self, belonging: &[(&'b Approval, &'b ApprovedFile)]) -> Option<(&'b Approval, &'b ApprovedFile)> {
+        belonging.iter().copied().find(|(approval, _)| approval.status == Status::Approved)
     }
 
     /// What differs from the approved file, as far as what was kept of it tells.
@@ -183,8 +210,18 @@ impl<'b> Check<'b> {
 
     /// Tells of approved files that are not there: of each model the version that is there for the most part.
     fn missing(&mut self, named: bool) -> anyhow::Result<()> {
-        let lies = |_: &Approval, file: &ApprovedFile| self.seen.contains(&file.sha256);
-        let gone = standing::missing(self.approvals.iter().copied(), named, lies);
+        let lies = |approval: &Approval, file: &ApprovedFile| {
+            self.seen.contains(&(approval.model.as_str(), file.path.as_str()))
+        };
+        // Bytes that several models have do not say that each of them is there.
+        let shared = |approval: &Approval, file: &ApprovedFile| {
+            let alike = self.by_name.get(standing::name(&file.path)).into_iter().flatten();
+            alike.into_iter().any(|(other, twin)| other.model != approval.model && twin.sha256 == file.sha256)
+        };
+        let there = self.approvals.iter().copied().filter(|approval| {
+            named || approval.files.iter().any(|file| lies(approval, file) && !shared(approval, file))
+        });
+        let gone = standing::missing(there, named, lies);
         for (approval, file) in gone {
             self.missing += 1;
             let words = format!("{} {} has it, and it is not there", approval.model, approval.version);

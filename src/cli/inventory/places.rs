@@ -76,14 +76,14 @@ pub fn check(state: &State, model: Option<&str>, format: Format) -> anyhow::Resu
     }
     let approvals = state.approvals(model)?;
     let lies = |approval: &Approval, file: &ApprovedFile| there.contains(&(approval.model.clone(), file.path.clone()));
-    for (Approval { model, .. }, ApprovedFile { path, .. }) in standing::missing(&approvals, false, lies) {
+    for (Approval { model, .. }, ApprovedFile { path, .. }) in standing::missing(&approvals, model.is_some(), lies) {
         wrong += 1;
         match format {
             Format::Json => say(&json!({ "model": model, "path": path, "status": "missing" }).to_string())?,
             Format::Text => say(&clean(&format!("missing    {model}  {path}  approved, and not there")))?,
         }
     }
-    if served == 0 {
+    if served == 0 && wrong == 0 {
         anstream::eprintln!(
             "no file is served: name the model in `serves` of a filesystem source, and let the agent look at it"
         );
@@ -108,7 +108,9 @@ fn one(state: &State, placed: &Placed, there: &mut BTreeSet<(String, String)>, f
     };
     let Stand { worth, standing, expected } = state.stand(Some(name), &placed.key, &digest)?;
     let standing = standing.filter(|_| worth != Worth::Exchanged);
-    there.extend(standing.iter().map(|standing| (standing.model.clone(), standing.path.clone())));
+    // Under another name nobody finds it.
+    let here = standing.iter().filter(|standing| standing::name(&standing.path) == standing::name(&placed.key));
+    there.extend(here.map(|standing| (standing.model.clone(), standing.path.clone())));
     match format {
         Format::Json => say(&json!({
             "model": name, "source": placed.source, "key": placed.key, "sha256": digest,

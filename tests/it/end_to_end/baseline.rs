@@ -136,3 +136,44 @@ fn approved_files_in_each_others_place_differ_and_an_export_replaces_a_file_whol
     let (code, text) = run(root, &check);
     assert_eq!((code, text.matches("exchanged ").count()), (Some(1), 2), "{text}");
 }
+
+#[test]
+fn a_node_of_one_of_several_models_lacks_nothing_and_models_that_changed_places_are_seen() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    keys(root, "site");
+    drop(State::open(&root.join("here"), Mode::Agent).expect("a new state can be made"));
+    let write = |path: String, text: &str| {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("there is space");
+        std::fs::write(path, text).expect("there is space");
+    };
+    for model in ["p", "q"] {
+        for folder in ["approved", "node"] {
+            write(format!("{folder}/{model}/weights.bin"), &format!("weights of {model}"));
+            write(format!("{folder}/{model}/tokenizer.json"), "{}");
+        }
+        let from = format!("approved/{model}");
+        let approve = ["inventory", "--state", "here", "approve", model, "--from", &from, "--reason", "reviewed"];
+        assert_eq!(run(root, &approve).0, Some(0));
+    }
+    assert_eq!(run(root, &["baseline", "--state", "here", "export", "base.json", "--key", "site.key"]).0, Some(0));
+    let check =
+        |folder: &str| run(root, &["baseline", "check", folder, "--baseline", "base.json", "--public-key", "site.pub"]);
+    let (code, text) = check("node");
+    assert_eq!(code, Some(0), "{text}");
+    std::fs::create_dir(root.join("single")).expect("it is new");
+    std::fs::rename(root.join("node/p"), root.join("single/p")).expect("it is there");
+    for folder in ["single", "single/p"] {
+        let (code, text) = check(folder);
+        assert_eq!(
+            (code, text.contains("missing  ")),
+            (Some(0), false),
+            "what two models share says nothing of q: {text}"
+        );
+    }
+    write("single/q/weights.bin".to_owned(), "weights of p");
+    write("single/p/weights.bin".to_owned(), "weights of q");
+    let (code, text) = check("single");
+    assert_eq!((code, text.matches("exchanged ").count()), (Some(1), 2), "{text}");
+}
