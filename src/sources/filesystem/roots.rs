@@ -81,7 +81,8 @@ pub fn blindness(roots: &[Root], files_max: usize) -> BTreeMap<String, String> {
         blind.insert(
             "unreadable".to_owned(),
             format!(
-                "{} places cannot be looked at, for example `{}`; give the agent permission to read, or exclude them",
+                "{} places cannot be looked at, for example `{}`; give the agent permission to read, or \
+                 exclude them; of a directory to which links lead by more than 64 paths the others are not gone into",
                 unreadable.len(),
                 first.display()
             ),
