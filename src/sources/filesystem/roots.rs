@@ -82,7 +82,7 @@ pub fn blindness(roots: &[Root], files_max: usize) -> BTreeMap<String, String> {
             "unreadable".to_owned(),
             format!(
                 "{} places cannot be looked at, for example `{}`; give the agent permission to read, or \
-                 exclude them; of a directory to which links lead by more than 64 paths the others are not gone into",
+                 exclude them; where more than 64 links lead to one directory, the others are not gone into",
                 unreadable.len(),
                 first.display()
             ),

@@ -31,8 +31,9 @@ pub enum Found {
 /// Hears of what a walk finds; `Break` ends it.
 pub type Visitor<'a> = &'a mut dyn FnMut(Found) -> ControlFlow<()>;
 
-/// Through links one directory can have many paths, in the worst case exponentially many: how many of them are gone
-/// into. Paths beyond are told one by one up to this many, then by the directory in which they lie.
+/// Through links one directory can have many paths, in the worst case exponentially many: how many links to it are gone
+/// into, while its own path always is. Those beyond are told one by one up to this many, then by the directory in which
+/// they lie.
 const VISITS_MAX: u32 = 64;
 const BEYOND_MAX: usize = 1000;
 
@@ -41,7 +42,7 @@ pub struct Walk<'a> {
     filter: &'a Filter,
     root: &'a Path,
     visits: HashMap<Id, u32>,
-    /// Paths that were not gone into since there were too many to one directory.
+    /// Links that were not gone into since there are too many to one directory.
     beyond: usize,
     pending: Vec<Level>,
 }
@@ -135,8 +136,8 @@ impl<'a> Walk<'a> {
             return ControlFlow::Continue(());
         }
         let visits = self.visits.entry(id).or_insert(0);
-        *visits = visits.saturating_add(1);
-        if *visits > VISITS_MAX {
+        *visits = visits.saturating_add(u32::from(link && above.is_some()));
+        if link && *visits > VISITS_MAX {
             self.beyond = self.beyond.saturating_add(1);
             let within = above.filter(|_| self.beyond > BEYOND_MAX).map(|level| level.path.clone());
             return visit(Found::Unreadable { path: within.unwrap_or(path) });

@@ -75,8 +75,9 @@ async fn a_directory_of_many_links_is_told_by_each_also_after_a_restart() {
     }
     let mut running = start(config(root));
     running.listed().await;
-    assert_eq!((running.records.len(), running.kept.len()), (64, 7), "{:?}", running.kept);
+    assert_eq!((running.records.len(), running.kept.len()), (65, 6), "{:?}", running.kept);
+    assert!(names(&running, root).iter().any(|name| name == "v1/model.pt"), "its own path is not a matter of luck");
     assert!(running.kept.iter().all(|path| path.starts_with(&paths::escape(root))));
-    assert!(running.state().blind["unreadable"].contains("more than 64 paths"));
+    assert!(running.state().blind["unreadable"].contains("more than 64 links"));
     running.stop().await;
 }
