@@ -3,8 +3,9 @@
 //! What is told, and under which name: every regular file that passes the globs, under the path by
 //! which a program would load it. A link is a name like any other, so the same bytes can be told
 //! twice, with equal signatures. Two stores that keep bytes aside are told by their links only:
-//! `blobs` beside `snapshots` (the Hugging Face cache) and directories whose name starts with two
-//! dots (a mounted `ConfigMap`).
+//! the directory `blobs` of a repository in the Hugging Face cache (`models--…`, `datasets--…`,
+//! `spaces--…`), and of a mounted `ConfigMap` the links `..data` and `..data_tmp` and the directories named
+//! by a time (`..2026_01_31_12_00_00.…`). All else that has such a name is looked at.
 
 mod engine;
 mod filter;

@@ -128,7 +128,7 @@ impl Places {
                 }
             };
             let folder = entry.file_type().is_dir();
-            if names(glob, entry.path()) {
+            if names(glob, entry.path(), folder) {
                 // What lies in a model is no model of its own.
                 if folder {
                     entries.skip_current_dir();
@@ -145,7 +145,7 @@ impl Places {
     fn fault(&mut self, glob: &globset::GlobMatcher, error: &walkdir::Error) {
         let Some(path) = error.path() else { return };
         let missing = error.io_error().is_none_or(|error| error.kind() == std::io::ErrorKind::NotFound);
-        if error.loop_ancestor().is_none() && path.is_symlink() && names(glob, path) {
+        if error.loop_ancestor().is_none() && path.is_symlink() && names(glob, path, false) {
             // A link that leads nowhere is verified all the same, which tells why it cannot be.
             self.models.insert(path.to_owned());
         } else if !missing || error.depth() == 0 {
@@ -154,9 +154,9 @@ impl Places {
     }
 }
 
-/// Whether a glob names a path, and the path is no signature.
-fn names(glob: &globset::GlobMatcher, path: &Path) -> bool {
+/// Whether a glob names a path, and the path is no signature. A folder is none, whatever its name.
+fn names(glob: &globset::GlobMatcher, path: &Path, folder: bool) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let is_signature = ENDINGS.iter().chain(&ENDINGS_SLSA).any(|ending| name.ends_with(ending));
+    let is_signature = !folder && ENDINGS.iter().chain(&ENDINGS_SLSA).any(|ending| name.ends_with(ending));
     !is_signature && glob.is_match(path)
 }

@@ -12,7 +12,7 @@ use super::roots::{self, Change, Root};
 use super::settle::Settle;
 use super::stat::{Look, Stat, look};
 use super::tree::Tree;
-use super::walk::{Found, Id, Walk, kept_aside};
+use super::walk::{Found, Id, Walk, kept_aside, may_be_kept_aside};
 use super::watch::{Failure, Watcher};
 use super::{Config, paths, served};
 use crate::base::clock;
@@ -156,13 +156,19 @@ impl<'a> Engine<'a> {
         }
         let now = Instant::now();
         let directory = path.parent().unwrap_or(&path);
-        if kept_aside(directory, path.file_name().unwrap_or_default()) {
-            // Links lead through it, and it may have been swapped: what is said to be removed may
-            // still be there by the new way.
+        let aside = path
+            .symlink_metadata()
+            .ok()
+            .map(|metadata| kept_aside(directory, path.file_name().unwrap_or_default(), metadata.file_type()));
+        // Links lead through it, and it may have been swapped: what is said to be removed may still be there by the
+        // new way. What is gone may have been such a one.
+        if aside.unwrap_or_else(|| may_be_kept_aside(&path)) {
             for link in self.tree.links_below(directory) {
                 let seen = look(&link, self.config.follow_symlinks);
                 self.settle.touch(link, seen, Hint::Inotify, now);
             }
+        }
+        if aside == Some(true) {
             return Ok(());
         }
         match look(&path, self.config.follow_symlinks) {
@@ -307,7 +313,7 @@ impl<'a> Engine<'a> {
         let now = Instant::now();
         if let (ControlFlow::Continue(()), Purpose::Compare(hint)) = (ended, purpose) {
             for path in self.tree.missing(start) {
-                if !unseen.iter().any(|place| path.starts_with(place)) {
+                if !path.ancestors().any(|place| unseen.contains(place)) {
                     let seen = look(&path, config.follow_symlinks);
                     self.settle.touch(path, seen, hint, now);
                 }

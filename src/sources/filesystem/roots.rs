@@ -81,7 +81,8 @@ pub fn blindness(roots: &[Root], files_max: usize) -> BTreeMap<String, String> {
         blind.insert(
             "unreadable".to_owned(),
             format!(
-                "{} places cannot be looked at, for example `{}`; give the agent permission to read, or exclude them",
+                "{} places cannot be looked at, for example `{}`; give the agent permission to read, or \
+                 exclude them; where more than 64 links lead to one directory, the others are not gone into",
                 unreadable.len(),
                 first.display()
             ),

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::{DirEntry, Metadata};
+use std::fs::{DirEntry, FileType, Metadata};
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -31,14 +31,19 @@ pub enum Found {
 /// Hears of what a walk finds; `Break` ends it.
 pub type Visitor<'a> = &'a mut dyn FnMut(Found) -> ControlFlow<()>;
 
-/// Through links one directory can have many paths, in the worst case exponentially many.
-const VISITS_MAX: u32 = 4;
+/// Through links one directory can have many paths, in the worst case exponentially many: how many links to it are gone
+/// into, while its own path always is. Those beyond are told one by one up to this many, then by the directory in which
+/// they lie.
+const VISITS_MAX: u32 = 64;
+const BEYOND_MAX: usize = 1000;
 
 pub struct Walk<'a> {
     config: &'a Config,
     filter: &'a Filter,
     root: &'a Path,
     visits: HashMap<Id, u32>,
+    /// Links that were not gone into since there are too many to one directory.
+    beyond: usize,
     pending: Vec<Level>,
 }
 
@@ -58,7 +63,7 @@ struct Chain {
 
 impl<'a> Walk<'a> {
     pub fn new(config: &'a Config, filter: &'a Filter, root: &'a Path) -> Self {
-        Self { config, filter, root, visits: HashMap::new(), pending: Vec::new() }
+        Self { config, filter, root, visits: HashMap::new(), beyond: 0, pending: Vec::new() }
     }
 
     /// Walks one directory of the tree, or the whole.
@@ -83,15 +88,15 @@ impl<'a> Walk<'a> {
 
     fn entry(&mut self, level: &Level, entry: &DirEntry, visit: Visitor<'_>) -> ControlFlow<()> {
         let name = entry.file_name();
-        if kept_aside(&level.path, &name) {
-            return ControlFlow::Continue(());
-        }
         let path = level.path.join(&name);
         let relative = path.strip_prefix(self.root).unwrap_or(&path);
         if self.filter.leaves_out(relative) {
             return ControlFlow::Continue(());
         }
         let Ok(kind) = entry.file_type() else { return ControlFlow::Continue(()) };
+        if kept_aside(&level.path, &name, kind) {
+            return ControlFlow::Continue(());
+        }
         if kind.is_symlink() && !self.config.follow_symlinks {
             return ControlFlow::Continue(());
         }
@@ -127,10 +132,15 @@ impl<'a> Walk<'a> {
         let id = (metadata.dev(), metadata.ino());
         let chain = above.map(|level| &level.chain);
         let looped = std::iter::successors(chain, |chain| chain.parent.as_ref()).any(|chain| chain.id == id);
-        let visits = self.visits.entry(id).or_insert(0);
-        *visits += 1;
-        if looped || *visits > VISITS_MAX {
+        if looped {
             return ControlFlow::Continue(());
+        }
+        let visits = self.visits.entry(id).or_insert(0);
+        *visits = visits.saturating_add(u32::from(link && above.is_some()));
+        if link && *visits > VISITS_MAX {
+            self.beyond = self.beyond.saturating_add(1);
+            let within = above.filter(|_| self.beyond > BEYOND_MAX).map(|level| level.path.clone());
+            return visit(Found::Unreadable { path: within.unwrap_or(path) });
         }
         if depth > self.config.depth_max {
             return visit(Found::Unreadable { path });
@@ -149,14 +159,31 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether a name in a directory stands for what is told by the links that lead into it.
-pub fn kept_aside(directory: &Path, name: &OsStr) -> bool {
-    let name = name.as_bytes();
-    if name.starts_with(b"..") {
-        return true;
+/// How the repositories of a Hugging Face cache begin.
+const REPOSITORIES: [&[u8]; 3] = [b"models--", b"datasets--", b"spaces--"];
+
+/// Whether what has this name in a directory is told by the links that lead into it: what a mounted `ConfigMap` and the
+/// Hugging Face cache are made of, and nothing that is only named alike.
+pub fn kept_aside(directory: &Path, name: &OsStr, kind: FileType) -> bool {
+    match name.as_bytes() {
+        b"..data" | b"..data_tmp" => kind.is_symlink(),
+        b"blobs" => {
+            let owner = directory.file_name().unwrap_or_default().as_bytes();
+            kind.is_dir() && REPOSITORIES.iter().any(|prefix| owner.starts_with(prefix))
+        }
+        name => kind.is_dir() && is_time(name),
     }
-    let owner = || directory.file_name().unwrap_or_default().as_bytes();
-    let is_repository =
-        || [b"models--".as_slice(), b"datasets--", b"spaces--"].iter().any(|prefix| owner().starts_with(prefix));
-    name == b"blobs" && (is_repository() || directory.join("snapshots").is_dir())
+}
+
+/// Whether what was at a path, of which nobody knows any more what it was, may have been kept aside.
+pub fn may_be_kept_aside(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    name.starts_with(b"..") || name == b"blobs"
+}
+
+/// True for `..YYYY_MM_DD_HH_MM_SS.` and something behind it.
+fn is_time(name: &[u8]) -> bool {
+    const SHAPE: &[u8] = b"..0000_00_00_00_00_00.";
+    let fits = |(shape, byte): (&u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { shape == byte };
+    name.len() > SHAPE.len() && SHAPE.iter().zip(name).all(fits)
 }

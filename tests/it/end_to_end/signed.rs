@@ -113,6 +113,9 @@ fn models_that_come_go_or_lie_behind_links_are_told_and_so_is_what_cannot_be_see
     };
     model("models/plain");
     model("elsewhere/ranker");
+    // The name of a signature makes none of a folder, only of a file.
+    model("models/evil.sig");
+    std::fs::write(root.join("models/plain.sig"), "{}").expect("there is space");
     std::fs::create_dir(root.join("linked")).expect("it is empty");
     for (link, target) in [("linked/team", "../elsewhere"), ("elsewhere/back", "../linked"), ("linked/self", ".")] {
         std::os::unix::fs::symlink(target, root.join(link)).expect("a link can be made");
@@ -135,6 +138,7 @@ fn models_that_come_go_or_lie_behind_links_are_told_and_so_is_what_cannot_be_see
     let agent = Agent::start(root, &config).ready();
     tells("SIG-001", "models/plain");
     tells("SIG-001", "linked/team/ranker");
+    tells("SIG-001", "models/evil.sig");
     // Long before all is walked again.
     model("models/late");
     tells("SIG-001", "models/late");
@@ -148,6 +152,7 @@ fn models_that_come_go_or_lie_behind_links_are_told_and_so_is_what_cannot_be_see
         };
         (taken.iter().filter(about).count() == 2).then_some(())
     });
+    assert!(!receiver.taken().iter().any(|delivery| subject(delivery).ends_with("plain.sig")), "it is a signature");
     assert!(!rules(&receiver).iter().any(|rule| rule == "HLT-001"), "all of it can be seen");
 
     // The folder of all models is away: nobody knows whether they are gone.

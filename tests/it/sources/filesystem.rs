@@ -162,17 +162,18 @@ async fn links_are_names_and_loops_end() {
 async fn a_mounted_config_map_is_swapped_without_a_removal() {
     let folder = TempDir::new().unwrap();
     let root = folder.path();
-    write(&root.join("..v1/rules.yaml"), "one");
-    symlink("..v1", root.join("..data")).unwrap();
+    let version = |round: usize| format!("..2026_01_31_12_00_0{round}.{}", 123_456_789 + round);
+    write(&root.join(version(1)).join("rules.yaml"), "one");
+    symlink(version(1), root.join("..data")).unwrap();
     symlink("..data/rules.yaml", root.join("rules.yaml")).unwrap();
     let mut running = start(config(root));
     running.listed().await;
     assert_eq!(names(&running, &folder), ["rules.yaml"]);
     for round in 2..6 {
-        write(&root.join(format!("..v{round}/rules.yaml")), &"text".repeat(round));
-        symlink(format!("..v{round}"), root.join("..data_tmp")).unwrap();
+        write(&root.join(version(round)).join("rules.yaml"), &"text".repeat(round));
+        symlink(version(round), root.join("..data_tmp")).unwrap();
         fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
-        fs::remove_dir_all(root.join(format!("..v{}", round - 1))).unwrap();
+        fs::remove_dir_all(root.join(version(round - 1))).unwrap();
         running.until("a swap", |running| running.log.len() == round - 1).await;
     }
     assert!(running.log.iter().all(|told| *told == format!("+{}", key(&folder, "rules.yaml"))), "{:?}", running.log);

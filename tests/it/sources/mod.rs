@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 
 mod filesystem;
+mod filesystem_aside;
 mod filesystem_hints;
 mod harness;
 mod logs;

@@ -9,15 +9,20 @@ mod phrases;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Row, Rows, each, keeps, table_name};
+use crate::artifact::Stop;
 use crate::artifact::outline::packed::print;
 use crate::artifact::outline::{Again, Told};
 use crate::base::text::shorten;
 use crate::event::difference::Grade;
 
-/// New rows that are looked at, bytes of their texts, and bytes that are digested to try what is left of them.
+/// New rows that are looked at, bytes of their texts, and bytes that are digested to try what is left of them: of all
+/// rows, and of one. A row has as many places as words, and each trial reads the whole row.
 const ROWS_MAX: usize = 50_000;
 const TEXT_MAX: usize = 64 << 20;
 const WORK_MAX: u64 = 3 << 30;
+const WORK_OF_ROW: u64 = 64 << 20;
+/// Bytes digested between two questions whether to stop.
+const STOP_EVERY: u64 = 1 << 20;
 /// Words in a row that are taken out at once, and how often one may stand in a row to be taken out everywhere.
 const TOGETHER: usize = 3;
 const TIMES_MAX: usize = 8;
@@ -36,7 +41,7 @@ const BETWEEN: &str = "\u{1f}";
 /// A new row.
 struct Fresh {
     text: String,
-    label: Option<Vec<u8>>,
+    label: Option<String>,
     answer: u64,
 }
 
@@ -44,13 +49,15 @@ struct Fresh {
 #[derive(Default)]
 struct Hits {
     count: u64,
-    labels: BTreeMap<Vec<u8>, u64>,
+    labels: BTreeMap<String, u64>,
     answers: BTreeMap<u64, u64>,
     /// How many had another label before.
     flipped: u64,
     /// What stands before (false) or behind (true) the place, with how often.
     neighbours: BTreeMap<(bool, String), u64>,
     example: Option<usize>,
+    /// The row that was counted last.
+    last: Option<usize>,
 }
 
 /// What a pass over the new table finds.
@@ -77,17 +84,24 @@ pub fn look(told: &mut Told, place: &str, old: &Rows, again: &Again<'_>) {
     if (new.fresh.len() as u64) < HITS_MIN {
         return;
     }
-    let mut search = Search { old, known: &known, work: 0, hits: HashMap::new(), rows: HashSet::new() };
+    let stop = &again.input.budget.limits.stop;
+    let mut search = Search::new(old, &known, stop);
     let (frequent, grams) = (frequent(&new.fresh), phrases::Grams::of(&new.fresh));
-    for (at, row) in new.fresh.iter().enumerate() {
+    // Short rows first: long ones, which cost the most, use up what is left.
+    let mut order: Vec<(usize, &Fresh)> = new.fresh.iter().enumerate().collect();
+    order.sort_by_key(|(_, row)| row.text.len());
+    for (at, row) in order {
         search.row(at, row, &frequent);
         search.sentences(at, row, &grams);
-        if search.work > WORK_MAX {
-            new.cut = true;
+        if search.ended {
             break;
         }
     }
-    if new.cut {
+    if !search.long.is_empty() {
+        let words = format!("{} new rows are too long for all of their words to be tried", search.long.len());
+        told.say("outline.cut", Grade::Routine, place, words);
+    }
+    if new.cut || search.ended {
         let words = "there are more new rows than are tried for words that were put in";
         told.say("outline.cut", Grade::Routine, place, words);
     }
@@ -101,7 +115,7 @@ pub fn look(told: &mut Told, place: &str, old: &Rows, again: &Again<'_>) {
         // What could not be counted excuses nothing.
         if again.input.budget.exhausted.get().is_some() { u64::MAX } else { count }
     };
-    let found = judge::Found { old, fresh: &new.fresh, rows: search.rows.len() as u64, total: new.total };
+    let found = judge::Found { old, fresh: &new.fresh, rows: search.rows.len() as u64, total: new.total, stop };
     judge::judge(told, place, &found, search.hits, &holding);
 }
 
@@ -139,7 +153,7 @@ impl New {
                 answer.push_str(&String::from_utf8_lossy(row.value(at)));
             }
         }
-        self.fresh.push(Fresh { text, label: label.map(<[u8]>::to_vec), answer: print(answer.as_bytes()) });
+        self.fresh.push(Fresh { text, label: label.map(named), answer: print(answer.as_bytes()) });
         true
     }
 }
@@ -158,25 +172,78 @@ fn frequent(fresh: &[Fresh]) -> HashMap<&str, u64> {
     counts
 }
 
+/// The words of a text, and where each begins.
+struct Words<'t> {
+    list: Vec<&'t str>,
+    starts: Vec<usize>,
+}
+
+impl<'t> Words<'t> {
+    fn of(text: &'t str) -> Self {
+        let list: Vec<&str> = text.split(' ').collect();
+        let mut at = 0_usize;
+        let begins = |word: &&str| {
+            let start = at;
+            at = at.saturating_add(word.len()).saturating_add(1);
+            start
+        };
+        let starts = list.iter().map(begins).collect();
+        Self { list, starts }
+    }
+}
+
 struct Search<'s> {
     old: &'s Rows,
     known: &'s HashMap<u64, Option<usize>>,
-    /// Bytes that were digested.
+    stop: &'s Stop,
+    /// Bytes that were digested, in this row too, and when to ask next whether to stop.
     work: u64,
+    of_row: u64,
+    ask_at: u64,
+    /// No more is tried, of any row.
+    ended: bool,
     hits: HashMap<String, Hits>,
     /// Rows that are old ones with something put in.
     rows: HashSet<usize>,
+    /// Rows of which not all was tried.
+    long: HashSet<usize>,
 }
 
-impl Search<'_> {
+impl<'s> Search<'s> {
+    fn new(old: &'s Rows, known: &'s HashMap<u64, Option<usize>>, stop: &'s Stop) -> Self {
+        let (hits, rows, long) = (HashMap::new(), HashSet::new(), HashSet::new());
+        Self { old, known, stop, work: 0, of_row: 0, ask_at: 0, ended: false, hits, rows, long }
+    }
+
+    /// Takes one more trial from what is left, before anything is done for it; false when the row is to be left.
+    fn spend(&mut self, at: usize, row: &Fresh) -> bool {
+        let cost = (row.text.len() as u64).saturating_add(64);
+        self.work = self.work.saturating_add(cost);
+        self.of_row = self.of_row.saturating_add(cost);
+        if self.work >= self.ask_at {
+            self.ask_at = self.work.saturating_add(STOP_EVERY);
+            self.ended = self.ended || self.stop.now();
+        }
+        self.ended = self.ended || self.work > WORK_MAX;
+        let long = self.of_row > WORK_OF_ROW;
+        if long {
+            self.long.insert(at);
+        }
+        !self.ended && !long
+    }
+
     fn row(&mut self, at: usize, row: &Fresh, frequent: &HashMap<&str, u64>) {
-        let words: Vec<&str> = row.text.split(' ').collect();
+        self.of_row = 0;
+        let parts = Words::of(&row.text);
+        let words = parts.list.as_slice();
         let seen: String = row.text.chars().filter(|c| !is_unseen(*c)).collect();
-        if seen.len() < row.text.len() {
+        if seen.len() < row.text.len() && self.spend(at, row) {
             let seen = seen.split_whitespace().collect::<Vec<_>>().join(" ");
             self.attempt(at, row, &seen, UNSEEN, [None, None]);
         }
-        if let Some(latin) = alike::folded(&row.text) {
+        if let Some(latin) = alike::folded(&row.text)
+            && self.spend(at, row)
+        {
             self.attempt(at, row, &latin, ALIKE, [None, None]);
         }
         for together in 1..=TOGETHER {
@@ -185,40 +252,52 @@ impl Search<'_> {
                 if !window.iter().all(|word| *word != BETWEEN && frequent.contains_key(word)) {
                     continue;
                 }
-                self.without(at, row, &words, (start, start.saturating_add(together)));
+                if !self.spend(at, row) {
+                    return;
+                }
+                self.without(at, row, &parts, (start, start.saturating_add(together)));
             }
         }
         // The same word, put in more than once.
-        let mut counts: HashMap<&str, usize> = HashMap::new();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for word in words.iter().filter(|word| **word != BETWEEN && frequent.contains_key(*word)) {
             let count = counts.entry(word).or_default();
             *count = count.saturating_add(1);
         }
         for (word, _) in counts.into_iter().filter(|(_, count)| (2..=TIMES_MAX).contains(count)) {
+            if !self.spend(at, row) {
+                return;
+            }
             let left: Vec<&str> = words.iter().copied().filter(|other| *other != word).collect();
             self.attempt(at, row, &left.join(" "), word, [None, None]);
         }
     }
 
     fn sentences(&mut self, at: usize, row: &Fresh, grams: &phrases::Grams) {
-        let words: Vec<&str> = row.text.split(' ').collect();
-        for run in grams.runs(&words) {
+        self.of_row = 0;
+        let words = Words::of(&row.text);
+        for run in grams.runs(&words.list) {
+            if !self.spend(at, row) {
+                return;
+            }
             self.without(at, row, &words, run);
         }
     }
 
     /// Tries what is left without the words from one place up to another.
-    fn without(&mut self, at: usize, row: &Fresh, words: &[&str], (start, end): (usize, usize)) {
-        let (Some(before), Some(taken), Some(after)) = (words.get(..start), words.get(start..end), words.get(end..))
+    fn without(&mut self, at: usize, row: &Fresh, words: &Words<'_>, (start, end): (usize, usize)) {
+        let place = |word: usize| words.starts.get(word).copied().unwrap_or(row.text.len());
+        let (Some(front), Some(taken), Some(back)) =
+            (row.text.get(..place(start)), row.text.get(place(start)..place(end)), row.text.get(place(end)..))
         else {
             return;
         };
-        let beside = [before.last().copied(), after.first().copied()];
-        self.attempt(at, row, &[before, after].concat().join(" "), &taken.join(" "), beside);
+        let left = [front, back].concat();
+        let beside = [start.checked_sub(1), Some(end)].map(|at| words.list.get(at?).copied());
+        self.attempt(at, row, left.trim_end_matches(' '), taken.trim_end_matches(' '), beside);
     }
 
     fn attempt(&mut self, at: usize, row: &Fresh, left: &str, taken: &str, beside: [Option<&str>; 2]) {
-        self.work = self.work.saturating_add(left.len() as u64).saturating_add(64);
         let Some(before) = self.known.get(&print(left.as_bytes())) else { return };
         self.rows.insert(at);
         if self.hits.len() >= ROWS_MAX && !self.hits.contains_key(taken) {
@@ -226,15 +305,16 @@ impl Search<'_> {
         }
         let hits = self.hits.entry(taken.to_owned()).or_default();
         // Two ways to take a word out of one row are one hit.
-        if hits.example == Some(at) {
+        if hits.last == Some(at) {
             return;
         }
         hits.count = hits.count.saturating_add(1);
-        hits.example = Some(at);
+        hits.last = Some(at);
+        hits.example = hits.example.or(Some(at));
         if let Some(label) = &row.label {
             let count = hits.labels.entry(label.clone()).or_default();
             *count = count.saturating_add(1);
-            hits.flipped = hits.flipped.saturating_add(u64::from(self.old.label(*before) != named(label)));
+            hits.flipped = hits.flipped.saturating_add(u64::from(self.old.label(*before) != label.as_str()));
         }
         let count = hits.answers.entry(row.answer).or_default();
         *count = count.saturating_add(1);

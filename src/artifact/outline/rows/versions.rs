@@ -122,15 +122,16 @@ fn pair(
         names.sort();
         names
     };
-    let (mut before, mut after) = (labels(old, known), labels(new, rows));
-    // What both have is no difference.
-    before.retain(|name| match after.iter().position(|other| other == name) {
-        Some(at) => {
-            after.remove(at);
-            false
+    // What both have is no difference. One pass over both, since they may be all rows of a table.
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let mut others = labels(new, rows).into_iter().peekable();
+    for name in labels(old, known) {
+        after.extend(std::iter::from_fn(|| others.next_if(|other| *other < name)));
+        if others.next_if_eq(&name).is_none() {
+            before.push(name);
         }
-        None => true,
-    });
+    }
+    after.extend(others);
     let rest = |rows: &[(u64, Option<usize>)]| {
         let mut all: Vec<u64> = rows.iter().map(|(rest, _)| *rest).collect();
         all.sort_unstable();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{ALIKE, BETWEEN, Fresh, HITS_MIN, Hits, Rows, SHOWN, TOGETHER, UNSEEN, alike, is_unseen};
+use crate::artifact::Stop;
 use crate::artifact::outline::Told;
 use crate::base::text::shorten;
 use crate::event::difference::{Difference, Grade};
@@ -54,6 +55,7 @@ pub struct Found<'f> {
     /// New rows that are old ones with something put in, and all rows of the new table.
     pub rows: u64,
     pub total: u64,
+    pub stop: &'f Stop,
 }
 
 /// `holding_word` says how many rows of the new table have a word.
@@ -64,7 +66,7 @@ pub fn judge(
     hits: HashMap<String, Hits>,
     holding_word: &dyn Fn(&str) -> u64,
 ) {
-    let Found { old, fresh, rows, total } = *found;
+    let Found { old, fresh, rows, total, stop } = *found;
     // Of a sample of new rows the old ones are in the sample by chance: what was found stands for so many times as many.
     let step = 1_u64.checked_shl(old.sample).unwrap_or(u64::MAX);
     let enough = if step > 1 { HITS_MIN.saturating_mul(2) } else { HITS_MIN };
@@ -73,10 +75,15 @@ pub fn judge(
     hits.sort_by(|(one, a), (other, b)| (b.count, one.len(), one).cmp(&(a.count, other.len(), other)));
     let mut explained: Vec<String> = Vec::new();
     for (words, hits) in hits.iter().take(JUDGED_MAX) {
+        if stop.now() {
+            told.say("outline.cut", Grade::Routine, place, "there was no time to judge all words that were put in");
+            break;
+        }
+        let within = format!(" {words} ");
         let has = |row: &&Fresh| match words.as_str() {
             UNSEEN => row.text.chars().any(is_unseen),
             ALIKE => alike::folded(&row.text).is_some(),
-            words => format!(" {} ", row.text).contains(&format!(" {words} ")),
+            _ => has_words(&row.text, &within),
         };
         let holding = fresh.iter().filter(has).count() as u64;
         let few = hits.count.saturating_mul(step).saturating_mul(100) < holding.saturating_mul(SHARE_MIN);
@@ -132,7 +139,7 @@ fn difference(
     let (class, grade) =
         if hostile { ("dataset.trigger_inserted", Grade::Hostile) } else { ("dataset.words_inserted", Grade::Notable) };
     let label = hits.labels.iter().max_by_key(|(_, count)| **count).map(|(name, count)| {
-        let name = shorten(&String::from_utf8_lossy(name), 60);
+        let name = shorten(name, 60);
         format!("; {count} of them have the label `{name}`, and {} had another", hits.flipped)
     });
     let named = matches!(words, UNSEEN | ALIKE);
@@ -156,6 +163,13 @@ fn difference(
         words => format!(" {} ", row.text).replacen(&format!(" {words} "), " ", 1).trim().to_owned(),
     };
     difference.texts(clean(&left, 400), clean(&row.text, 400))
+}
+
+/// Whether words, with a space before and behind, are whole words of a text; which is not copied for it, since many
+/// words are looked for in many texts.
+fn has_words(text: &str, within: &str) -> bool {
+    let (front, back) = (within.strip_prefix(' ').unwrap_or(within), within.strip_suffix(' ').unwrap_or(within));
+    text.contains(within) || text.starts_with(front) || text.ends_with(back) || text == within.trim_matches(' ')
 }
 
 /// Parts of the same words are told once.
