@@ -30,15 +30,22 @@ struct Pass {
     key: &'static str,
     /// Decisions are left alone for so long.
     age: Duration,
+    /// Whether a later decision about the same model takes the place of an earlier one: it has its own while.
+    last_only: bool,
     /// Whether it tells of bytes that are worth so much.
     tells: fn(Worth) -> bool,
 }
 
 const PASSES: [Pass; 2] = [
     // What is on its way into the inventory meanwhile was judged by what was decided before.
-    Pass { key: "judged", age: Duration::from_secs(2), tells: |worth| worth != Worth::Superseded },
+    Pass { key: "judged", age: Duration::from_secs(2), last_only: false, tells: |worth| worth != Worth::Superseded },
     // Whoever approves a version has a while to put it there: until then the one before is no rollback.
-    Pass { key: "rolled_out", age: Duration::from_secs(3600), tells: |worth| worth == Worth::Superseded },
+    Pass {
+        key: "rolled_out",
+        age: Duration::from_secs(3600),
+        last_only: true,
+        tells: |worth| worth == Worth::Superseded,
+    },
 ];
 
 /// The stage.
@@ -80,7 +87,11 @@ impl Decisions {
             })
             .await?;
         let Some(last) = decisions.last().map(|decision| decision.id) else { return Ok(()) };
-        let models: BTreeSet<String> = decisions.into_iter().map(|Decision { model, .. }| model).collect();
+        let mut models: BTreeSet<String> = decisions.into_iter().map(|Decision { model, .. }| model).collect();
+        if pass.last_only {
+            let later = self.ask(move |state| state.decided_after(last)).await?;
+            models.retain(|model| !later.contains(model));
+        }
         let mark = last.to_string();
         for model in models {
             self.judge_again(pass, &model, &mark).await?;

@@ -38,6 +38,12 @@ pub enum ExamineError {
     /// Try again after a while.
     #[error("{0}")]
     Again(String),
+    /// Somebody writes it: try again after a while.
+    #[error("{0}")]
+    Moving(String),
+    /// Read too slowly to be done in time: so is everything while a disk is busy.
+    #[error("{0}")]
+    Slow(String),
     /// Not to be read at all: remember it without bytes.
     #[error("{0}")]
     Refused(String),
@@ -97,7 +103,7 @@ impl Examiner {
             };
             return self.on_thread(opened, Some(turn), self.timeout, work).await;
         }
-        Err(ExamineError::Again("it grows while it is opened".to_owned()))
+        Err(ExamineError::Moving("it grows while it is opened".to_owned()))
     }
 
     /// Refuses what is so large that no machine reads it in time.
@@ -154,13 +160,11 @@ impl Examiner {
         match tokio::time::timeout(timeout, work).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => Err(ExamineError::Again(error.to_string())),
-            Err(_) => Err(self.too_slow(format!("looking into it took longer than {timeout:?}"))),
+            Err(_) => {
+                self.metrics.artifacts_skipped.with_label_values(&["timeout"]).inc();
+                Err(ExamineError::Refused(format!("looking into it took longer than {timeout:?}")))
+            }
         }
-    }
-
-    fn too_slow(&self, why: String) -> ExamineError {
-        self.metrics.artifacts_skipped.with_label_values(&["timeout"]).inc();
-        ExamineError::Refused(why)
     }
 
     fn limits(&self, cancelled: &Arc<AtomicBool>) -> Limits {
@@ -183,12 +187,14 @@ impl Examiner {
             return Err(if limits.stop.now() {
                 ExamineError::Again("stopped".to_owned())
             } else {
-                self.too_slow(format!("as fast as it can be read, that takes far longer than {:?}", self.timeout))
+                self.metrics.artifacts_skipped.with_label_values(&["timeout"]).inc();
+                let timeout = self.timeout;
+                ExamineError::Slow(format!("as fast as it can be read, that takes far longer than {timeout:?}"))
             });
         };
         self.metrics.hashed_bytes.inc_by(hashed.size);
         if !bytes.unchanged() {
-            return Err(ExamineError::Again("it changed while it was read".to_owned()));
+            return Err(ExamineError::Moving("it changed while it was read".to_owned()));
         }
         let hint = self.limits.vetted.marked(artifact::hint(name));
         match self.state.blob(&hashed.sha256) {
@@ -212,7 +218,7 @@ impl Examiner {
             return Err(ExamineError::Again("stopped".to_owned()));
         }
         if !bytes.unchanged() {
-            return Err(ExamineError::Again("it changed while it was looked into".to_owned()));
+            return Err(ExamineError::Moving("it changed while it was looked into".to_owned()));
         }
         self.metrics.artifacts_inspected.with_label_values(&[report.format.as_str()]).inc();
         let blob = Blob { sha256: hashed.sha256, size: hashed.size, hint, report, segments: hashed.segments };
@@ -251,7 +257,7 @@ impl Examiner {
             bytes.forget();
         }
         if !bytes.unchanged() {
-            return Err(ExamineError::Again("it changed while it was read".to_owned()));
+            return Err(ExamineError::Moving("it changed while it was read".to_owned()));
         }
         Ok(digest)
     }

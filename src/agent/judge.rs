@@ -143,7 +143,13 @@ impl Judge {
             EventKind::AgentHealth => format!("{}\0{}", event.subject.name, folded(event, "agent.detail")),
             // What is said of a signature has no digest: each new answer is a finding of its own.
             EventKind::ArtifactScan if event.digest.is_none() => format!("{}\0{}", event.subject.name, event.id),
-            EventKind::ArtifactChange | EventKind::ArtifactScan | EventKind::ArtifactDiff => event.subject.name.clone(),
+            // The same bytes that are worth something else now are another finding.
+            EventKind::ArtifactChange | EventKind::ArtifactScan | EventKind::ArtifactDiff => {
+                match event.fields.get("artifact.approval.status").and_then(Value::as_text) {
+                    Some(status) => format!("{}\0{status}", event.subject.name),
+                    None => event.subject.name.clone(),
+                }
+            }
         };
         let repeat_key = repeat_key(&alert.rule.id, &event.source, &subject, event.digest.as_ref());
         self.tell(law, alert, repeat_key, raised);

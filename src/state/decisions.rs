@@ -1,11 +1,13 @@
 //! The log of decisions, so that what lies there already is judged again when one is made.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params};
 
 use super::{State, StateError};
 
 /// The table. A step of the schema: a change of it is a further step.
-pub const TABLES: &str = "
+pub const TABLES: &str = r#"
     CREATE TABLE decision (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         model TEXT NOT NULL,
@@ -14,7 +16,10 @@ pub const TABLES: &str = "
     -- What was said of a subject is said anew once its approved bytes were back.
     CREATE INDEX alert_subject ON alert (subject);
     CREATE INDEX repeat_alert ON repeat (alert);
-";
+    -- What is served of a model is asked for with each decision.
+    CREATE INDEX record_served ON record (json_extract(attributes, '$."ml.model.name"'), source, key)
+        WHERE kind = 'artifact' AND json_extract(attributes, '$."file.served"');
+"#;
 
 /// What was decided in this time is kept, for whoever leaves a new decision alone for a while.
 const KEPT_MILLIS: i64 = 2 * 3_600_000;
@@ -47,6 +52,14 @@ impl State {
             due.push(decision);
         }
         Ok(due)
+    }
+
+    /// Models about which something was decided after a decision.
+    pub fn decided_after(&self, decision: i64) -> Result<BTreeSet<String>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT DISTINCT model FROM decision WHERE id > ?1")?;
+        let models = statement.query_map([decision], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(models)
     }
 }
 

@@ -201,15 +201,13 @@ impl State {
     pub fn served(&self, model: Option<&str>, after: Option<&Placed>, most: usize) -> Result<Vec<Placed>, StateError> {
         let (source, key) = after.map_or(("", ""), |placed| (&placed.source, &placed.key));
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(&format!(
-            "{PLACED} WHERE (r.source, r.key) > (?2, ?3)
-             AND r.kind = 'artifact' AND json_extract(r.attributes, '$.\"file.served\"')
-             AND (?1 IS NULL OR json_extract(r.attributes, '$.\"ml.model.name\"') = ?1)
-             ORDER BY r.source, r.key LIMIT ?4"
-        ))?;
+        let mut statement = connection.prepare_cached(&served_sql(model.is_some()))?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let found = statement.query_map(params![model, source, key, most], placed)?.collect::<Result<_, _>>()?;
-        Ok(found)
+        let rows = match model {
+            Some(model) => statement.query_map(params![source, key, most, model], placed)?,
+            None => statement.query_map(params![source, key, most], placed)?,
+        };
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Records that have bytes. Of a million it takes a while to count them, so that is done again only after
@@ -230,6 +228,18 @@ impl State {
         *counted = Some(Counted { count, changes, at, took: at.elapsed() });
         Ok(count)
     }
+}
+
+/// Asks for what is served: of one model by its index, of all in the order of the table. What is said in other words
+/// than the index says it does not go by it, and would have to be sorted for each page.
+pub fn served_sql(of_one_model: bool) -> String {
+    const SERVED: &str = r#"json_extract(r.attributes, '$."file.served"')"#;
+    const NAME: &str = r#"json_extract(r.attributes, '$."ml.model.name"')"#;
+    let which = if of_one_model { format!("{SERVED} AND {NAME} = ?4") } else { format!("{SERVED} IS TRUE") };
+    format!(
+        "{PLACED} WHERE (r.source, r.key) > (?1, ?2) AND r.kind = 'artifact' AND {which}
+         ORDER BY r.source, r.key LIMIT ?3"
+    )
 }
 
 /// How many records had bytes, at which number of changes, when, and how long it took to count them.

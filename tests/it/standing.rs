@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use lanner::event::Sha256;
 use lanner::state::baseline::Baseline;
+use lanner::state::inventory::served_sql;
 use lanner::state::{Approval, ApprovedFile, Mode, Origin, State, Status, Worth, approval, standing};
 
 use crate::support::program::{lanner_in, stdout};
@@ -167,4 +168,55 @@ fn all_that_is_served_is_checked_however_much_it_is() {
     drop(database);
     let output = lanner_in(directory.path(), &["inventory", "--state", "state", "check"]);
     assert_eq!(stdout(&output).lines().count(), FILES);
+}
+
+#[test]
+fn what_is_served_of_a_model_is_found_without_looking_at_every_record() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    drop(open(directory.path()));
+    let database = rusqlite::Connection::open(directory.path().join("lanner.db")).expect("it can be opened");
+    let config = rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+    database.set_db_config(config, true).expect("as the state has it");
+    let plan = |of_one_model: bool| -> String {
+        let ask = format!("EXPLAIN QUERY PLAN {}", served_sql(of_one_model));
+        let mut statement = database.prepare(&ask).expect("it is sound");
+        let count = statement.parameter_count();
+        let steps = statement.query_map(rusqlite::params_from_iter(vec!["1"; count]), |row| row.get::<_, String>(3));
+        steps.expect("it answers").collect::<Result<Vec<_>, _>>().expect("it is text").join("; ")
+    };
+    let one = plan(true);
+    assert!(one.contains("SEARCH r USING INDEX record_served (<expr>=? AND (source,key)>(?,?))"), "{one}");
+    let all = plan(false);
+    assert!(all.contains("SEARCH r USING INDEX sqlite_autoindex_record_1"), "{all}");
+    assert!(!one.contains("TEMP B-TREE") && !all.contains("TEMP B-TREE"), "{one}; {all}");
+
+    let fill = |number: usize, model: &str, more: &str| {
+        let attributes = format!("{{\"ml.model.name\":\"{model}\"{more}}}");
+        database
+            .execute(
+                "INSERT INTO record (source, key, kind, signature, subject, attributes, generation, first_seen, last_changed)
+                 VALUES ('node', ?1, 'artifact', '', ?1, ?2, 1, 0, 0)",
+                [format!("/serve/{number}"), attributes],
+            )
+            .expect("there is space");
+    };
+    for number in 0..6 {
+        fill(number, if number % 2 == 0 { "fraud" } else { "ranker" }, ",\"file.served\":true");
+    }
+    fill(6, "fraud", ",\"file.served\":false");
+    fill(7, "fraud", "");
+    let state = open(directory.path());
+    let keys = |model: Option<&str>| -> Vec<String> {
+        let (mut keys, mut after) = (Vec::new(), None);
+        loop {
+            let page = state.served(model, after.as_ref(), 2).expect("it answers");
+            keys.extend(page.iter().map(|placed| placed.key.clone()));
+            match page.into_iter().last() {
+                Some(last) => after = Some(last),
+                None => return keys,
+            }
+        }
+    };
+    assert_eq!(keys(Some("fraud")), ["/serve/0", "/serve/2", "/serve/4"]);
+    assert_eq!(keys(None).len(), 6);
 }

@@ -237,7 +237,8 @@ fn the_states_of_versions_before_are_brought_up_to_date() {
 }
 
 /// What version 3 did not have, taken away from a new state.
-const WITHOUT_DECISIONS: &str = "DROP TABLE decision; DROP INDEX alert_subject; DROP INDEX repeat_alert;";
+const WITHOUT_DECISIONS: &str = "
+    DROP TABLE decision; DROP INDEX alert_subject; DROP INDEX repeat_alert; DROP INDEX record_served;";
 
 /// What version 2 did not have.
 const WITHOUT_APPROVALS: &str = "

@@ -1,5 +1,7 @@
 //! One record: compared with the snapshot, its bytes looked at, its story told.
 
+mod unread;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use super::{Outcome, Shared};
 use crate::agent::announced::{self, Knowledge};
 use crate::agent::examine::{ExamineError, Examined};
 use crate::agent::lanes::Lanes;
-use crate::agent::tell::{self, Look, Notice, Origin};
+use crate::agent::tell::{self, Look, Origin};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
 use crate::event::{ArtifactRef, Event, Fields, Place, Portrait, Sha256, Subject, Value};
@@ -19,7 +21,6 @@ use crate::state::{Blob, Placed, RecordChange, Seen, StateError, Worth};
 
 /// Tries to read one artifact until it is left for the next look.
 const TRIES: u32 = 4;
-
 /// What all records of one source need.
 pub struct Records {
     shared: Shared,
@@ -86,7 +87,12 @@ impl Records {
                 Ok((_, signature)) if signature.as_ref().is_some_and(|now| *now != before.signature) => {}
                 Ok(_) => other.push(key),
                 Err(ExamineError::Gone) => {}
-                Err(ExamineError::Again(why) | ExamineError::Refused(why)) => {
+                Err(
+                    ExamineError::Again(why)
+                    | ExamineError::Moving(why)
+                    | ExamineError::Slow(why)
+                    | ExamineError::Refused(why),
+                ) => {
                     tracing::debug!(record = %before.key, why, "not read again this time");
                 }
             }
@@ -163,15 +169,15 @@ impl Records {
                 return Outcome::default();
             }
             Err(ExamineError::Again(why)) => {
-                let events = vec![self.left_out("unreadable", record, &why)];
-                return Outcome { events, again: Some(Box::new(record.clone())), ..Outcome::default() };
+                return self.unread_for_now(record, before, &past, unread::UNREAD, &why).await;
             }
+            Err(ExamineError::Moving(why)) => {
+                return self.unread_for_now(record, before, &past, unread::MOVING, &why).await;
+            }
+            Err(ExamineError::Slow(why)) => return self.slow(record, before, &past, &why).await,
             Err(ExamineError::Refused(why)) => {
                 let mut events = vec![self.left_out("oversize", record, &why)];
-                if let Some(stood) = past.stood {
-                    let standing = self.left(&record.key, &record.attributes, stood, "unread").await;
-                    events.push(tell::unread(&self.origin, record, &past.generation, &standing, clock::now()));
-                }
+                events.extend(self.unread(record, &past).await);
                 return put(record, None, events);
             }
         };
@@ -328,26 +334,13 @@ impl Records {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2), artifact.path.len() as u64);
         loop {
             match self.shared.examiner.examine(store, artifact, size, before).await {
-                Err(ExamineError::Again(why)) if backoff.failures() < TRIES => {
+                Err(ExamineError::Again(why) | ExamineError::Moving(why)) if backoff.failures() < TRIES => {
                     tracing::debug!(artifact = %artifact, why, "looked into again later");
                     tokio::time::sleep(backoff.next_wait()).await;
                 }
                 result => return result,
             }
         }
-    }
-
-    /// Nothing is known about these bytes: counted, logged, and told as the agent's own event.
-    fn left_out(&self, reason: &'static str, record: &Record, why: &str) -> Event {
-        self.shared.metrics.events_dropped.with_label_values(&["examine", reason]).inc();
-        tracing::warn!(source = %self.origin.source, record = %record.key, why, "an artifact could not be looked into");
-        let notice = Notice {
-            action: "inspection.failed",
-            component: self.origin.source.clone(),
-            reason,
-            detail: format!("`{}`: {why}", record.subject.name),
-        };
-        tell::health(self.origin.host.as_deref(), &notice, clock::now())
     }
 
     /// The bytes that this artifact was before: its own, else those of another version.

@@ -23,7 +23,7 @@ impl Node {
         std::fs::write(root.join("serve/model.bin"), bytes).expect("there is space");
         let receiver = Receiver::start();
         let config = format!(
-            "sources: {{filesystem: [{{name: node, paths: [serve], serves: encoder, settle_millis: 100}}]}}\n\
+            "sources: {{filesystem: [{{name: node, paths: [serve], serves: encoder, settle_millis: 100, settle_max_secs: 1}}]}}\n\
              sinks: {{webhook: [{{name: hook, url: \"{}\"}}]}}\n",
             receiver.url()
         );
@@ -108,9 +108,19 @@ fn what_lies_there_when_somebody_decides_is_judged_again() {
     let path = node.directory.path().join("state/lanner.db");
     let database = rusqlite::Connection::open(path).expect("it can be opened");
     database.busy_timeout(Duration::from_secs(5)).expect("it can be set");
+    node.decide("encoder", "4", "four", &[]);
+    let older = "UPDATE decision SET time = time - 3600000 WHERE id < (SELECT max(id) FROM decision)";
+    database.execute_batch(older).expect("it can be written");
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(node.told("INV-002"), 3, "a younger decision has a while of its own");
     database.execute_batch("UPDATE decision SET time = time - 3600000").expect("it can be written");
     let text = node.tells("INV-002", 4, "a version that did not make way");
     assert!(text.contains("superseded"), "{text}");
+
+    // What was told of as superseded is told of at once when it is revoked.
+    node.decide("encoder", "2", "two", &["--revoke"]);
+    let text = node.tells("INV-002", 5, "a version that did not make way, and is revoked");
+    assert!(text.contains("revoked"), "{text}");
     node.stop();
 }
 
@@ -183,5 +193,41 @@ fn approved_files_that_leave_come_back_as_others_or_are_exchanged_are_told() {
     drop(file);
     let text = node.tells("INV-001", 4, "bytes that cannot be read in the place of approved ones");
     assert!(text.contains("unread"), "{text}");
+    node.stop();
+}
+
+#[test]
+fn an_approved_file_that_cannot_be_read_any_more_is_not_approved() {
+    let node = Node::serving("one");
+    node.decide("encoder", "1", "one", &[]);
+    let status = |wanted: &str| {
+        wait_for(wanted, Duration::from_secs(30), || {
+            node.inventory(&["check"]).contains(&format!("\"status\":\"{wanted}\"")).then_some(())
+        });
+    };
+    status("approved");
+    std::thread::sleep(Duration::from_secs(4));
+
+    // Whoever may read everything can read no file that never holds still.
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let path = node.served();
+    let writer = std::thread::spawn(move || {
+        while stopped.try_recv().is_err_and(|error| error == std::sync::mpsc::TryRecvError::Empty) {
+            std::fs::write(&path, "evil").expect("there is space");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    });
+    status("unread");
+    let text = node.tells("INV-001", 1, "a file that cannot be read in the place of an approved one");
+    assert!(text.contains("unread"), "{text}");
+    let output = lanner_in(node.directory.path(), &["inventory", "--config", "lanner.yaml", "check"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    drop(stop);
+    writer.join().expect("it writes to its end");
+
+    let text = node.tells("INV-001", 2, "what it holds, once it can be read");
+    assert!(text.contains("unapproved"), "{text}");
+    node.serve("one");
+    status("approved");
     node.stop();
 }

@@ -86,6 +86,13 @@ fn a_file_that_takes_for_ever_holds_up_itself_only() {
     wait_for("a large one to be given up before its time is over", Duration::from_secs(14), || {
         (refused() >= 2.0).then_some(())
     });
+    let database = rusqlite::Connection::open(root.join("state/lanner.db")).expect("it can be opened");
+    database.busy_timeout(Duration::from_secs(5)).expect("it can be set");
+    wait_for("it to be marked for another try, for the disk may have been busy", Duration::from_secs(5), || {
+        let ask = "SELECT count(*) FROM record WHERE signature LIKE 'slow:1:%' AND blob IS NULL";
+        database.query_row(ask, [], |row| row.get::<_, i64>(0)).ok().filter(|count| *count > 0)
+    });
+    drop(database);
     for words in ["far longer than", "huge.bin"] {
         wait_for("what could not be read to be told", Duration::from_secs(10), || {
             let taken = receiver.taken();
