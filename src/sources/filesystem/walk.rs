@@ -88,7 +88,10 @@ impl<'a> Walk<'a> {
 
     fn entry(&mut self, level: &Level, entry: &DirEntry, visit: Visitor<'_>) -> ControlFlow<()> {
         let name = entry.file_name();
-        let path = level.path.join(&name);
+        let length = level.path.as_os_str().len().saturating_add(name.len()).saturating_add(1);
+        let mut path = PathBuf::with_capacity(length);
+        path.push(&level.path);
+        path.push(&name);
         let relative = path.strip_prefix(self.root).unwrap_or(&path);
         if self.filter.leaves_out(relative) {
             return ControlFlow::Continue(());
