@@ -234,6 +234,10 @@ impl<'s> Search<'s> {
 
     fn row(&mut self, at: usize, row: &Fresh, frequent: &HashMap<&str, u64>) {
         self.of_row = 0;
+        // To look for what nobody sees costs as much as a trial.
+        if !self.spend(at, row) {
+            return;
+        }
         let parts = Words::of(&row.text);
         let words = parts.list.as_slice();
         let seen: String = row.text.chars().filter(|c| !is_unseen(*c)).collect();
@@ -275,6 +279,9 @@ impl<'s> Search<'s> {
 
     fn sentences(&mut self, at: usize, row: &Fresh, grams: &phrases::Grams) {
         self.of_row = 0;
+        if self.ended {
+            return;
+        }
         let words = Words::of(&row.text);
         for run in grams.runs(&words.list) {
             if !self.spend(at, row) {

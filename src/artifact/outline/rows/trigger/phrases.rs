@@ -10,7 +10,8 @@ const GRAM: usize = 4;
 const WORDS_MAX: usize = 64;
 /// Words at either end that may belong to the row and not to the sentence.
 const SLACK: usize = 2;
-/// Counters at most; two bytes each.
+/// Counters at least, so that words of one sentence hardly ever share one, and at most; two bytes each.
+const COUNTERS_MIN: usize = 1 << 18;
 const COUNTERS_MAX: usize = 8 << 20;
 
 /// How often four words stand in a row, at most: two that share a counter are counted together.
@@ -22,7 +23,7 @@ pub struct Grams {
 impl Grams {
     pub fn of(fresh: &[Fresh]) -> Self {
         let words: usize = fresh.iter().map(|row| row.text.split(' ').count()).sum();
-        let size = words.saturating_mul(2).next_power_of_two().clamp(1 << 10, COUNTERS_MAX);
+        let size = words.saturating_mul(2).next_power_of_two().clamp(COUNTERS_MIN, COUNTERS_MAX);
         let mut grams = Self { counters: vec![0; size], keys: RandomState::new() };
         for row in fresh {
             let words: Vec<&str> = row.text.split(' ').collect();
