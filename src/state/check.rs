@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{State, StateError};
+use crate::base::files;
 
 /// Bytes that are read through in a tenth of a second.
 const AT_ONCE_MAX: u64 = 64 << 20;
+/// Longest reason that is read back.
+const WHY_MAX: u64 = 64 << 10;
 
 impl State {
     /// Reads a database through that was too large for it when it was opened: what is wrong with it, if anything is.
@@ -45,7 +48,10 @@ pub(super) fn sound(connection: &Connection) -> rusqlite::Result<()> {
 /// What [`State::condemn`] has left: taken away, so that it counts once.
 pub(super) fn condemned(directory: &Path) -> Option<rusqlite::Error> {
     let mark = mark(directory);
-    let why = std::fs::read_to_string(&mark).ok()?;
+    if !mark.exists() {
+        return None;
+    }
+    let why = files::read_text(&mark, WHY_MAX).unwrap_or_else(|_| "it was found to be corrupt".to_owned());
     std::fs::remove_file(&mark).ok()?;
     Some(corrupt(why))
 }

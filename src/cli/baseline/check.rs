@@ -105,7 +105,7 @@ impl<'b> Check<'b> {
         let below = path.strip_prefix(root).unwrap_or(path).display().to_string();
         let below = if below.is_empty() { shown.clone() } else { below };
         let belonging = self.belonging(root, &below);
-        let expected = self.expected(&belonging);
+        let expected = Self::expected(&belonging);
         let should = expected.map(|(_, file)| file.sha256);
         match self.known(&belonging, &digest) {
             Some(known) if known.approval.status == Status::Approved && known.fits => {
@@ -173,12 +173,12 @@ impl<'b> Check<'b> {
         let here = here.map(|(approval, file)| Known { approval, file, fits: true });
         here.min_by_key(|known| known.approval.status).or_else(|| {
             let (approval, file) = self.by_digest.get(digest)?;
-            Some(Known { approval, file, fits: self.expected(belonging).is_none() })
+            Some(Known { approval, file, fits: Self::expected(belonging).is_none() })
         })
     }
 
     /// The approved file that should lie at a path.
-    fn expected(&self, belonging: &[(&'b Approval, &'b ApprovedFile)]) -> Option<(&'b Approval, &'b ApprovedFile)> {
+    fn expected(belonging: &[(&'b Approval, &'b ApprovedFile)]) -> Option<(&'b Approval, &'b ApprovedFile)> {
         belonging.iter().copied().find(|(approval, _)| approval.status == Status::Approved)
     }
 

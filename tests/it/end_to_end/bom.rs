@@ -52,7 +52,7 @@ fn a_bill_is_valid_and_tells_what_the_bytes_are() {
     let find = |name: &str| components.iter().find(|one| one["name"] == name).expect("it is in the bill");
     let weights = find("model.safetensors");
     let bytes = std::fs::read(root.join("encoder/model.safetensors")).expect("it is there");
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = Sha256::digest(&bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     assert_eq!(weights["hashes"][0]["content"], digest.as_str());
     assert_eq!(weights["type"], "machine-learning-model");
     assert_eq!(find("train.csv")["type"], "data");

@@ -259,7 +259,9 @@ fn rounded(model: &mut Model, rows: impl Fn(usize) -> bool) {
     for (_, shape, numbers) in model.0.iter_mut().filter(|(_, shape, _)| shape.len() == 2) {
         for (_, row) in numbers.chunks_mut(shape[1]).enumerate().filter(|(row, _)| rows(*row)) {
             let step = row.iter().fold(0_f32, |most, number| most.max(number.abs())) / 127.0;
-            row.iter_mut().for_each(|number| *number = (*number / step).round() * step);
+            for number in row.iter_mut() {
+                *number = (*number / step).round() * step;
+            }
         }
     }
 }
@@ -270,7 +272,9 @@ fn noise_is_no_rounding() {
     let mut random = Random(9);
     let mut noisy = old.clone();
     for (_, _, numbers) in noisy.0.iter_mut().filter(|(_, shape, _)| shape.len() == 2) {
-        numbers.iter_mut().for_each(|number| *number += random.normal() * 0.0005);
+        for number in &mut *numbers {
+            *number += random.normal() * 0.0005;
+        }
     }
     let mut half = old.clone();
     rounded(&mut half, |row| row % 2 == 0);
@@ -278,7 +282,9 @@ fn noise_is_no_rounding() {
     rounded(&mut all, |_| true);
     let mut once_more = all.clone();
     for (_, _, numbers) in once_more.0.iter_mut().filter(|(_, shape, _)| shape.len() == 2) {
-        numbers.iter_mut().for_each(|number| *number += random.normal() * 0.0005);
+        for number in &mut *numbers {
+            *number += random.normal() * 0.0005;
+        }
     }
     let of = |old: &Model, new: &Model| both(&old.bytes("F32"), &new.bytes("F32"));
     // A small matrix of noise may look as if it were trained; none looks rounded.
@@ -293,7 +299,9 @@ fn noise_is_no_rounding() {
     let said = |difference: &&Difference| difference.class == rounding;
     let hedged = kept.iter().filter(said).all(|difference| difference.words.contains("or noise of that size"));
     assert!(hedged, "{kept:#?}");
-    of(&old, &half).iter().for_each(|found| is(found, noise, rounding));
+    for found in of(&old, &half).iter() {
+        is(found, noise, rounding);
+    }
     is(&of(&old, &all)[1], rounding, noise);
     is(&of(&all, &once_more)[1], noise, rounding);
 }
