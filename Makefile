@@ -23,7 +23,7 @@ corpus: peers ## Score malicious and benign files with ours and other scanners i
 	tests/corpus/setup.sh
 	LANNER_CORPUS_PEERS=1 LANNER_CORPUS_WRITE=1 cargo test --locked --release --test it corpus:: -- --nocapture
 
-weights: peers ## Name edits of weights in small real models, and nothing ordinary: writes docs/weights.md (JAX, 13 GB of files)
+weights: peers ## Name edits of weights in small real models, and nothing ordinary: writes docs/weights.md (JAX, 35 GB of files)
 	tests/weights/setup.sh
 	LANNER_WEIGHTS=1 LANNER_WEIGHTS_WRITE=1 cargo test --locked --release --test it weights::suite -- --nocapture
 

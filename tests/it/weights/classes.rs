@@ -299,7 +299,7 @@ fn noise_is_no_rounding() {
     let said = |difference: &&Difference| difference.class == rounding;
     let hedged = kept.iter().filter(said).all(|difference| difference.words.contains("or noise of that size"));
     assert!(hedged, "{kept:#?}");
-    for found in of(&old, &half).iter() {
+    for found in &of(&old, &half) {
         is(found, noise, rounding);
     }
     is(&of(&old, &all)[1], rounding, noise);
