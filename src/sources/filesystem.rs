@@ -20,7 +20,7 @@ mod tree;
 mod walk;
 pub(super) mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -32,6 +32,14 @@ use super::{
 use crate::event::Fields;
 use engine::Engine;
 use filter::Filter;
+pub use paths::escape;
+
+/// Whether what lies at a path is told by links that lead there, and not by itself.
+pub fn is_kept_aside(path: &Path) -> bool {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return false };
+    walk::may_be_kept_aside(path)
+        && path.symlink_metadata().is_ok_and(|metadata| walk::kept_aside(directory, name, metadata.file_type()))
+}
 
 /// A source that watches directory trees.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -11,6 +11,7 @@ use super::super::{CLEAN, FOUND, Format, UNSEEN, say};
 use crate::alert::render::text::clean;
 use crate::artifact::{self, FileBytes, Limits, Version, portrait};
 use crate::event::{Difference, Portrait, Sha256};
+use crate::sources::filesystem;
 use crate::state::baseline::{Artifact, Baseline};
 use crate::state::{Approval, ApprovedFile, Status, standing};
 
@@ -82,7 +83,8 @@ pub fn run(
         unread: 0,
         fine: 0,
     };
-    for entry in walkdir::WalkDir::new(root).follow_links(true).sort_by_file_name() {
+    let told = |entry: &walkdir::DirEntry| entry.depth() == 0 || !filesystem::is_kept_aside(entry.path());
+    for entry in walkdir::WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(told) {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {}
             Ok(entry) => check.file(root, entry.path())?,
@@ -102,7 +104,7 @@ impl<'b> Check<'b> {
             Err(error) => return self.unreadable(&format!("`{}`: {error}", path.display())),
         };
         let shown = path.display().to_string();
-        let below = path.strip_prefix(root).unwrap_or(path).display().to_string();
+        let below = filesystem::escape(path.strip_prefix(root).unwrap_or(path));
         let below = if below.is_empty() { shown.clone() } else { below };
         let belonging = self.belonging(root, &below);
         let expected = Self::expected(&belonging);

@@ -11,11 +11,13 @@ use crate::alert::render::text::clean;
 use crate::artifact::{self, FileBytes};
 use crate::base::clock;
 use crate::event::{Sha256, Value};
+use crate::sources::filesystem;
 use crate::state::{Approval, ApprovedFile, Origin, Placed, State, Status, approval};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Name of the model.
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     model: String,
     /// Its version; may be left out where the registry holds only one, or with `--from`.
     #[arg(long = "model-version", value_name = "VERSION")]
@@ -135,10 +137,12 @@ fn known(state: &State, args: &Args) -> anyhow::Result<(String, Vec<ApprovedFile
     }
 }
 
-/// Hashes a file, or every regular file below a directory.
+/// Hashes a file, or every file below a directory, under the names that the agent gives them: what links lead to is
+/// read through them, as it is served.
 fn read(root: &Path) -> anyhow::Result<Vec<ApprovedFile>> {
     let mut files = Vec::new();
-    for entry in walkdir::WalkDir::new(root).sort_by_file_name() {
+    let told = |entry: &walkdir::DirEntry| entry.depth() == 0 || !filesystem::is_kept_aside(entry.path());
+    for entry in walkdir::WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(told) {
         let entry = entry.with_context(|| format!("`{}` cannot be walked", root.display()))?;
         if entry.file_type().is_dir() {
             continue;
@@ -148,8 +152,7 @@ fn read(root: &Path) -> anyhow::Result<Vec<ApprovedFile>> {
         let sha256: Sha256 = artifact::digest_of(&bytes, &|| false).with_context(failed)?.with_context(failed)?;
         let below = entry.path().strip_prefix(root)?;
         let path = if below.as_os_str().is_empty() { Path::new(entry.file_name()) } else { below };
-        let path = path.to_str().with_context(|| format!("the name of `{}` is not UTF-8", entry.path().display()))?;
-        files.push(ApprovedFile { path: path.to_owned(), sha256, size: artifact::Bytes::len(&bytes) });
+        files.push(ApprovedFile { path: filesystem::escape(path), sha256, size: artifact::Bytes::len(&bytes) });
     }
     if files.is_empty() {
         bail!("`{}` holds no file", root.display());

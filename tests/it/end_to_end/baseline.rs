@@ -177,3 +177,32 @@ fn a_node_of_one_of_several_models_lacks_nothing_and_models_that_changed_places_
     let (code, text) = check("single");
     assert_eq!((code, text.matches("exchanged ").count()), (Some(1), 2), "{text}");
 }
+
+#[test]
+fn a_mounted_config_map_and_any_name_can_be_approved() {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::symlink;
+
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path();
+    keys(root, "site");
+    drop(State::open(&root.join("here"), Mode::Agent).expect("a new state can be made"));
+    let volume = root.join("node/..2026_01_31_12_00_00.1");
+    std::fs::create_dir_all(&volume).expect("it is new");
+    std::fs::write(volume.join("model.bin"), "weights").expect("there is space");
+    symlink("..2026_01_31_12_00_00.1", root.join("node/..data")).expect("it is new");
+    symlink("..data/model.bin", root.join("node/model.bin")).expect("it is new");
+    let odd = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+    std::fs::write(root.join("node").join(odd), "odd").expect("there is space");
+    let approve = ["inventory", "--state", "here", "approve", "m", "--from", "node", "--reason", "reviewed"];
+    let (code, text) = run(root, &approve);
+    assert_eq!((code, text.contains("2 files")), (Some(0), true), "{text}");
+    assert_eq!(run(root, &["baseline", "--state", "here", "export", "base.json", "--key", "site.key"]).0, Some(0));
+    let check = ["baseline", "check", "node", "--baseline", "base.json", "--public-key", "site.pub"];
+    let (code, text) = run(root, &check);
+    assert_eq!((code, text.contains("2 files are as approved, 0 are not")), (Some(0), true), "{text}");
+    assert_eq!(
+        run(root, &["inventory", "--state", "here", "approve", "", "--from", "node", "--reason", "x"]).0,
+        Some(2)
+    );
+}
