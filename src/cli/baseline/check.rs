@@ -156,6 +156,10 @@ impl<'b> Check<'b> {
                     .map(|file| (*approval, file)),
             );
         }
+        let model = found.first().map(|(approval, _)| &approval.model);
+        if found.iter().all(|(approval, _)| Some(&approval.model) == model) {
+            return found;
+        }
         let place = root.join(below);
         let place = place.to_string_lossy();
         let folder = |model: &str, path: &str| {

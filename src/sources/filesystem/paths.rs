@@ -7,6 +7,9 @@ use std::path::{Component, Path, PathBuf};
 
 /// Writes bytes that are not UTF-8 as `\xNN`, and a backslash as `\\`.
 pub fn escape(path: &Path) -> String {
+    if let Some(text) = path.to_str().filter(|text| !text.contains('\\')) {
+        return text.to_owned();
+    }
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
         for character in chunk.valid().chars() {
