@@ -101,7 +101,7 @@ impl Agent {
             tracing::error!(aside = %aside.display(), "the state was corrupt; it was set aside and is built anew from the sources, without telling what they held as changed");
         }
 
-        supervisor.spawn("check of the state".to_owned(), check(state.clone(), supervisor.clone()));
+        supervisor.spawn("check of the state".to_owned(), check(state.clone(), supervisor.clone(), stop.clone()));
         match opened.replayed {
             (0, 0) => {}
             (taken, 0) => tracing::warn!(taken, "approvals were read back from `approvals.jsonl`"),
@@ -292,9 +292,14 @@ async fn waiting(state: &State, sinks: &[Arc<SinkStatus>]) -> bool {
 
 /// Reads a large state through beside everything else; one that is corrupt ends the agent, since what it remembers
 /// cannot be relied on.
-async fn check(state: State, supervisor: Supervisor) {
+async fn check(state: State, supervisor: Supervisor, stop: CancellationToken) {
     let checked = state.clone();
-    let found = match tokio::task::spawn_blocking(move || checked.check()).await {
+    let checked = tokio::select! {
+        checked = tokio::task::spawn_blocking(move || checked.check()) => checked,
+        // Nobody waits for the rest of it.
+        () = stop.cancelled() => return,
+    };
+    let found = match checked {
         Ok(Ok(None)) | Err(_) => return,
         Ok(Ok(Some(found))) => found,
         Ok(Err(error)) => {

@@ -30,7 +30,7 @@ impl State {
 
     /// Has the next agent that opens the database set it aside.
     pub fn condemn(&self, why: &str) -> std::io::Result<()> {
-        std::fs::write(mark(&self.path), why)
+        files::replace(&mark(&self.path), why.as_bytes())
     }
 }
 
