@@ -1,7 +1,7 @@
 //! What it costs to know: a million artifacts in the inventory, a million unchanged files looked at by `stat`, and
 //! a hundred thousand small files read again, beside AIDE on the same files in the same run.
 //!
-//! `cargo bench --bench inventory [-- ARTIFACTS]`; `make peers` installs AIDE. CPU seconds are the kernel's own
+//! `cargo bench --bench inventory [-- ARTIFACTS] [inventory|unchanged|small]`; `make peers` installs AIDE. CPU seconds are the kernel's own
 //! account, in ticks of 10 ms.
 
 #![expect(
@@ -27,6 +27,7 @@ use lanner::state::{Blob, Commit, Mode, RecordChange, State};
 
 use account::{peak_mib, ticks};
 
+const PARTS: [&str; 3] = ["inventory", "unchanged", "small"];
 const LOOKUPS: u64 = 20_000;
 const SMALL: u64 = 100_000;
 const RSS_MIB_MAX: f64 = 64.0;
@@ -43,7 +44,14 @@ fn main() {
         return;
     }
     let count = argument.unwrap_or(1_000_000);
-    let fine = [inventory(count), unchanged(count), small()];
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| PARTS.contains(&argument.as_str())).collect();
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    let fine = PARTS.map(|part| match part {
+        _ if !wanted(part) => true,
+        "inventory" => inventory(count),
+        "unchanged" => unchanged(count),
+        _ => small(),
+    });
     std::process::exit(i32::from(!fine.iter().all(|fine| *fine)));
 }
 
@@ -170,6 +178,7 @@ fn unchanged(count: u64) -> bool {
             checkpoints: std::collections::BTreeMap::new(),
             status: std::sync::Arc::clone(&status),
             metrics,
+            hints: lanner::sources::reconcile::Hints::default(),
         };
         let before = ticks(false);
         let run = tokio::spawn(async move { source.run(context).await });

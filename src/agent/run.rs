@@ -26,6 +26,7 @@ use crate::base::clock;
 use crate::base::metrics::Metrics;
 use crate::config::Checked;
 use crate::sinks::queue::Deliverer;
+use crate::sources::reconcile::Hints;
 use crate::sources::{Context, Source, SourceError, Status};
 use crate::state::{Mode, State, StateError};
 
@@ -131,8 +132,14 @@ impl Agent {
             let status = Arc::new(Status::default());
             sources.push((source.name().to_owned(), Arc::clone(&status)));
             let name = format!("source {}", source.name());
-            let keeper =
-                Keeper { supervisor: supervisor.clone(), shared: shared.clone(), source, status, stop: stop.clone() };
+            let keeper = Keeper {
+                supervisor: supervisor.clone(),
+                shared: shared.clone(),
+                source,
+                status,
+                hints: Hints::default(),
+                stop: stop.clone(),
+            };
             stages.push(supervisor.spawn(name, keeper.run()));
         }
         let decisions = Decisions {
@@ -327,6 +334,8 @@ struct Keeper {
     shared: Shared,
     source: Arc<dyn Source>,
     status: Arc<Status>,
+    /// They outlive a run of the source.
+    hints: Hints,
     stop: CancellationToken,
 }
 
@@ -393,6 +402,7 @@ impl Keeper {
             checkpoints,
             status: Arc::clone(&self.status),
             metrics: self.shared.metrics.source(name),
+            hints: self.hints.clone(),
         };
         let result = self.source.run(context).await;
         // A stage that panicked has been told of by the supervisor, which stops the agent.

@@ -76,7 +76,9 @@ enum Tensors {
 /// SHA-256 of everything, and nothing else; `None` when `stop` said so in between.
 pub fn digest_of(bytes: &dyn Bytes, stop: &dyn Fn() -> bool) -> io::Result<Option<Sha256>> {
     let mut sha256 = sha2::Sha256::new();
-    let mut buffer = vec![0; CHUNK.min(usize::try_from(bytes.len()).unwrap_or(CHUNK).max(1))];
+    let length = bytes.len();
+    // One byte more than there should be: a small file and its end are read in one go.
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(length).unwrap_or(CHUNK).saturating_add(1))];
     let mut position = 0_u64;
     loop {
         if stop() {
@@ -87,6 +89,9 @@ pub fn digest_of(bytes: &dyn Bytes, stop: &dyn Fn() -> bool) -> io::Result<Optio
             Ok(count) => {
                 sha256.update(buffer.get(..count).unwrap_or_default());
                 position = position.saturating_add(count as u64);
+                if position == length && count < buffer.len() {
+                    return Ok(Some(Sha256::from_bytes(sha256.finalize().into())));
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -20,9 +20,11 @@ mod tree;
 mod walk;
 pub(super) mod watch;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::FileType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +40,9 @@ pub use paths::escape;
 pub fn is_kept_aside(path: &Path) -> bool {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return false };
     walk::may_be_kept_aside(path)
-        && path.symlink_metadata().is_ok_and(|metadata| walk::kept_aside(directory, name, metadata.file_type()))
+        && path
+            .symlink_metadata()
+            .is_ok_and(|metadata| walk::kept_aside(directory, name, FileType::from_raw_mode(metadata.mode())))
 }
 
 /// A source that watches directory trees.

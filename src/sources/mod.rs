@@ -11,6 +11,7 @@ pub mod logs;
 pub mod mlflow;
 pub mod objects;
 pub mod oci;
+pub mod reconcile;
 pub mod remote;
 pub mod signatures;
 
@@ -122,6 +123,7 @@ pub enum Hint {
     Inotify,
     Poll,
     Sweep,
+    Webhook,
 }
 
 impl Hint {
@@ -130,6 +132,7 @@ impl Hint {
             Self::Inotify => "inotify",
             Self::Poll => "poll",
             Self::Sweep => "sweep",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -160,6 +163,8 @@ pub struct Context {
     pub status: Arc<Status>,
     /// Where to count what was seen, missed and dropped.
     pub metrics: SourceMetrics,
+    /// What others say that happened there: reasons to look.
+    pub hints: reconcile::Hints,
 }
 
 pub use crate::base::metrics::SourceMetrics;

@@ -1,17 +1,20 @@
 //! The loop of the source: hints are looked into, files settle, and every so often all is walked.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
+use rustix::fs::FileType;
+
 use super::filter::Filter;
 use super::roots::{self, Change, Root};
 use super::settle::Settle;
 use super::stat::{Look, Stat, look};
-use super::tree::Tree;
+use super::tree::{Tree, split};
 use super::walk::{Found, Id, Walk, kept_aside, may_be_kept_aside};
 use super::watch::{Failure, Watcher};
 use super::{Config, paths, served};
@@ -156,10 +159,9 @@ impl<'a> Engine<'a> {
         }
         let now = Instant::now();
         let directory = path.parent().unwrap_or(&path);
-        let aside = path
-            .symlink_metadata()
-            .ok()
-            .map(|metadata| kept_aside(directory, path.file_name().unwrap_or_default(), metadata.file_type()));
+        let aside = path.symlink_metadata().ok().map(|metadata| {
+            kept_aside(directory, path.file_name().unwrap_or_default(), FileType::from_raw_mode(metadata.mode()))
+        });
         // Links lead through it, and it may have been swapped: what is said to be removed may still be there by the
         // new way. What is gone may have been such a one.
         if aside.unwrap_or_else(|| may_be_kept_aside(&path)) {
@@ -298,7 +300,9 @@ impl<'a> Engine<'a> {
                     self.watch(index, &path, real, id);
                     if self.emitter.stopped() { Err(Stopped) } else { Ok(()) }
                 }
-                Found::File { path, stat, target } => self.found(index, path, stat, target, purpose),
+                Found::File { directory, name, stat, target } => {
+                    self.found(index, (directory, name), stat, target, purpose)
+                }
                 Found::Unreadable { path } => {
                     unseen.insert(path);
                     Ok(())
@@ -326,7 +330,7 @@ impl<'a> Engine<'a> {
     fn found(
         &mut self,
         index: usize,
-        path: PathBuf,
+        (directory, name): (&Path, &OsStr),
         stat: Stat,
         target: Option<PathBuf>,
         purpose: Purpose,
@@ -337,13 +341,14 @@ impl<'a> Engine<'a> {
         match purpose {
             Purpose::List if self.tree.len() >= self.config.files_max => self.roots[index].full = true,
             Purpose::List => {
+                let path = directory.join(name);
                 let record = self.record(&stat, &path, target.as_ref(), Hint::Sweep);
                 self.tree.put(path, stat, target);
                 self.emitter.send(Observation::InitApply(record))?;
             }
             Purpose::Compare(hint) => {
-                if !self.tree.see(&path, &stat, target.as_ref()) {
-                    self.offer(path, stat, hint, Instant::now());
+                if !self.tree.see((directory.as_os_str(), name), &stat, target.as_ref()) {
+                    self.offer(directory.join(name), stat, hint, Instant::now());
                 }
             }
         }
@@ -401,7 +406,7 @@ impl<'a> Engine<'a> {
             Look::File(stat) => {
                 let link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
                 let target = if link { path.canonicalize().ok() } else { None };
-                if self.tree.see(&path, &stat, target.as_ref()) {
+                if self.tree.see(split(&path), &stat, target.as_ref()) {
                     return Ok(());
                 }
                 let record = self.record(&stat, &path, target.as_ref(), hint);

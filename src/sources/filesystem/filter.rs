@@ -1,5 +1,6 @@
 //! Which files are looked at.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
@@ -46,22 +47,25 @@ impl Filter {
 
     /// Whether to look at a file, by its path below the root.
     pub fn takes(&self, relative: &Path) -> bool {
-        self.includes(relative) && !self.leaves_out(relative)
+        let (folder, name) = (relative.parent().unwrap_or(relative), relative.file_name().unwrap_or_default());
+        self.includes(folder, name) && !self.leaves_out(folder, name)
     }
 
-    /// Whether a file is one of those to be looked at, unless it is left out.
-    pub fn includes(&self, relative: &Path) -> bool {
-        self.include.as_ref().is_none_or(|globs| globs.matches(relative))
+    /// Whether a file in a folder below the root is one of those to be looked at, unless it is left out.
+    pub fn includes(&self, folder: &Path, name: &OsStr) -> bool {
+        self.include.as_ref().is_none_or(|globs| globs.matches(folder, name))
     }
 
     /// Whether a directory or file is left out with all below it, by its own name or path.
-    pub fn leaves_out(&self, relative: &Path) -> bool {
-        self.exclude.matches(relative)
+    pub fn leaves_out(&self, folder: &Path, name: &OsStr) -> bool {
+        self.exclude.matches(folder, name)
     }
 
     /// Whether any directory on the way to a path is left out, or the path itself.
     pub fn leaves_out_any(&self, relative: &Path) -> bool {
-        relative.ancestors().filter(|part| !part.as_os_str().is_empty()).any(|part| self.leaves_out(part))
+        relative.ancestors().any(|part| {
+            part.file_name().is_some_and(|name| self.leaves_out(part.parent().unwrap_or(Path::new("")), name))
+        })
     }
 }
 
@@ -69,8 +73,10 @@ impl Globs {
     fn new(option: &str, globs: &[String], problems: &mut Vec<String>) -> Self {
         let (mut names, mut paths) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         for text in globs {
-            match GlobBuilder::new(text.trim_start_matches('/')).literal_separator(true).build() {
-                Ok(glob) if text.contains('/') => drop(paths.add(glob)),
+            // A name has no `/`; globs that need not heed it are found without a regular expression.
+            let by_path = text.contains('/');
+            match GlobBuilder::new(text.trim_start_matches('/')).literal_separator(by_path).build() {
+                Ok(glob) if by_path => drop(paths.add(glob)),
                 Ok(glob) => drop(names.add(glob)),
                 Err(error) => problems.push(format!("`{option}` has the glob `{text}`: {}", error.kind())),
             }
@@ -84,9 +90,8 @@ impl Globs {
         Self { names: build(&names), paths: build(&paths) }
     }
 
-    fn matches(&self, relative: &Path) -> bool {
-        let name = relative.file_name().unwrap_or_default();
+    fn matches(&self, folder: &Path, name: &OsStr) -> bool {
         !self.names.is_empty() && self.names.is_match_candidate(&Candidate::new(name))
-            || !self.paths.is_empty() && self.paths.is_match(relative)
+            || !self.paths.is_empty() && self.paths.is_match(folder.join(name))
     }
 }

@@ -53,6 +53,22 @@ pub fn look(path: &Path, follow_symlinks: bool) -> Look {
     }
 }
 
+impl From<&rustix::fs::Stat> for Stat {
+    #[allow(clippy::useless_conversion, reason = "the types of the fields differ between processors")]
+    fn from(stat: &rustix::fs::Stat) -> Self {
+        Self {
+            dev: stat.st_dev.into(),
+            inode: stat.st_ino.into(),
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            mtime: (stat.st_mtime.into(), i64::try_from(stat.st_mtime_nsec).unwrap_or_default()),
+            ctime: (stat.st_ctime.into(), i64::try_from(stat.st_ctime_nsec).unwrap_or_default()),
+            mode: stat.st_mode.into(),
+            owner: stat.st_uid.into(),
+            links: stat.st_nlink.into(),
+        }
+    }
+}
+
 impl From<&Metadata> for Stat {
     fn from(metadata: &Metadata) -> Self {
         Self {

@@ -11,8 +11,11 @@ use super::walk::Id;
 
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// By their paths as bytes: to compare those is several times faster than to compare their components.
-    files: BTreeMap<OsString, Known>,
+    /// By the folder they lie in and their name in it, as bytes: to compare those is several times faster than to
+    /// compare components, and a walk stays in one folder for a while.
+    folders: BTreeMap<OsString, BTreeMap<OsString, Known>>,
+    /// How many files that are.
+    count: usize,
     /// Watched directories by their real path.
     directories: HashMap<PathBuf, Directory>,
     /// Real path of a link's target → the links.
@@ -37,12 +40,13 @@ struct Directory {
 }
 
 impl Tree {
-    pub fn len(&self) -> usize {
-        self.files.len()
+    pub const fn len(&self) -> usize {
+        self.count
     }
 
     pub fn stat(&self, path: &Path) -> Option<&Stat> {
-        self.files.get(path.as_os_str()).map(|known| &known.stat)
+        let (folder, name) = split(path);
+        self.folders.get(folder)?.get(name).map(|known| &known.stat)
     }
 
     /// Remembers a file as it is told.
@@ -51,16 +55,27 @@ impl Tree {
         if let Some(target) = &target {
             self.links.entry(target.clone()).or_default().insert(path.clone());
         }
-        self.files.insert(path.into_os_string(), Known { stat, target, walk: self.walk });
+        let (folder, name) = split(&path);
+        let known = Known { stat, target, walk: self.walk };
+        if self.folders.entry(folder.to_owned()).or_default().insert(name.to_owned(), known).is_none() {
+            self.count += 1;
+        }
     }
 
     pub fn remove(&mut self, path: &Path) {
         self.unlink(path);
-        self.files.remove(path.as_os_str());
+        let (folder, name) = split(path);
+        let Some(files) = self.folders.get_mut(folder) else { return };
+        if files.remove(name).is_some() {
+            self.count -= 1;
+        }
+        if files.is_empty() {
+            self.folders.remove(folder);
+        }
     }
 
     fn unlink(&mut self, path: &Path) {
-        let Some(target) = self.files.get_mut(path.as_os_str()).and_then(|known| known.target.take()) else { return };
+        let Some(target) = self.known(split(path)).and_then(|known| known.target.take()) else { return };
         if let Some(links) = self.links.get_mut(&target) {
             links.remove(path);
             if links.is_empty() {
@@ -74,46 +89,53 @@ impl Tree {
         self.walk += 1;
     }
 
-    /// The walk sees a file; true if it is known, and unchanged.
-    pub fn see(&mut self, path: &Path, stat: &Stat, target: Option<&PathBuf>) -> bool {
-        self.files.get_mut(path.as_os_str()).is_some_and(|known| {
-            known.walk = self.walk;
+    /// The walk sees a file, by its folder and name; true if it is known, and unchanged.
+    pub fn see(&mut self, at: (&OsStr, &OsStr), stat: &Stat, target: Option<&PathBuf>) -> bool {
+        let walk = self.walk;
+        self.known(at).is_some_and(|known| {
+            known.walk = walk;
             known.stat == *stat && known.target.as_ref() == target
         })
     }
 
+    fn known(&mut self, (folder, name): (&OsStr, &OsStr)) -> Option<&mut Known> {
+        self.folders.get_mut(folder)?.get_mut(name)
+    }
+
     /// Files below a path that the last walk did not see.
     pub fn missing(&self, below: &Path) -> Vec<PathBuf> {
-        self.known_below(below)
-            .filter(|(_, known)| known.walk != self.walk)
-            .map(|(path, _)| PathBuf::from(path))
-            .collect()
+        self.chosen_below(below, |known| known.walk != self.walk)
     }
 
     /// All files below a path.
     pub fn below(&self, path: &Path) -> Vec<PathBuf> {
-        self.known_below(path).map(|(path, _)| PathBuf::from(path)).collect()
+        self.chosen_below(path, |_| true)
     }
 
     /// Links below a path.
     pub fn links_below(&self, path: &Path) -> Vec<PathBuf> {
-        self.known_below(path)
-            .filter(|(_, known)| known.target.is_some())
-            .map(|(path, _)| PathBuf::from(path))
-            .collect()
+        self.chosen_below(path, |known| known.target.is_some())
     }
 
-    /// The file at a path, and all whose paths go on from there.
-    fn known_below<'a>(&'a self, below: &'a Path) -> impl Iterator<Item = (&'a OsString, &'a Known)> {
+    /// The file at a path, if it is chosen, and all such whose paths go on from there.
+    fn chosen_below(&self, below: &Path, chosen: impl Fn(&Known) -> bool) -> Vec<PathBuf> {
         // Without a slash at the end, and with one: between the two lie names that begin like this one.
-        let below = below.components().as_path().as_os_str();
-        let mut prefix = below.to_owned();
-        if !below.as_bytes().ends_with(b"/") {
+        let below = below.components().as_path();
+        let mut prefix = below.as_os_str().to_owned();
+        if !prefix.as_bytes().ends_with(b"/") {
             prefix.push("/");
         }
-        let itself = self.files.get_key_value(below);
-        let rest = self.files.range::<OsStr, _>((Bound::Excluded(prefix.as_os_str()), Bound::Unbounded));
-        itself.into_iter().chain(rest.take_while(move |(path, _)| path.as_bytes().starts_with(prefix.as_bytes())))
+        let (folder, name) = split(below);
+        let itself = self.folders.get(folder).and_then(|files| files.get(name)).filter(|known| chosen(known));
+        let here = self.folders.get_key_value(below.as_os_str());
+        let rest = self.folders.range::<OsStr, _>((Bound::Excluded(prefix.as_os_str()), Bound::Unbounded));
+        let folders =
+            here.into_iter().chain(rest.take_while(|(path, _)| path.as_bytes().starts_with(prefix.as_bytes())));
+        let files = folders.flat_map(|(folder, files)| {
+            let files = files.iter().filter(|(_, known)| chosen(known));
+            files.map(move |(name, _)| Path::new(folder).join(name))
+        });
+        itself.map(|_| below.to_owned()).into_iter().chain(files).collect()
     }
 
     /// The paths under which programs see what the kernel calls `real`.
@@ -175,4 +197,15 @@ impl Tree {
     pub fn forget_all_directories(&mut self) {
         self.directories.clear();
     }
+}
+
+/// The folder of a path and the name in it.
+pub fn split(path: &Path) -> (&OsStr, &OsStr) {
+    let bytes = path.as_os_str().as_bytes();
+    let (folder, name) = match memchr::memrchr(b'/', bytes) {
+        Some(0) => bytes.split_at(1),
+        Some(slash) => (bytes.get(..slash).unwrap_or_default(), bytes.get(slash + 1..).unwrap_or_default()),
+        None => (&[][..], bytes),
+    };
+    (OsStr::from_bytes(folder), OsStr::from_bytes(name))
 }

@@ -3,13 +3,16 @@
 //! What is written between the two is then either listed or notified; nothing falls in between.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs::{DirEntry, FileType, Metadata};
+use std::ffi::{CStr, OsStr};
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, openat, statat};
+use rustix::io::Errno;
 
 use super::Config;
 use super::filter::Filter;
@@ -19,23 +22,25 @@ use super::stat::Stat;
 pub type Id = (u64, u64);
 
 /// What a walk comes across. Paths are as a program would write them, not resolved.
-pub enum Found {
+pub enum Found<'a> {
     /// A directory that will be listed next; `real` has no links in it.
     Directory { path: PathBuf, real: PathBuf, id: Id },
-    /// A regular file, or a link to one.
-    File { path: PathBuf, stat: Stat, target: Option<PathBuf> },
+    /// A regular file, or a link to one, by the directory that is listed and its name there.
+    File { directory: &'a Path, name: &'a OsStr, stat: Stat, target: Option<PathBuf> },
     /// A directory or link that could not be looked at.
     Unreadable { path: PathBuf },
 }
 
 /// Hears of what a walk finds; `Break` ends it.
-pub type Visitor<'a> = &'a mut dyn FnMut(Found) -> ControlFlow<()>;
+pub type Visitor<'a> = &'a mut dyn FnMut(Found<'_>) -> ControlFlow<()>;
 
 /// Through links one directory can have many paths, in the worst case exponentially many: how many links to it are gone
 /// into, while its own path always is. Those beyond are told one by one up to this many, then by the directory in which
 /// they lie.
 const VISITS_MAX: u32 = 64;
 const BEYOND_MAX: usize = 1000;
+/// Bytes for the entries of a directory that the kernel gives at once; one entry needs 280 at most.
+const ENTRIES: usize = 32 << 10;
 
 pub struct Walk<'a> {
     config: &'a Config,
@@ -70,69 +75,85 @@ impl<'a> Walk<'a> {
     pub fn run(mut self, start: &Path, visit: Visitor<'_>) -> ControlFlow<()> {
         let depth = start.strip_prefix(self.root).map_or(0, |relative| relative.components().count());
         let Ok(metadata) = start.metadata() else { return visit(Found::Unreadable { path: start.to_owned() }) };
-        self.enter(start.to_owned(), &metadata, depth, None, true, visit)?;
+        self.enter(start.to_owned(), (metadata.dev(), metadata.ino()), depth, None, true, visit)?;
+        let mut buffer = Vec::with_capacity(ENTRIES);
         while let Some(level) = self.pending.pop() {
-            let Ok(entries) = std::fs::read_dir(&level.real) else {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let Ok(folder) = openat(CWD, &level.real, flags, Mode::empty()) else {
                 visit(Found::Unreadable { path: level.path })?;
                 continue;
             };
-            for entry in entries {
-                match entry {
-                    Ok(entry) => self.entry(&level, &entry, visit)?,
-                    Err(_) => visit(Found::Unreadable { path: level.path.clone() })?,
+            let relative = level.path.strip_prefix(self.root).unwrap_or(&level.path);
+            let mut entries = RawDir::new(&folder, buffer.spare_capacity_mut());
+            while let Some(entry) = entries.next() {
+                let Ok(entry) = entry else {
+                    visit(Found::Unreadable { path: level.path.clone() })?;
+                    break;
+                };
+                if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                    self.entry(&level, relative, &folder, entry.file_name(), entry.file_type(), visit)?;
                 }
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn entry(&mut self, level: &Level, entry: &DirEntry, visit: Visitor<'_>) -> ControlFlow<()> {
-        let name = entry.file_name();
-        let length = level.path.as_os_str().len().saturating_add(name.len()).saturating_add(1);
-        let mut path = PathBuf::with_capacity(length);
-        path.push(&level.path);
-        path.push(&name);
-        let relative = path.strip_prefix(self.root).unwrap_or(&path);
-        if self.filter.leaves_out(relative) {
+    fn entry(
+        &mut self,
+        level: &Level,
+        relative: &Path,
+        folder: &OwnedFd,
+        entry: &CStr,
+        kind: FileType,
+        visit: Visitor<'_>,
+    ) -> ControlFlow<()> {
+        let name = OsStr::from_bytes(entry.to_bytes());
+        if self.filter.leaves_out(relative, name) {
             return ControlFlow::Continue(());
         }
-        let Ok(kind) = entry.file_type() else { return ControlFlow::Continue(()) };
-        if kept_aside(&level.path, &name, kind) {
+        // From the open directory: the kernel need not go all the way again.
+        let look = |flags| statat(folder, entry, flags);
+        let kind = match kind {
+            // Some file systems do not say it in the listing.
+            FileType::Unknown => match look(AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                Err(_) => return ControlFlow::Continue(()),
+            },
+            kind => kind,
+        };
+        let link = kind == FileType::Symlink;
+        if kept_aside(&level.path, name, kind) || link && !self.config.follow_symlinks {
             return ControlFlow::Continue(());
         }
-        if kind.is_symlink() && !self.config.follow_symlinks {
-            return ControlFlow::Continue(());
-        }
-        // From the open directory, where no link is to be followed: the kernel need not go all the way again.
-        let real = || level.real.join(&name);
-        let metadata = match if kind.is_symlink() { real().metadata() } else { entry.metadata() } {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                return visit(Found::Unreadable { path });
-            }
+        let path = || level.path.join(name);
+        let stat = match look(if link { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW }) {
+            Ok(stat) => stat,
+            Err(Errno::ACCESS | Errno::PERM) => return visit(Found::Unreadable { path: path() }),
             // Gone since it was listed, or a link to nowhere.
             Err(_) => return ControlFlow::Continue(()),
         };
-        if metadata.is_dir() {
-            return self.enter(path, &metadata, level.depth + 1, Some(level), kind.is_symlink(), visit);
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                let stat = Stat::from(&stat);
+                self.enter(path(), (stat.dev, stat.inode), level.depth + 1, Some(level), link, visit)
+            }
+            FileType::RegularFile if self.filter.includes(relative, name) => {
+                let target = if link { level.real.join(name).canonicalize().ok() } else { None };
+                visit(Found::File { directory: &level.path, name, stat: Stat::from(&stat), target })
+            }
+            _ => ControlFlow::Continue(()),
         }
-        if !metadata.is_file() || !self.filter.includes(relative) {
-            return ControlFlow::Continue(());
-        }
-        let target = if kind.is_symlink() { real().canonicalize().ok() } else { None };
-        visit(Found::File { path, stat: Stat::from(&metadata), target })
     }
 
     fn enter(
         &mut self,
         path: PathBuf,
-        metadata: &Metadata,
+        id: Id,
         depth: usize,
         above: Option<&Level>,
         link: bool,
         visit: Visitor<'_>,
     ) -> ControlFlow<()> {
-        let id = (metadata.dev(), metadata.ino());
         let chain = above.map(|level| &level.chain);
         let looped = std::iter::successors(chain, |chain| chain.parent.as_ref()).any(|chain| chain.id == id);
         if looped {
@@ -169,12 +190,12 @@ const REPOSITORIES: [&[u8]; 3] = [b"models--", b"datasets--", b"spaces--"];
 /// Hugging Face cache are made of, and nothing that is only named alike.
 pub fn kept_aside(directory: &Path, name: &OsStr, kind: FileType) -> bool {
     match name.as_bytes() {
-        b"..data" | b"..data_tmp" => kind.is_symlink(),
+        b"..data" | b"..data_tmp" => kind == FileType::Symlink,
         b"blobs" => {
             let owner = directory.file_name().unwrap_or_default().as_bytes();
-            kind.is_dir() && REPOSITORIES.iter().any(|prefix| owner.starts_with(prefix))
+            kind == FileType::Directory && REPOSITORIES.iter().any(|prefix| owner.starts_with(prefix))
         }
-        name => kind.is_dir() && is_time(name),
+        name => kind == FileType::Directory && is_time(name),
     }
 }
 

@@ -10,12 +10,13 @@ use super::Shared;
 use super::api::{Model, Version};
 use super::artifacts::Budget;
 use super::changes::Deletions;
-use super::health::{self, Failing};
+use super::health;
 use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
 use crate::base::http::Failure;
+use crate::sources::reconcile::{Failing, denied};
 use crate::sources::{Context, Hint, Observation, Record};
 
 /// A run is asked about again after so many sweeps.
@@ -109,8 +110,8 @@ impl<'a> Engine<'a> {
     }
 
     fn fail(&mut self, what: &'static str, failure: &Failure) {
-        self.failing.failed(what, failure, self.shared.api.registry());
-        self.context.metrics.error(if health::denied(failure) { "denied" } else { "transient" });
+        self.failing.failed(what, health::explain(failure, self.shared.api.registry()));
+        self.context.metrics.error(if denied(failure) { "denied" } else { "transient" });
         tracing::warn!(source = %self.shared.config.name, error = %failure, "{what} failed");
     }
 

@@ -1,7 +1,5 @@
 //! What a failure means for a person, and how long to wait.
 
-use std::collections::BTreeMap;
-
 use crate::base::http::Failure;
 
 /// Why a thing is not seen: a reason from a closed set, and a sentence with a remedy.
@@ -47,28 +45,5 @@ pub fn explain(failure: &Failure, server: &str) -> (&'static str, String) {
             ),
         ),
         Failure::Garbage(what) => ("garbage", format!("`{server}` sent an answer that is not MLflow's: {what}")),
-    }
-}
-
-/// Whether a person must act.
-pub const fn denied(failure: &Failure) -> bool {
-    matches!(failure, Failure::Denied { .. } | Failure::Gone | Failure::Rejected { .. })
-}
-
-/// What fails at the moment, by what was tried.
-#[derive(Debug, Default)]
-pub struct Failing(BTreeMap<&'static str, (&'static str, String)>);
-
-impl Failing {
-    pub fn worked(&mut self, what: &'static str) {
-        self.0.remove(what);
-    }
-
-    pub fn failed(&mut self, what: &'static str, failure: &Failure, server: &str) {
-        self.0.insert(what, explain(failure, server));
-    }
-
-    pub fn blindness(&self) -> BTreeMap<String, String> {
-        self.0.values().map(|(reason, sentence)| ((*reason).to_owned(), sentence.clone())).collect()
     }
 }

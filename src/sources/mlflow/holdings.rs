@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::artifacts;
 use super::engine::{Engine, Stop};
-use super::health;
 use super::location::Location;
 use super::records::{Maker, artifact_prefix};
 use super::registry::{Holding, VersionId};
 use crate::base::http::Failure;
+use crate::sources::reconcile::denied;
 use crate::sources::{Hint, Observation, Record};
 
 impl Engine<'_> {
@@ -50,7 +50,7 @@ impl Engine<'_> {
 
     /// One version that cannot be listed keeps nobody from looking at the others.
     fn refuse(&mut self, id: &VersionId, failure: &Failure) {
-        self.context.metrics.error(if health::denied(failure) { "denied" } else { "transient" });
+        self.context.metrics.error(if denied(failure) { "denied" } else { "transient" });
         let why = Some(failure.to_string());
         if let Some(holding) = self.registry.holdings.get_mut(id) {
             holding.refused = why;

@@ -5,6 +5,7 @@ pub mod answer;
 mod ranged;
 mod retry;
 mod spool;
+mod store;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::event::Sha256;
 pub use ranged::{BLOCK, Ranged};
 pub use retry::patiently;
 pub use spool::spool;
+pub use store::{Fetched, Locate};
 
 /// Files that one address may hold.
 pub const FILES_MAX: usize = 100_000;

@@ -5,5 +5,6 @@ pub mod hub;
 pub mod mlflow;
 pub mod objects;
 pub mod process;
+pub mod proxy;
 pub mod registry;
 pub mod stub;

@@ -59,7 +59,7 @@ impl Store {
             command.arg(format!("-{door}={}", free_port()));
         }
         let url = format!("http://127.0.0.1:{s3}");
-        let process = Process::start(folder, &mut command, &url);
+        let process = Process::start(folder, command, &url);
         let variables = [
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
@@ -89,7 +89,7 @@ impl Store {
         let mut command = Command::new(program.path());
         command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &port.to_string(), "-backend", "memory"]);
         command.args(["-data", "objects", "-public-host", &format!("127.0.0.1:{port}")]);
-        let process = Process::start(folder, &mut command, &format!("{url}/storage/v1/b"));
+        let process = Process::start(folder, command, &format!("{url}/storage/v1/b"));
         let variables =
             vec![("GOOGLE_BASE_URL".to_owned(), url.clone()), ("GOOGLE_SKIP_SIGNATURE".to_owned(), "true".to_owned())];
         Self { _process: process, variables, url, filer: String::new() }
@@ -104,7 +104,7 @@ impl Store {
         command.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--location", "data"]);
         command.args(["--skipApiVersionCheck", "--disableTelemetry", "--silent"]);
         let url = format!("http://127.0.0.1:{port}");
-        let process = Process::start(folder, &mut command, &url);
+        let process = Process::start(folder, command, &url);
         // Only Azure's own client makes containers.
         for (number, (key, bytes)) in objects.iter().enumerate() {
             let file = process.folder().join(format!("object-{number}"));

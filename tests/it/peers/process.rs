@@ -14,27 +14,44 @@ const START: Duration = Duration::from_mins(2);
 
 /// A server and its folder; both are gone when it is dropped.
 pub struct Process {
-    child: Child,
+    child: Option<Child>,
+    command: Command,
+    ready: String,
     folder: TempDir,
 }
 
 impl Process {
     /// Starts a server in a folder, and waits until the address answers with anything.
-    pub fn start(folder: TempDir, command: &mut Command, ready: &str) -> Self {
-        let path = folder.path().join("server.log");
-        let log = std::fs::File::create(&path).unwrap();
-        let child = command
+    pub fn start(folder: TempDir, mut command: Command, ready: &str) -> Self {
+        let log = std::fs::File::create(folder.path().join("server.log")).unwrap();
+        command
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             // Its workers are in the same group, to be stopped with it.
-            .process_group(0)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}; run `make peers`"));
-        let process = Self { child, folder };
-        wait_for(&format!("{ready} ({})", path.display()), START, || get(ready));
+            .process_group(0);
+        let mut process = Self { child: None, command, ready: ready.to_owned(), folder };
+        process.again();
         process
+    }
+
+    /// Starts it once more in its folder, with what it left there.
+    pub fn again(&mut self) {
+        let command = &mut self.command;
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make peers`"));
+        self.child = Some(child);
+        let log = self.folder.path().join("server.log");
+        wait_for(&format!("{} ({})", self.ready, log.display()), START, || get(&self.ready));
+    }
+
+    /// Kills it, and all that it started.
+    pub fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
+        }
+        drop(child.wait());
     }
 
     pub fn folder(&self) -> &Path {
@@ -44,9 +61,6 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
-        }
-        drop(self.child.wait());
+        self.stop();
     }
 }

@@ -45,7 +45,7 @@ impl Registry {
         std::fs::write(folder.path().join("config.yml"), config).unwrap();
         let mut command = Command::new(peer("docker-registry"));
         command.args(["serve", "config.yml"]);
-        let process = Process::start(folder, &mut command, &format!("http://{host}/v2/"));
+        let process = Process::start(folder, command, &format!("http://{host}/v2/"));
         Self { process, host, password }
     }
 

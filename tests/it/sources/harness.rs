@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lanner::base::metrics::Metrics;
+use lanner::sources::reconcile::Hints;
 use lanner::sources::{Checkpoint, Context, Line, Observation, Record, Settings, Source, SourceError, State, Status};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -26,6 +27,8 @@ pub struct Running {
     pub lines: Vec<Line>,
     pub checkpoints: BTreeMap<String, serde_json::Value>,
     pub listed: bool,
+    /// What the source is told from outside.
+    pub hints: Hints,
     stop: CancellationToken,
     out: mpsc::Receiver<Observation>,
     task: JoinSet<Result<(), SourceError>>,
@@ -39,12 +42,14 @@ pub fn start(config: impl Settings) -> Running {
 pub fn start_with(source: Arc<dyn Source>, checkpoints: BTreeMap<String, serde_json::Value>, queue: usize) -> Running {
     let (sender, out) = mpsc::channel(queue);
     let (status, stop, metrics) = (Arc::new(Status::default()), CancellationToken::new(), Metrics::new("test"));
+    let hints = Hints::default();
     let context = Context {
         out: sender,
         stop: stop.clone(),
         checkpoints: checkpoints.clone(),
         status: Arc::clone(&status),
         metrics: metrics.source(source.name()),
+        hints: hints.clone(),
     };
     let mut task = JoinSet::new();
     let worker = Arc::clone(&source);
@@ -60,6 +65,7 @@ pub fn start_with(source: Arc<dyn Source>, checkpoints: BTreeMap<String, serde_j
         lines: Vec::new(),
         checkpoints,
         listed: false,
+        hints,
         stop,
         out,
         task,

@@ -9,3 +9,5 @@ mod logs;
 mod logs_rotation;
 mod mlflow;
 mod mlflow_faults;
+mod reconcile;
+mod suite;

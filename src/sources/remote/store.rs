@@ -1,0 +1,74 @@
+//! Artifacts of a registry or store, fetched whole into a file without a name before they are looked into: what is
+//! hashed and what is inspected are the same bytes, whatever happens there meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::{Entry, Remote, spool};
+use crate::artifact::Stop;
+use crate::event::ArtifactRef;
+use crate::sources::open::OpenFile;
+use crate::sources::{BoxFuture, Opened, Store, StoreError};
+
+/// Artifacts fetched at the same time.
+const FETCHES_MAX: usize = 2;
+
+/// Finds what an artifact is called where it lies.
+pub trait Locate: Send + Sync + 'static {
+    /// The place to ask, and the entry there: its size must be known.
+    fn locate<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<(Arc<dyn Remote>, Entry), StoreError>>;
+}
+
+/// Opens artifacts by fetching them.
+pub struct Fetched<L> {
+    locate: Arc<L>,
+    bytes_max: u64,
+    fetches: Semaphore,
+}
+
+impl<L: Locate> Fetched<L> {
+    /// Artifacts of more than `bytes_max` bytes are refused.
+    pub fn new(locate: Arc<L>, bytes_max: u64) -> Self {
+        Self { locate, bytes_max, fetches: Semaphore::new(FETCHES_MAX) }
+    }
+}
+
+impl<L: Locate> Store for Fetched<L> {
+    fn open<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Box<dyn Opened>, StoreError>> {
+        Box::pin(async move {
+            let transient = |error: &dyn std::error::Error| StoreError::Transient(error.to_string().into());
+            let _permit = self.fetches.acquire().await.map_err(|error| transient(&error))?;
+            let (remote, entry) = self.locate.locate(artifact).await?;
+            if let Some(why) = &entry.unreadable {
+                return Err(StoreError::Refused(why.clone()));
+            }
+            if entry.size > self.bytes_max {
+                let (size, most) = (entry.size, self.bytes_max);
+                return Err(StoreError::Refused(format!("it has {size} bytes; `artifact_bytes_max` is {most}")));
+            }
+            // The thread goes on fetching only as long as somebody waits for it.
+            let given_up = Arc::new(AtomicBool::new(false));
+            let _guard = GiveUp(Arc::clone(&given_up));
+            let runtime = Handle::current();
+            let fetched = tokio::task::spawn_blocking(move || {
+                let stop = Stop::when(move || given_up.load(Ordering::Relaxed));
+                spool(&*remote, &entry, &runtime, &stop)
+            });
+            let file = fetched.await.map_err(|error| transient(&error))?.map_err(|error| transient(&error))?;
+            let file = file.ok_or_else(|| StoreError::Transient("nobody waits for it any more".into()))?;
+            let file = OpenFile::from_file(file).map_err(|error| transient(&error))?;
+            Ok(Box::new(file) as Box<dyn Opened>)
+        })
+    }
+}
+
+struct GiveUp(Arc<AtomicBool>);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

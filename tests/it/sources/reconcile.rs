@@ -1,0 +1,201 @@
+//! The loop that lists a place again and again, with a place that does as it is told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lanner::base::http::Failure;
+use lanner::event::subject::SubjectKind;
+use lanner::event::{Fields, Place as Where, Subject};
+use lanner::sources::reconcile::{self, Hinted, Pace, Sink, Stop};
+use lanner::sources::{BoxFuture, Context, Record, RecordKind, Source, SourceError, Store};
+
+use super::harness::{Running, start_with};
+
+/// What the place holds, and how it behaves.
+#[derive(Default)]
+struct Script {
+    records: BTreeMap<String, String>,
+    fails: Option<u16>,
+    /// Beginning of keys that cannot be looked at.
+    hidden: Option<String>,
+    listings: usize,
+}
+
+struct Scripted {
+    script: Arc<Mutex<Script>>,
+    pace: Pace,
+}
+
+impl reconcile::Place for Scripted {
+    async fn list(&self, sink: &mut Sink) -> Result<(), Stop> {
+        let (records, fails, hidden) = {
+            let mut script = self.script.lock().unwrap();
+            script.listings += 1;
+            (script.records.clone(), script.fails, script.hidden.clone())
+        };
+        for (key, value) in records {
+            if hidden.as_ref().is_none_or(|hidden| !key.starts_with(hidden)) {
+                sink.tell(record(&key, &value, sink)).await?;
+            }
+        }
+        if let Some(hidden) = hidden {
+            sink.unseen(hidden, "unreadable", || "a part is hidden".to_owned());
+        }
+        match fails {
+            Some(status @ 401) => Err(Failure::Denied { status }.into()),
+            Some(status) => Err(Failure::Server { status }.into()),
+            None => Ok(()),
+        }
+    }
+
+    async fn follow(&self, hint: &Hinted, sink: &mut Sink) -> Result<bool, Stop> {
+        let Some(key) = hint.body.as_str() else { return Ok(false) };
+        let value = self.script.lock().unwrap().records.get(key).cloned();
+        match value {
+            Some(value) => sink.tell(record(key, &value, sink)).await?,
+            None => sink.gone(key).await?,
+        }
+        Ok(true)
+    }
+
+    fn explain(&self, failure: &Failure) -> (&'static str, String) {
+        match failure {
+            Failure::Denied { .. } => ("unauthorized", "give it a token".to_owned()),
+            _ => ("server_error", "look into its log".to_owned()),
+        }
+    }
+}
+
+fn record(key: &str, value: &str, sink: &Sink) -> Record {
+    Record {
+        key: key.to_owned(),
+        kind: RecordKind::Artifact,
+        signature: value.to_owned(),
+        subject: Subject::new(SubjectKind::Artifact, key),
+        artifact: None,
+        time: None,
+        place: Where::default(),
+        attributes: Fields::new(),
+        hint: sink.hint(),
+    }
+}
+
+impl Source for Scripted {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn product(&self) -> &'static str {
+        "test"
+    }
+
+    fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>> {
+        Box::pin(reconcile::run(self, "scripted", self.pace, context))
+    }
+
+    fn store(&self) -> Option<Arc<dyn Store>> {
+        None
+    }
+}
+
+const QUICK: Pace = Pace { sweep: Duration::from_millis(50), glance: None, records_max: 100, misses: 2 };
+const SLOW: Pace = Pace { sweep: Duration::from_hours(1), ..QUICK };
+
+fn begin(pace: Pace, records: &[(&str, &str)]) -> (Running, Arc<Mutex<Script>>) {
+    begin_with(pace, records, Script::default())
+}
+
+fn begin_with(pace: Pace, records: &[(&str, &str)], script: Script) -> (Running, Arc<Mutex<Script>>) {
+    let records = records.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let script = Arc::new(Mutex::new(Script { records, ..script }));
+    let source = Arc::new(Scripted { script: Arc::clone(&script), pace });
+    (start_with(source, BTreeMap::new(), 16), script)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn differences_are_told_and_nothing_else() {
+    let (mut running, script) = begin(QUICK, &[("a", "1"), ("b", "1")]);
+    running.listed().await;
+    assert_eq!(running.records.len(), 2);
+    script.lock().unwrap().records.extend([("b".to_owned(), "2".to_owned()), ("c".to_owned(), "1".to_owned())]);
+    running.until("two changes", |running| running.log == ["+b", "+c"]).await;
+    script.lock().unwrap().records.remove("a");
+    running.until("a deletion", |running| running.log == ["+b", "+c", "-a"]).await;
+    let listings = script.lock().unwrap().listings;
+    running.until("two more listings", |_| script.lock().unwrap().listings > listings + 2).await;
+    assert_eq!(running.log.len(), 3);
+    assert!(running.metric("lanner_reconcile_found_total") >= 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_looked_at_is_neither_there_nor_gone() {
+    let hidden = Script { hidden: Some("c/".to_owned()), ..Script::default() };
+    let (mut running, script) = begin_with(QUICK, &[("a/1", "1"), ("b/1", "1")], hidden);
+    running.listed().await;
+    assert_eq!(running.kept, ["c/"]);
+    script.lock().unwrap().hidden = Some("b/".to_owned());
+    running.until("blindness", |running| running.state().blind.contains_key("unreadable")).await;
+    let listings = script.lock().unwrap().listings;
+    running.until("more listings", |_| script.lock().unwrap().listings > listings + 3).await;
+    assert!(running.log.is_empty(), "{:?}", running.log);
+    script.lock().unwrap().hidden = None;
+    running.until("sight", |running| running.state().blind.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listing_that_fails_half_way_says_what_it_saw_and_deletes_nothing() {
+    let (mut running, script) = begin(QUICK, &[("a", "1"), ("b", "1")]);
+    running.listed().await;
+    {
+        let mut script = script.lock().unwrap();
+        script.fails = Some(503);
+        script.records.remove("b");
+    }
+    running.until("blindness", |running| running.state().blind.contains_key("server_error")).await;
+    running.during(Duration::from_millis(300)).await;
+    assert!(running.log.is_empty(), "{:?}", running.log);
+    script.lock().unwrap().fails = None;
+    running.until("the deletion", |running| running.log == ["-b"]).await;
+    running.until("sight", |running| running.state().blind.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_listing_that_fails_is_no_listing() {
+    let denied = Script { fails: Some(401), ..Script::default() };
+    let (mut running, script) = begin_with(QUICK, &[("a", "1")], denied);
+    running.until("blindness", |running| running.state().blind.contains_key("unauthorized")).await;
+    assert!(!running.listed && !running.state().synced);
+    script.lock().unwrap().fails = None;
+    running.listed().await;
+    assert!(running.state().synced);
+    assert!(running.records.contains_key("a"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hint_is_followed_at_once_and_one_that_says_nothing_leads_to_a_listing() {
+    let (mut running, script) = begin(SLOW, &[("a", "1")]);
+    running.listed().await;
+    script.lock().unwrap().records.insert("b".to_owned(), "1".to_owned());
+    running.hints.push("b".into());
+    running.until("what the hint spoke of", |running| running.log == ["+b"]).await;
+    assert_eq!(running.applied[0].hint.as_str(), "webhook");
+    script.lock().unwrap().records.remove("a");
+    running.hints.push("a".into());
+    running.until("its deletion", |running| running.log == ["+b", "-a"]).await;
+    script.lock().unwrap().records.insert("c".to_owned(), "1".to_owned());
+    running.hints.push(17.into());
+    running.until("a listing", |running| running.log == ["+b", "-a", "+c"]).await;
+    let hints = running.hints.clone();
+    running.until("all hints to be answered", |_| hints.waiting().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_records_than_are_kept_are_told_of() {
+    let records: Vec<(String, String)> = (0..150).map(|number| (format!("{number:03}"), "1".to_owned())).collect();
+    let records: Vec<(&str, &str)> = records.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let (mut running, _script) = begin(QUICK, &records);
+    running.listed().await;
+    assert_eq!(running.records.len(), 100);
+    running.until("blindness", |running| running.state().blind.contains_key("records_max")).await;
+}
