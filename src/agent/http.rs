@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::Heartbeat;
 use super::judge::Judge;
 use super::readiness::{Check, Readiness};
+use super::receive::Receivers;
 use super::tally::RuleLine;
 use crate::base::clock;
 use crate::base::metrics::Metrics;
@@ -72,7 +73,7 @@ struct Verbose {
 }
 
 /// Serves until stopped.
-pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, pages: Pages, receivers: Receivers, stop: CancellationToken) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
@@ -81,7 +82,8 @@ pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken)
         .route("/api/v1/rules", get(rules))
         .route("/rules", get(rules))
         .route("/-/reload", post(reload))
-        .with_state(pages);
+        .with_state(pages)
+        .merge(receivers.router());
     let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
     if let Err(error) = served {
         tracing::error!(%error, "the HTTP server ended");

@@ -19,6 +19,7 @@ mod lanes;
 mod paced;
 pub mod pipeline;
 pub mod readiness;
+pub mod receive;
 pub mod reload;
 pub mod rules;
 pub mod run;

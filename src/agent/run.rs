@@ -1,5 +1,6 @@
 //! The agent put together, run, and stopped in order.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::http::{self, Pages};
 use super::judge::{Judge, Law};
 use super::pipeline::{Pipeline, Shared};
 use super::readiness::Readiness;
+use super::receive::{Receiver, Receivers};
 use super::reload::{Reloader, repeat_millis};
 use super::rules::{self, RulesError};
 use super::signatures::Signatures;
@@ -26,7 +28,7 @@ use crate::base::clock;
 use crate::base::metrics::Metrics;
 use crate::config::Checked;
 use crate::sinks::queue::Deliverer;
-use crate::sources::reconcile::Hints;
+use crate::sources::hints::Hints;
 use crate::sources::{Context, Source, SourceError, Status};
 use crate::state::{Mode, State, StateError};
 
@@ -128,7 +130,12 @@ impl Agent {
             host: settings.host.clone(),
         };
         let mut sources = Vec::new();
+        let mut receivers = BTreeMap::new();
         for source in checked.sources {
+            let hints = hints(&state, source.name())?;
+            if let Some(verifier) = checked.receivers.get(source.name()) {
+                receivers.insert(source.name().to_owned(), Receiver::new(verifier.clone(), hints.clone()));
+            }
             let status = Arc::new(Status::default());
             sources.push((source.name().to_owned(), Arc::clone(&status)));
             let name = format!("source {}", source.name());
@@ -137,7 +144,7 @@ impl Agent {
                 shared: shared.clone(),
                 source,
                 status,
-                hints: Hints::default(),
+                hints,
                 stop: stop.clone(),
             };
             stages.push(supervisor.spawn(name, keeper.run()));
@@ -226,7 +233,8 @@ impl Agent {
                 state_path,
                 local: checked.listen.ip().is_loopback(),
             };
-            supervisor.spawn("http".to_owned(), http::serve(listener, pages, finish.clone()));
+            let receivers = Receivers::new(receivers, state.clone(), metrics.clone());
+            supervisor.spawn("http".to_owned(), http::serve(listener, pages, receivers, finish.clone()));
         }
         Ok(Self {
             supervisor,
@@ -322,6 +330,23 @@ async fn check(state: State, supervisor: Supervisor, stop: CancellationToken) {
         tracing::error!(%error, path = %state.path().display(), "the state could not be marked; move `lanner.db` away by hand");
     }
     supervisor.fail();
+}
+
+/// Hints of a source, with those that an earlier run took and did not follow.
+fn hints(state: &State, source: &str) -> Result<Hints, StateError> {
+    let keeper = state.clone();
+    let hints = Hints::new(move |id| {
+        let keeper = keeper.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            if let Err(error) = keeper.forget_hint(id) {
+                tracing::warn!(%error, "a hint that was followed could not be taken off; it is followed once more by the next run");
+            }
+        }));
+    });
+    for (id, body) in state.hints(source)? {
+        hints.push(id, body);
+    }
+    Ok(hints)
 }
 
 async fn listen(listen: std::net::SocketAddr) -> Result<TcpListener, AgentError> {

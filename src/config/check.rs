@@ -1,6 +1,6 @@
 //! From the configuration as written to one that can be run: every problem, each at its place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,12 +18,15 @@ use crate::base::http;
 use crate::base::secret::Secret;
 use crate::provenance::policy::{self, Policy};
 use crate::sinks::{self, Sinks, alertmanager::Alertmanager, file::File, otlp::Otlp, stdout::Stdout, webhook::Webhook};
+use crate::sources::hints::Verifier;
 use crate::sources::{Settings as _, Source};
 
 /// A configuration that can be run.
 pub struct Checked {
     pub config: Config,
     pub sources: Vec<Arc<dyn Source>>,
+    /// Who may give hints, by the name of the source.
+    pub receivers: BTreeMap<String, Verifier>,
     pub sinks: Sinks,
     pub mutes: Vec<Mute>,
     pub listen: SocketAddr,
@@ -42,6 +45,7 @@ pub fn check(config: Config, places: &Places) -> Result<Checked, Vec<Problem>> {
     let mut checker = Checker { places, problems: Vec::new(), names: BTreeSet::new() };
     let listen = checker.listen(&config.http.listen);
     let sources = checker.sources(&config);
+    let receivers = checker.receivers(&config, &sources, listen);
     let sinks = checker.sinks(&config);
     let mutes = checker.mutes(&config);
     checker.rules(&config);
@@ -59,7 +63,7 @@ pub fn check(config: Config, places: &Places) -> Result<Checked, Vec<Problem>> {
     let policy = checker.policy(&config);
     match listen {
         Some(listen) if checker.problems.is_empty() => {
-            Ok(Checked { config, sources, sinks, mutes, listen, limits, policy })
+            Ok(Checked { config, sources, receivers, sinks, mutes, listen, limits, policy })
         }
         Some(_) | None => {
             checker.problems.sort_by_key(|problem| problem.line);
@@ -171,6 +175,37 @@ impl Checker<'_> {
             }
             Err(messages) => messages.into_iter().for_each(|message| self.fail(setting, message, None)),
         }
+    }
+
+    fn receivers(
+        &mut self,
+        config: &Config,
+        sources: &[Arc<dyn Source>],
+        listen: Option<SocketAddr>,
+    ) -> BTreeMap<String, Verifier> {
+        let mut built = BTreeMap::new();
+        let outside = listen.is_some_and(|listen| !listen.ip().is_loopback());
+        for (index, receiver) in config.receivers.iter().enumerate() {
+            let setting = format!("receivers[{index}]");
+            let known = sources.iter().find(|source| source.name() == receiver.source);
+            if known.is_none_or(|source| !source.hears()) {
+                let message = if known.is_none() { "is no source" } else { "is a source that takes no hints" };
+                let message = format!("`{}` {message}", receiver.source);
+                self.fail(&format!("{setting}.source"), message, Some("name a source of a registry or store"));
+            }
+            let (file, env) = (receiver.secret_file.as_deref(), receiver.secret_env.as_deref());
+            let secret = self.secret(&setting, "secret", file, env);
+            if outside && file.is_none() && env.is_none() {
+                let hint = "write `secret_file` or `secret_env`, or listen on loopback";
+                self.fail(&setting, "anybody who reaches `http.listen` could give hints", Some(hint));
+            }
+            let verifier = Verifier { scheme: receiver.scheme, secret };
+            if built.insert(receiver.source.clone(), verifier).is_some() {
+                let message = format!("`{}` has two receivers", receiver.source);
+                self.fail(&format!("{setting}.source"), message, Some("leave one"));
+            }
+        }
+        built
     }
 
     fn sinks(&mut self, config: &Config) -> Sinks {

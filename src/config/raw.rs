@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::correlation::Limits;
 use crate::provenance::policy;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
+use crate::sources::hints::Scheme;
 use crate::sources::{filesystem, logs, mlflow};
 
 /// All settings of an agent. Everything has a default; an empty file is a configuration.
@@ -19,6 +20,8 @@ pub struct Config {
     pub rules: Rules,
     pub correlation: Correlation,
     pub sources: Sources,
+    /// Who may tell that something happened at a source: `POST /api/v1/hints/SOURCE`.
+    pub receivers: Vec<Receiver>,
     pub sinks: Sinks,
     pub alerts: Alerts,
     pub inspection: Inspection,
@@ -132,6 +135,21 @@ pub struct Sources {
     pub filesystem: Vec<filesystem::Config>,
     pub mlflow: Vec<mlflow::Config>,
     pub logs: Vec<logs::Config>,
+}
+
+/// Takes hints of one source, so that it looks at once and not only at its next listing.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Receiver {
+    /// Name of the source.
+    pub source: String,
+    /// How senders prove that they know the secret.
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// File that holds the secret; none is needed only where `http.listen` is on loopback.
+    pub secret_file: Option<PathBuf>,
+    /// Variable that holds it, instead.
+    pub secret_env: Option<String>,
 }
 
 /// Where alerts go.

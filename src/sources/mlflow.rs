@@ -212,6 +212,10 @@ impl Source for Mlflow {
         Some(Arc::new(store::Artifacts::new(Arc::clone(&self.shared))))
     }
 
+    fn hears(&self) -> bool {
+        true
+    }
+
     fn changes(&self, kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
         let deletions = self.deletions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         changes::changes(kind, old, new, &self.shared.config.gate, &deletions)

@@ -6,6 +6,7 @@
 pub mod fields;
 pub mod filesystem;
 pub mod folder;
+pub mod hints;
 pub mod huggingface;
 pub mod logs;
 pub mod mlflow;
@@ -164,7 +165,7 @@ pub struct Context {
     /// Where to count what was seen, missed and dropped.
     pub metrics: SourceMetrics,
     /// What others say that happened there: reasons to look.
-    pub hints: reconcile::Hints,
+    pub hints: hints::Hints,
 }
 
 pub use crate::base::metrics::SourceMetrics;
@@ -281,6 +282,10 @@ pub trait Source: Send + Sync {
     fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>>;
     /// The store of its artifacts, if its records have any.
     fn store(&self) -> Option<Arc<dyn Store>>;
+    /// Whether it follows hints that others give.
+    fn hears(&self) -> bool {
+        false
+    }
     /// How often bytes are read again though nothing says that they changed; `None` where the source itself
     /// sees to it.
     fn sweep(&self) -> Option<Sweep> {

@@ -11,6 +11,7 @@ pub mod checkpoints;
 pub mod commit;
 pub mod correlation;
 pub mod decisions;
+pub mod hints;
 pub mod inventory;
 mod journal;
 pub mod notebook;

@@ -3,10 +3,11 @@
 use rusqlite::Connection;
 
 /// The version that this program writes.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 
 /// Step `n` makes version `n + 1` out of version `n`.
-const STEPS: [&str; 4] = [FIRST, super::correlation::TABLES, super::approval::TABLES, super::decisions::TABLES];
+const STEPS: [&str; 5] =
+    [FIRST, super::correlation::TABLES, super::approval::TABLES, super::decisions::TABLES, super::hints::TABLES];
 
 const FIRST: &str = "
     -- Bytes, by what they are. One row however many places hold them.

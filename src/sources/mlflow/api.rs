@@ -112,6 +112,11 @@ struct OneVersion {
 }
 
 #[derive(Deserialize)]
+struct OneModel {
+    registered_model: Model,
+}
+
+#[derive(Deserialize)]
 struct DownloadUri {
     artifact_uri: String,
 }
@@ -212,6 +217,10 @@ impl Api {
     pub async fn hot_versions(&self) -> Result<Vec<Version>, Failure> {
         let query = [("max_results", HOT_PAGE), ("order_by", "last_updated_timestamp DESC")];
         Ok(self.get::<VersionsPage>("model-versions/search", &query).await?.model_versions)
+    }
+
+    pub async fn model(&self, name: &str) -> Result<Model, Failure> {
+        Ok(self.get::<OneModel>("registered-models/get", &[("name", name)]).await?.registered_model)
     }
 
     pub async fn version(&self, name: &str, version: &str) -> Result<Version, Failure> {

@@ -16,6 +16,7 @@ use super::registry::{Registry, VersionId};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
 use crate::base::http::Failure;
+use crate::sources::hints::Hinted;
 use crate::sources::reconcile::{Failing, denied};
 use crate::sources::{Context, Hint, Observation, Record};
 
@@ -71,6 +72,7 @@ impl<'a> Engine<'a> {
         let sweep = Duration::from_secs(self.shared.config.sweep_interval_secs);
         let seed = u64::from(std::process::id());
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1), seed);
+        let hints = self.context.hints.clone();
         let (mut next_hot, mut next_sweep) = (Instant::now(), Instant::now());
         loop {
             let now = Instant::now();
@@ -84,8 +86,18 @@ impl<'a> Engine<'a> {
             } else if let Some(id) = self.queue.pop_front() {
                 ("artifacts", self.look(&id, Hint::Sweep).await)
             } else {
-                tokio::time::sleep_until(if self.listed { next_hot.min(next_sweep) } else { next_sweep }).await;
-                continue;
+                let until = if self.listed { next_hot.min(next_sweep) } else { next_sweep };
+                let hint = tokio::select! {
+                    hint = hints.next(), if self.listed => hint,
+                    () = tokio::time::sleep_until(until) => continue,
+                };
+                let followed = self.follow(&hint).await;
+                // Whatever was not found by it is found by a sweep, which comes at once.
+                if !matches!(followed, Ok(true)) {
+                    next_sweep = Instant::now();
+                }
+                hints.done(hint.id);
+                ("hint", followed.map(drop))
             };
             match result {
                 Ok(()) => {
@@ -248,6 +260,33 @@ impl<'a> Engine<'a> {
     async fn hot_poll(&mut self) -> Result<(), Stop> {
         let models = self.shared.api.hot_models().await?;
         let versions = self.shared.api.hot_versions().await?;
+        self.compare_some(models, versions, Hint::Poll).await
+    }
+
+    /// Looks at the model that a webhook speaks of; false if only a sweep can tell.
+    async fn follow(&mut self, hint: &Hinted) -> Result<bool, Stop> {
+        let text = |name: &str| hint.body.get("data").and_then(|data| data.get(name)).and_then(|value| value.as_str());
+        let Some(name) = text("name") else { return Ok(false) };
+        let model = match self.shared.api.model(name).await {
+            Ok(model) => model,
+            // Deletions are told by a sweep, which looks twice.
+            Err(Failure::Gone | Failure::Rejected { .. }) => return Ok(false),
+            Err(failure) => return Err(failure.into()),
+        };
+        let version = match text("version") {
+            Some(version) => match self.shared.api.version(name, version).await {
+                Ok(version) => Some(version),
+                Err(Failure::Gone | Failure::Rejected { .. }) => return Ok(false),
+                Err(failure) => return Err(failure.into()),
+            },
+            None => None,
+        };
+        self.compare_some(vec![model], version.into_iter().collect(), Hint::Webhook).await?;
+        Ok(true)
+    }
+
+    /// Compares some models and versions with what is known of them.
+    async fn compare_some(&mut self, models: Vec<Model>, versions: Vec<Version>, hint: Hint) -> Result<(), Stop> {
         let mut news = Vec::new();
         for version in versions {
             let id = (version.name.clone(), version.version.clone());
@@ -275,19 +314,19 @@ impl<'a> Engine<'a> {
                     }
                 }
             }
-            self.tell_model(&name, Hint::Poll).await?;
+            self.tell_model(&name, hint).await?;
             news.extend(moved.into_iter().map(|version| (name.clone(), version)));
             let left = before.iter().flat_map(|model| &model.aliases);
             let left: BTreeSet<VersionId> = left.map(|alias| (name.clone(), alias.version.clone())).collect();
             for id in left {
-                self.tell_version(&id, Hint::Poll).await?;
+                self.tell_version(&id, hint).await?;
             }
         }
         news.sort();
         news.dedup();
         for id in news {
-            self.tell_version(&id, Hint::Poll).await?;
-            self.look(&id, Hint::Poll).await?;
+            self.tell_version(&id, hint).await?;
+            self.look(&id, hint).await?;
         }
         Ok(())
     }

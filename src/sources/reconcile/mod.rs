@@ -6,7 +6,6 @@
 //! waited out, and hints are followed between two listings.
 
 mod failing;
-mod hints;
 mod known;
 mod sink;
 
@@ -19,8 +18,8 @@ use crate::base::backoff::Backoff;
 use crate::base::clock;
 use crate::base::http::Failure;
 
+pub use super::hints::{Hinted, Hints};
 pub use failing::{Failing, denied};
-pub use hints::{Hinted, Hints};
 pub use sink::Sink;
 
 /// Longest wait that a server may ask for.
@@ -127,7 +126,7 @@ impl<'p, P: Place> Engine<'p, P> {
                 tokio::select! {
                     hint = self.hints.next() => match self.follow(&hint).await {
                         Ok(true) => {
-                            self.hints.done(&hint);
+                            self.hints.done(hint.id);
                             ("hint", Ok(()))
                         }
                         Ok(false) => {
@@ -173,7 +172,7 @@ impl<'p, P: Place> Engine<'p, P> {
             self.sink.status().change(|state| state.synced = true);
             self.sink.send(Observation::InitDone).await?;
         }
-        answered.iter().for_each(|hint| self.hints.done(hint));
+        answered.iter().for_each(|hint| self.hints.done(*hint));
         Ok(())
     }
 

@@ -177,14 +177,14 @@ async fn a_hint_is_followed_at_once_and_one_that_says_nothing_leads_to_a_listing
     let (mut running, script) = begin(SLOW, &[("a", "1")]);
     running.listed().await;
     script.lock().unwrap().records.insert("b".to_owned(), "1".to_owned());
-    running.hints.push("b".into());
+    running.hints.push(1, "b".into());
     running.until("what the hint spoke of", |running| running.log == ["+b"]).await;
     assert_eq!(running.applied[0].hint.as_str(), "webhook");
     script.lock().unwrap().records.remove("a");
-    running.hints.push("a".into());
+    running.hints.push(2, "a".into());
     running.until("its deletion", |running| running.log == ["+b", "-a"]).await;
     script.lock().unwrap().records.insert("c".to_owned(), "1".to_owned());
-    running.hints.push(17.into());
+    running.hints.push(3, 17.into());
     running.until("a listing", |running| running.log == ["+b", "-a", "+c"]).await;
     let hints = running.hints.clone();
     running.until("all hints to be answered", |_| hints.waiting().is_empty()).await;

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanner::artifact::Bytes as _;
 use lanner::sources::Source;
 use tokio::runtime::Runtime;
 

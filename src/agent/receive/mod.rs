@@ -1,0 +1,128 @@
+//! Takes hints over HTTP: `POST /api/v1/hints/SOURCE`. A sender hears 202 once its hint is on the disk, and not
+//! before; what a hint says is never believed, it only makes the source look.
+
+mod rate;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{Path, Request, State as Shared};
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+
+use crate::base::clock;
+use crate::base::metrics::Metrics;
+use crate::sources::hints::{Hints, Refusal, Verifier};
+use crate::state::State;
+use crate::state::hints::Kept;
+use rate::Rate;
+
+/// Bytes of one hint.
+const BODY_MAX: usize = 1 << 20;
+/// How long a sender may take for it.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Hints of one source that wait; beyond them senders are asked to come back, and a listing finds what they meant.
+const WAITING_MAX: usize = 10_000;
+
+/// Takes the hints of one source.
+pub struct Receiver {
+    verifier: Verifier,
+    hints: Hints,
+    rate: Rate,
+}
+
+impl Receiver {
+    pub fn new(verifier: Verifier, hints: Hints) -> Self {
+        Self { verifier, hints, rate: Rate::default() }
+    }
+}
+
+/// All receivers, by the name of their source. Cheap to clone.
+#[derive(Clone)]
+pub struct Receivers {
+    receivers: Arc<BTreeMap<String, Receiver>>,
+    state: State,
+    metrics: Metrics,
+}
+
+impl Receivers {
+    pub fn new(receivers: BTreeMap<String, Receiver>, state: State, metrics: Metrics) -> Self {
+        Self { receivers: Arc::new(receivers), state, metrics }
+    }
+
+    pub fn router(self) -> Router {
+        Router::new().route("/api/v1/hints/{source}", post(take)).with_state(self)
+    }
+
+    fn count(&self, source: &str, outcome: &str) {
+        self.metrics.hints_received.with_label_values(&[source, outcome]).inc();
+    }
+}
+
+async fn take(Shared(receivers): Shared<Receivers>, Path(source): Path<String>, request: Request) -> Response {
+    let Some(receiver) = receivers.receivers.get(&source) else {
+        return (StatusCode::NOT_FOUND, "no source of this name takes hints; see `receivers` in the configuration\n")
+            .into_response();
+    };
+    let (outcome, response) = answer(&receivers, receiver, &source, request).await;
+    receivers.count(&source, outcome);
+    response
+}
+
+async fn answer(
+    receivers: &Receivers,
+    receiver: &Receiver,
+    source: &str,
+    request: Request,
+) -> (&'static str, Response) {
+    if let Err(wait) = receiver.rate.take() {
+        let headers = [(RETRY_AFTER, wait.as_secs().max(1).to_string())];
+        return ("limited", (StatusCode::TOO_MANY_REQUESTS, headers, "too many hints\n").into_response());
+    }
+    let (parts, body) = request.into_parts();
+    let body = match tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MAX)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            let text = format!("a hint has at most {BODY_MAX} bytes\n");
+            return ("too_large", (StatusCode::PAYLOAD_TOO_LARGE, text).into_response());
+        }
+        Err(_) => return ("slow", (StatusCode::REQUEST_TIMEOUT, "the body came too slowly\n").into_response()),
+    };
+    let delivery = match receiver.verifier.check(&parts.headers, &body, clock::now().as_second()) {
+        Ok(delivery) => delivery,
+        Err(Refusal::Unproved) => {
+            let text = "nothing proves that you know the secret\n";
+            return ("unauthorized", (StatusCode::UNAUTHORIZED, text).into_response());
+        }
+        Err(Refusal::Stale) => {
+            let text = "the signature is too old, or the clocks differ by more than 5 minutes\n";
+            return ("stale", (StatusCode::UNAUTHORIZED, text).into_response());
+        }
+    };
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(&body) else {
+        return ("malformed", (StatusCode::BAD_REQUEST, "the body is no JSON\n").into_response());
+    };
+    let (state, name, text) = (receivers.state.clone(), source.to_owned(), value.to_string());
+    let keep = move || state.keep_hint(&name, delivery.as_deref(), &text, WAITING_MAX);
+    match tokio::task::spawn_blocking(keep).await {
+        Ok(Ok(Kept::New(id))) => {
+            receiver.hints.push(id, value);
+            ("taken", (StatusCode::ACCEPTED, "taken\n").into_response())
+        }
+        Ok(Ok(Kept::Known)) => ("repeated", (StatusCode::ACCEPTED, "taken before\n").into_response()),
+        Ok(Ok(Kept::Full)) => {
+            let headers = [(RETRY_AFTER, "60")];
+            ("full", (StatusCode::TOO_MANY_REQUESTS, headers, "too many hints wait\n").into_response())
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(source, %error, "a hint could not be kept; its sender is asked to come back");
+            ("unkept", (StatusCode::SERVICE_UNAVAILABLE, "it cannot be kept now\n").into_response())
+        }
+        Err(_) => ("unkept", StatusCode::SERVICE_UNAVAILABLE.into_response()),
+    }
+}

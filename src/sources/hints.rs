@@ -1,0 +1,91 @@
+//! Hints from outside: a registry or store says that something happened.
+
+mod verify;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+pub use verify::{Refusal, Scheme, Verifier};
+
+/// What somebody said, as they said it: only a reason to look, never believed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hinted {
+    /// Grows with each hint.
+    pub id: i64,
+    pub body: serde_json::Value,
+}
+
+/// Hears that a hint was followed.
+type Done = Box<dyn Fn(i64) + Send + Sync>;
+
+/// Hints on their way to a source, in order. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Hints {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    more: Notify,
+    done: Option<Done>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: BTreeMap<i64, serde_json::Value>,
+    /// Those that were given out and not answered yet.
+    given: BTreeSet<i64>,
+}
+
+impl Hints {
+    /// `done` hears of each hint that was followed, so that it need not be kept any longer.
+    pub fn new(done: impl Fn(i64) + Send + Sync + 'static) -> Self {
+        Self { shared: Arc::new(Shared { done: Some(Box::new(done)), ..Shared::default() }) }
+    }
+
+    /// A hint came; its number tells where it stands among the others.
+    pub fn push(&self, id: i64, body: serde_json::Value) {
+        self.lock().waiting.insert(id, body);
+        self.shared.more.notify_one();
+    }
+
+    /// The next hint that was not given out; waits for one.
+    pub async fn next(&self) -> Hinted {
+        loop {
+            let more = self.shared.more.notified();
+            {
+                let mut queue = self.lock();
+                let next = queue.waiting.iter().find(|(id, _)| !queue.given.contains(id));
+                if let Some((id, body)) = next.map(|(id, body)| (*id, body.clone())) {
+                    queue.given.insert(id);
+                    return Hinted { id, body };
+                }
+            }
+            more.await;
+        }
+    }
+
+    /// Those that wait now, given out or not: a listing that begins now answers them all.
+    pub fn waiting(&self) -> Vec<i64> {
+        self.lock().waiting.keys().copied().collect()
+    }
+
+    /// What a hint spoke of was looked at.
+    pub fn done(&self, id: i64) {
+        {
+            let mut queue = self.lock();
+            queue.waiting.remove(&id);
+            queue.given.remove(&id);
+        }
+        if let Some(done) = &self.shared.done {
+            done(id);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
