@@ -11,6 +11,7 @@ mod faults;
 mod hints;
 mod hostile_addresses;
 mod hostile_trees;
+mod hub;
 mod kill;
 mod large;
 mod logs;
