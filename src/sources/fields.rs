@@ -25,6 +25,7 @@ pub const FILE: &[Field] = &[
         FieldType::Text,
         "Digest that the registry or store promises: `sha256:` and 64 hexadecimal digits.",
     ),
+    field("file.leads_outside", FieldType::Bool, "A link in a repository of the hub's cache that leads out of it."),
     field("file.target_path", FieldType::Text, "Where a symbolic link leads, where the path is one."),
 ];
 

@@ -61,7 +61,7 @@ fn attacks_on_a_hub_reach_people_and_an_ordinary_push_does_not() {
         repository.push(false);
     }
     wait_for("the bytes that are not as named", Duration::from_mins(1), || {
-        registry().iter().any(|rule| rule == "REG-001b").then_some(())
+        rules(&receiver).iter().any(|rule| rule == "SCN-040").then_some(())
     });
 
     repository(&|repository| {
@@ -70,6 +70,43 @@ fn attacks_on_a_hub_reach_people_and_an_ordinary_push_does_not() {
     });
     wait_for("the name that was taken", Duration::from_mins(1), || {
         registry().iter().any(|rule| rule == "REG-007").then_some(())
+    });
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_cache_is_held_against_its_own_names() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let repository = directory.path().join("hub/models--acme--ranker");
+    let snapshot = repository.join("snapshots/0123456789012345678901234567890123456789");
+    let make = |folder: &std::path::Path| std::fs::create_dir_all(folder).expect("there is space");
+    make(&snapshot);
+    make(&repository.join("blobs"));
+    let cached = |name: &str, bytes: &[u8]| {
+        let blob = Sha256::of(bytes).to_string();
+        std::fs::write(repository.join("blobs").join(&blob), bytes).expect("there is space");
+        std::os::unix::fs::symlink(format!("../../blobs/{blob}"), snapshot.join(name)).expect("there is space");
+        repository.join("blobs").join(blob)
+    };
+    cached("sound.bin", b"as it was fetched");
+    let tampered = cached("model.bin", b"as it was fetched too");
+    let receiver = Receiver::start();
+    let config = format!(
+        "sources:\n  filesystem: [{{name: cache, paths: [hub], sweep_interval_secs: 1, settle_millis: 100}}]\n\
+         sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
+        receiver.url()
+    );
+    let agent = Agent::start(directory.path(), &config).ready();
+    let told = || rules(&receiver).into_iter().filter(|rule| rule.starts_with("SCN-040")).collect::<Vec<_>>();
+    assert_eq!(told(), Vec::<String>::new(), "what was fetched is as it is named");
+    std::fs::write(tampered, b"as somebody wishes it").expect("there is space");
+    wait_for("the blob that is not as named", Duration::from_mins(1), || (told() == ["SCN-040"]).then_some(()));
+    // A link that leads out of its repository.
+    std::fs::write(directory.path().join("elsewhere.bin"), b"from elsewhere").expect("there is space");
+    std::os::unix::fs::symlink(directory.path().join("elsewhere.bin"), snapshot.join("other.bin"))
+        .expect("there is space");
+    wait_for("the link that leads elsewhere", Duration::from_mins(1), || {
+        told().iter().any(|rule| rule == "SCN-040b").then_some(())
     });
     assert_eq!(agent.stop(), Some(0));
 }
