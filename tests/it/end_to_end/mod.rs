@@ -7,6 +7,7 @@ mod bom;
 pub mod bounds;
 mod choosing;
 mod decided;
+mod doctor;
 mod faults;
 mod hints;
 mod hostile_addresses;
