@@ -408,7 +408,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    async fn delete(&mut self, key: String) -> Result<(), Stop> {
+    pub(super) async fn delete(&mut self, key: String) -> Result<(), Stop> {
         self.registry.forget(&key);
         self.context.metrics.reconcile_found(1);
         self.send(Observation::Delete(key)).await

@@ -10,5 +10,6 @@ mod logs;
 mod logs_rotation;
 mod mlflow;
 mod mlflow_faults;
+mod mlflow_suite;
 mod reconcile;
 mod suite;
