@@ -15,7 +15,7 @@ use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
-use crate::base::http::Failure;
+use crate::base::http::{Failure, Meter};
 use crate::sources::hints::Hinted;
 use crate::sources::reconcile::{Failing, denied};
 use crate::sources::{Context, Hint, Observation, Record};
@@ -34,6 +34,7 @@ pub struct Engine<'a> {
     pub(super) budget: Budget,
     pub(super) sweeps: u64,
     listed: bool,
+    pub(super) meter: Arc<Meter>,
     pub(super) notes: BTreeMap<String, String>,
 }
 
@@ -62,6 +63,7 @@ impl<'a> Engine<'a> {
             budget: Budget::new(0),
             sweeps: 0,
             listed: false,
+            meter: Arc::default(),
             notes: BTreeMap::new(),
         }
     }
@@ -128,6 +130,7 @@ impl<'a> Engine<'a> {
     }
 
     fn report(&self) {
+        self.context.metrics.cost(&self.meter);
         self.context.status.change(|state| {
             state.blind = self.failing.blindness();
             state.notes.clone_from(&self.notes);
