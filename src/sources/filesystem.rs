@@ -8,7 +8,6 @@
 //! by a time (`..2026_01_31_12_00_00.…`). All else that has such a name is looked at.
 
 mod engine;
-mod filter;
 mod mounts;
 pub mod paths;
 mod roots;
@@ -28,12 +27,13 @@ use rustix::fs::FileType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::filter::{self, Filter};
 use super::{
     BoxFuture, Built, Change, Context, RecordKind, SWEEP_LEAST, Settings, Source, SourceError, Store, Sweep, emit,
 };
 use crate::event::Fields;
 use engine::Engine;
-use filter::Filter;
+
 pub use paths::escape;
 
 /// Whether what lies at a path is told by links that lead there, and not by itself.

@@ -15,8 +15,8 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, openat, statat};
 use rustix::io::Errno;
 
 use super::Config;
-use super::filter::Filter;
 use super::stat::Stat;
+use crate::sources::filter::Filter;
 
 /// Device and inode.
 pub type Id = (u64, u64);
