@@ -40,7 +40,21 @@ pub struct Store {
 impl Store {
     /// S3: signatures are checked.
     pub fn seaweed() -> Self {
+        Self::seaweed_in(TempDir::new().unwrap())
+    }
+
+    /// The same, telling an address of everything that happens.
+    pub fn seaweed_telling(url: &str) -> Self {
         let folder = TempDir::new().unwrap();
+        let text = format!(
+            "[notification.webhook]\nenabled = true\nendpoint = \"{url}\"\nmax_retries = 3\nbackoff_seconds = 1\n\
+             event_types = [\"create\", \"update\", \"delete\", \"rename\"]\n"
+        );
+        std::fs::write(folder.path().join("notification.toml"), text).unwrap();
+        Self::seaweed_in(folder)
+    }
+
+    fn seaweed_in(folder: TempDir) -> Self {
         let identities = format!(
             r#"{{"identities":[{{"name":"admin","credentials":[{{"accessKey":"{ACCESS_KEY}","secretKey":"{SECRET_KEY}"}}],"actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
         );
