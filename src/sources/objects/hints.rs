@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-/// Texts and messages in each other.
-const DEPTH_MAX: usize = 6;
+/// Lists, texts and messages in each other: a queue hands over what a topic took, which an event is in.
+const DEPTH_MAX: usize = 12;
 /// Objects that are gathered from one hint.
 const OBJECTS_MAX: usize = 10_000;
 

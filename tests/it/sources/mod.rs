@@ -10,6 +10,7 @@ mod logs_rotation;
 mod mlflow;
 mod mlflow_faults;
 mod objects;
+mod objects_cost;
 mod objects_hints;
 mod objects_hostile;
 mod objects_versions;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lanner::sources::objects::Config;
 use lanner::sources::StoreError;
+use lanner::sources::objects::Config;
 use tempfile::TempDir;
 
 use super::harness::{Running, start};
