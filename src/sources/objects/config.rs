@@ -100,9 +100,8 @@ impl Settings for Config {
         let opened = self.variables().and_then(|variables| {
             let timeout = Duration::from_secs(self.request_timeout_secs);
             let place = Place::parse(&self.url).map_err(|error| format!("`url`: {error}"))?;
-            if self.versions && place.scheme != "s3" {
-                let what = "`versions` is for s3:// alone; the others tell a new generation or tag of each write";
-                return Err(what.to_owned());
+            if let Some(why) = self.contradicts(&place) {
+                return Err(why.to_owned());
             }
             bucket(place, &Access { variables, timeout }).map_err(|error| error.to_string())
         });
@@ -126,6 +125,20 @@ impl Config {
             // Listings go on after a key, not at a position: nothing is skipped.
             misses: 1,
         }
+    }
+
+    /// Settings that have no meaning for this kind of store.
+    fn contradicts(&self, place: &Place) -> Option<&'static str> {
+        if place.scheme != "s3" && self.versions {
+            return Some("`versions` is for s3:// alone; the others tell a new generation or tag of each write");
+        }
+        if place.scheme != "s3" && self.region.is_some() {
+            return Some("`region` is for s3:// alone; leave it out");
+        }
+        let both = place.bucket.contains('@') && self.endpoint.is_some();
+        both.then_some(
+            "`endpoint` and the account in `url` say two things; write az://container/prefix with `endpoint`",
+        )
     }
 
     /// The variables that count, those of the configuration first.

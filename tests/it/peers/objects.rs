@@ -97,21 +97,23 @@ impl Store {
 
     /// Google Cloud Storage, with these objects: `bucket/key`.
     pub fn google(objects: &[(&str, &[u8])]) -> Self {
-        Self::google_keeping("memory", objects)
-    }
-
-    /// The same, keeping what it holds when it is stopped.
-    pub fn google_on_disk(objects: &[(&str, &[u8])]) -> Self {
-        Self::google_keeping("filesystem", objects)
-    }
-
-    fn google_keeping(backend: &str, objects: &[(&str, &[u8])]) -> Self {
         let folder = TempDir::new().unwrap();
         for (key, bytes) in objects {
             let path = folder.path().join("objects").join(key);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, bytes).unwrap();
         }
+        Self::google_in(folder, "memory")
+    }
+
+    /// With an empty bucket, keeping what it holds when it is stopped.
+    pub fn google_on_disk(bucket: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::create_dir_all(folder.path().join("objects").join(bucket)).unwrap();
+        Self::google_in(folder, "filesystem")
+    }
+
+    fn google_in(folder: TempDir, backend: &str) -> Self {
         let port = free_port();
         let package = peers().join("venv/lib");
         let program = walkdir::WalkDir::new(package)
