@@ -152,7 +152,7 @@ pub struct Pages<'a> {
     prefix: &'a str,
     most: u32,
     versions: bool,
-    pages_max: usize,
+    turns_max: usize,
     from: Cursor,
     ended: bool,
     /// Digests of where it went on: whoever goes in circles has no end.
@@ -160,9 +160,9 @@ pub struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    pub fn new(bucket: &'a dyn Bucket, prefix: &'a str, versions: bool, pages_max: usize) -> Self {
+    pub fn new(bucket: &'a dyn Bucket, prefix: &'a str, versions: bool, turns_max: usize) -> Self {
         let (most, from, seen) = (PAGE, Vec::new(), BTreeSet::new());
-        Self { bucket, prefix, most, versions, pages_max, from, ended: false, seen }
+        Self { bucket, prefix, most, versions, turns_max, from, ended: false, seen }
     }
 
     /// The same, with fewer objects on a page.
@@ -183,7 +183,7 @@ impl<'a> Pages<'a> {
             Some(next) => {
                 let mut hasher = DefaultHasher::new();
                 next.hash(&mut hasher);
-                if self.seen.len() >= self.pages_max || !self.seen.insert(hasher.finish()) {
+                if self.seen.len() >= self.turns_max || !self.seen.insert(hasher.finish()) {
                     return Err(Failure::Garbage("a listing without end".to_owned()));
                 }
                 self.from = next;

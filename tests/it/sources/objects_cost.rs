@@ -8,7 +8,7 @@ use crate::peers::proxy::Proxy;
 use crate::support::runtime;
 
 const OBJECTS: usize = 10_000;
-const SWEEPS: usize = 5;
+const SWEEPS: u32 = 5;
 
 /// Ticks of the processor that this process has used; there are a hundred in a second.
 fn ticks() -> u64 {
@@ -32,17 +32,17 @@ fn a_sweep_costs_one_call_for_a_thousand_objects() {
         let (before, began, used) = (proxy.passed(), Instant::now(), ticks());
         let first = sweeps(&running);
         // A sweep has ended when the next one has begun.
-        running.until("sweeps", |running| sweeps(running) >= first + f64::from(u32::try_from(SWEEPS).unwrap())).await;
+        running.until("sweeps", |running| sweeps(running) >= first + f64::from(SWEEPS)).await;
         let (after, time, used) = (proxy.passed(), began.elapsed(), ticks() - used);
-        let (calls, bytes) = ((after.0 - before.0) as f64, (after.1 - before.1) as f64);
-        let each = SWEEPS as f64;
+        let each = usize::try_from(SWEEPS).unwrap();
+        let (calls, bytes) = (after.0 - before.0, after.1 - before.1);
         println!(
-            "{OBJECTS} objects: {:.1} calls, {:.0} bytes, {:.0} ms of the processor a sweep (with the proxy), one a {:?}",
-            calls / each, bytes / each, used as f64 * 10.0 / each, time / u32::try_from(SWEEPS).unwrap(),
+            "{SWEEPS} sweeps of {OBJECTS} objects: {calls} calls, {bytes} bytes, {} ms of the processor with the proxy's, {time:?}",
+            used * 10,
         );
         // One sweep more may be under way.
-        let wanted = OBJECTS.div_ceil(1000) as f64;
-        assert!(calls >= wanted * (each - 1.0) && calls <= wanted * (each + 1.0), "{calls}");
+        let wanted = OBJECTS.div_ceil(1000);
+        assert!(calls >= wanted * (each - 1) && calls <= wanted * (each + 1), "{calls}");
         assert!(running.log.is_empty(), "nothing happened: {:?}", running.log.len());
         running.stop().await;
     });
