@@ -156,6 +156,9 @@ impl Checker<'_> {
         for (index, source) in sources.mlflow.iter().enumerate() {
             self.source(&format!("sources.mlflow[{index}]"), source.clone().build(), &mut built);
         }
+        for (index, source) in sources.huggingface.iter().enumerate() {
+            self.source(&format!("sources.huggingface[{index}]"), source.clone().build(), &mut built);
+        }
         for (index, source) in sources.objects.iter().enumerate() {
             self.source(&format!("sources.objects[{index}]"), source.clone().build(), &mut built);
         }

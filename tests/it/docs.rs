@@ -17,12 +17,11 @@ fn documents() -> Vec<PathBuf> {
             .iter()
             .map(|name| root.join(name))
             .collect();
-    for folder in ["docs", "docs/sources"] {
-        let docs = std::fs::read_dir(root.join(folder)).expect("there are documents");
-        found.extend(
-            docs.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "md")),
-        );
-    }
+    let docs = walkdir::WalkDir::new(root.join("docs")).sort_by_file_name().into_iter();
+    found.extend(
+        docs.map(|entry| entry.expect("it can be read").into_path())
+            .filter(|path| path.extension().is_some_and(|end| end == "md")),
+    );
     found
 }
 
