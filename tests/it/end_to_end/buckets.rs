@@ -7,7 +7,7 @@ use super::{calls_os_system, rule, rules, subject};
 use crate::peers::objects::Store;
 use crate::support::program::{Agent, lanner_in, stderr, stdout};
 use crate::support::receiver::Receiver;
-use crate::support::wait_for;
+use crate::support::{free_port, wait_for};
 
 const SWEEP_SECS: u64 = 2;
 const KEY: &str = "serving/fraud/model.pkl";
@@ -77,5 +77,36 @@ fn an_approved_model_overwritten_in_a_bucket_is_found_and_its_benign_twins_are_n
     wait_for("the program in it", Duration::from_secs(60), || {
         rules(&receiver).iter().any(|rule| rule == "SCN-002").then_some(())
     });
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_store_that_tells_of_an_overwritten_model_is_heard_long_before_the_next_listing() {
+    let root = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = root.path();
+    let port = free_port();
+    let store = Store::seaweed_telling(&format!("http://127.0.0.1:{port}/api/v1/hints/bucket"));
+    store.make_bucket("models");
+    store.put("models", KEY, &weights(1));
+    let receiver = Receiver::start();
+    std::fs::write(root.join("credentials"), store.credentials(true)).expect("there is space");
+    let config = format!(
+        "state: {{path: state}}\nhttp: {{listen: \"127.0.0.1:{port}\"}}\n\
+         sources:\n  objects: [{{name: bucket, url: \"s3://models\", endpoint: \"{}\", \
+         credentials_file: credentials, sweep_interval_secs: 86400}}]\n\
+         receivers: [{{source: bucket, scheme: bearer}}]\n\
+         sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
+        store.endpoint(&store.address()),
+        receiver.url(),
+    );
+    std::fs::write(root.join("lanner.yaml"), config).expect("there is space");
+    let agent = Agent::start_again(root, port).ready();
+    store.put("models", KEY, &calls_os_system("owned"));
+    let attacked = std::time::Instant::now();
+    wait_for("the program in it", Duration::from_secs(60), || {
+        rules(&receiver).iter().any(|rule| rule == "SCN-002").then_some(())
+    });
+    println!("found after {:?} with a listing a day", attacked.elapsed());
+    assert!(agent.metric("lanner_hints_received_total", "bucket") > 0.0);
     assert_eq!(agent.stop(), Some(0));
 }

@@ -1,9 +1,13 @@
 //! Versions of objects: markers of deletion, and older versions that are put back.
 
+use std::time::{Duration, Instant};
+
 use lanner::event::Value;
 use lanner::sources::objects::Config;
 
+use super::harness::PATIENCE;
 use super::objects::{Bucket, watched};
+use crate::support::receiver::Receiver;
 use crate::support::{run_python, runtime};
 
 /// Calls of S3 that `object_store` does not have, signed by hand.
@@ -43,7 +47,10 @@ fn put(bucket: &Bucket, bytes: &str) -> String {
 }
 
 fn versioned() -> (Bucket, Config) {
-    let bucket = Bucket::seaweed();
+    keeping_versions(Bucket::seaweed())
+}
+
+fn keeping_versions(bucket: Bucket) -> (Bucket, Config) {
     let enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
     call(&bucket, "PUT", "/models", "versioning=", "", enabled);
     let config = Config { versions: true, ..bucket.config(&bucket.store.address(), true) };
@@ -111,6 +118,31 @@ fn a_hint_about_an_object_with_versions_tells_it_in_the_same_words() {
         let hints = running.hints.clone();
         running.until("both to be followed", |_| hints.waiting().is_empty()).await;
         assert_eq!(running.log, ["+fraud/model.pkl"]);
+        running.stop().await;
+    });
+}
+
+#[test]
+fn what_seaweedfs_says_of_versions_leads_to_their_object() {
+    let receiver = Receiver::start();
+    let (bucket, config) = keeping_versions(Bucket::telling(&receiver.url()));
+    let config = Config { sweep_interval_secs: 3600, ..config };
+    let runtime = runtime();
+    runtime.block_on(async {
+        let mut running = watched(config).await;
+        put(&bucket, "one");
+        let deadline = Instant::now() + PATIENCE;
+        let (mut passed, mut id) = (0, 0);
+        while running.log.is_empty() {
+            assert!(Instant::now() < deadline, "never told: {:?}", receiver.deliveries());
+            for delivery in &receiver.deliveries()[passed..] {
+                (id, passed) = (id + 1, passed + 1);
+                running.hints.push(id, delivery.json());
+            }
+            running.during(Duration::from_millis(50)).await;
+        }
+        assert_eq!(running.log[0], "+fraud/model.pkl");
+        assert_eq!(running.applied[0].hint.as_str(), "webhook", "no listing was needed");
         running.stop().await;
     });
 }
