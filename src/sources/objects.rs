@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use super::remote::{Remote, RemoteError};
 use crate::base::environment::variables;
+use crate::base::secret::Secret;
 use bucket::{Access, Shared};
 pub use config::Config;
 
@@ -32,8 +33,13 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// the variables that other tools for the store know: `AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`,
 /// `AZURE_STORAGE_ACCOUNT_NAME` and so on; else the identity of the machine or pod.
 pub fn open(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
-    let with = Access { variables: variables().collect(), timeout: TIMEOUT };
+    let with = Access { variables: secret(variables()), timeout: TIMEOUT };
     Ok(Arc::new(scanned::Scanned(bucket(Place::parse(address)?, &with)?)))
+}
+
+/// Variables, of which any may be a secret.
+fn secret(all: impl Iterator<Item = (String, String)>) -> Vec<(String, Secret)> {
+    all.map(|(name, value)| (name, Secret::new(value))).collect()
 }
 
 fn bucket(place: Place, with: &Access) -> Result<Shared, RemoteError> {

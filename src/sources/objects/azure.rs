@@ -35,7 +35,7 @@ impl Bucket {
     pub fn open(place: Place, with: &Access) -> Result<Self, RemoteError> {
         http::provider();
         let mut builder = MicrosoftAzureBuilder::new();
-        for (name, value) in with.variables.iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in with.variables() {
             if let Ok(key) = name.to_ascii_lowercase().parse::<AzureConfigKey>()
                 && name.starts_with("AZURE_")
             {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::Place;
 use crate::base::http::{self, Failure};
+use crate::base::secret::Secret;
 use crate::sources::remote::{Body, Entry, NAME_MAX, RemoteError};
 use crate::sources::{BoxFuture, StoreError};
 
@@ -72,7 +73,7 @@ pub struct Ask<'a> {
 /// How a bucket is opened.
 pub struct Access {
     /// Variables that the store's own tools know.
-    pub variables: Vec<(String, String)>,
+    pub variables: Vec<(String, Secret)>,
     /// Time for one request that is no download.
     pub timeout: Duration,
 }
@@ -80,8 +81,13 @@ pub struct Access {
 impl Access {
     /// A variable that is set; the last of a name counts.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        let found = self.variables.iter().rev().find(|(known, value)| known == name && !value.is_empty());
-        found.map(|(_, value)| value.as_str())
+        self.variables().filter(|(known, _)| *known == name).last().map(|(_, value)| value)
+    }
+
+    /// All that are set; the last of a name counts.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.variables.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        all.filter(|(_, value)| !value.is_empty())
     }
 
     /// Clients for questions and for downloads.

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::bucket::Access;
 use super::watch::Objects;
-use super::{Place, bucket};
+use super::{Place, bucket, secret};
 use crate::base::environment::variables;
 use crate::base::files;
+use crate::base::secret::Secret;
 use crate::sources::filter::{EXCLUDED, Filter};
 use crate::sources::reconcile::Pace;
 use crate::sources::{Built, Settings};
@@ -142,12 +143,12 @@ impl Config {
     }
 
     /// The variables that count, those of the configuration first.
-    fn variables(&self) -> Result<Vec<(String, String)>, String> {
+    fn variables(&self) -> Result<Vec<(String, Secret)>, String> {
         let mut all = match &self.credentials_file {
             Some(path) => read(path).map_err(|why| format!("`credentials_file`: `{}`: {why}", path.display()))?,
             None => Vec::new(),
         };
-        let set = |name: &str, value: &Option<String>| value.clone().map(|value| (name.to_owned(), value));
+        let set = |name: &str, value: &Option<String>| Some((name.to_owned(), Secret::new(value.clone()?)));
         let endpoint = match self.url.split("://").next().unwrap_or_default() {
             "gs" => "GOOGLE_BASE_URL",
             "s3" => "AWS_ENDPOINT_URL",
@@ -155,7 +156,7 @@ impl Config {
         };
         let settings = [set(endpoint, &self.endpoint), set("AWS_REGION", &self.region)];
         all.splice(0..0, settings.into_iter().flatten());
-        all.extend(variables());
+        all.extend(secret(variables()));
         // Whoever reads them takes the last of a name.
         all.reverse();
         Ok(all)
@@ -163,12 +164,12 @@ impl Config {
 }
 
 /// Lines of `NAME=value`, as files of variables are written for containers.
-fn read(path: &Path) -> Result<Vec<(String, String)>, String> {
+fn read(path: &Path) -> Result<Vec<(String, Secret)>, String> {
     let text = files::read_text(path, CREDENTIALS_MAX).map_err(|error| error.to_string())?;
     let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     let parse = |(number, line): (usize, &str)| {
         let (name, value) = line.split_once('=').ok_or_else(|| format!("line {} is not NAME=value", number + 1))?;
-        Ok((name.trim().to_owned(), value.trim().to_owned()))
+        Ok((name.trim().to_owned(), Secret::new(value.trim())))
     };
     lines.map(parse).collect()
 }

@@ -54,7 +54,7 @@ impl Bucket {
     pub fn open(place: Place, with: &Access) -> Result<Self, RemoteError> {
         http::provider();
         let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(&place.bucket);
-        for (name, value) in with.variables.iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in with.variables() {
             if let Ok(key) = name.to_ascii_lowercase().parse::<GoogleConfigKey>()
                 && name.starts_with("GOOGLE_")
             {

@@ -35,7 +35,7 @@ impl Bucket {
         let failed = |error: &dyn std::error::Error| RemoteError::Failed(http::chain(error));
         http::provider();
         let mut builder = AmazonS3Builder::new().with_bucket_name(&place.bucket);
-        for (name, value) in with.variables.iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in with.variables() {
             if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>()
                 && name.starts_with("AWS_")
             {

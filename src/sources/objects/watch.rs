@@ -58,13 +58,15 @@ impl Shared {
     async fn look(&self, key: &str) -> Result<Whole, Failure> {
         let mut pages = Pages::new(&*self.bucket, key, self.config.versions, KEY_PAGES_MAX).of(KEY_PAGE);
         let mut versions = Versions::default();
-        'pages: while let Some(objects) = pages.next().await? {
+        let mut passed = false;
+        while !passed && let Some(objects) = pages.next().await? {
+            // Nothing else that begins so comes earlier, but for servers that put folders first.
             for object in objects {
-                if object.key != key {
-                    break 'pages;
+                if object.key == key {
+                    drop(versions.push(object));
+                } else {
+                    passed = true;
                 }
-                // Nothing else begins so early: one key comes at once.
-                drop(versions.push(object));
             }
         }
         Ok(versions.end().unwrap_or_default())

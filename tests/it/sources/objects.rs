@@ -200,7 +200,7 @@ fn records_say_what_the_store_tells_and_globs_and_prefixes_choose() {
 }
 
 #[test]
-fn bytes_replaced_by_as_many_are_found_and_the_same_bytes_look_the_same() {
+fn bytes_replaced_by_as_many_are_found_and_told_once() {
     for bucket in [Bucket::seaweed(), Bucket::google(), Bucket::azure()] {
         bucket.put("fraud/model.pkl", b"one");
         let config = bucket.config(&bucket.store.address(), true);
