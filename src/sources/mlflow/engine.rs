@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Shared;
-use super::api::{Model, Version};
+use super::api::{Kind, Model, Version};
 use super::artifacts::Budget;
 use super::changes::Deletions;
 use super::health;
@@ -15,7 +15,7 @@ use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
-use crate::base::http::Failure;
+use crate::base::http::{Failure, Meter};
 use crate::sources::hints::Hinted;
 use crate::sources::reconcile::{Failing, denied};
 use crate::sources::{Context, Hint, Observation, Record};
@@ -34,6 +34,7 @@ pub struct Engine<'a> {
     pub(super) budget: Budget,
     pub(super) sweeps: u64,
     listed: bool,
+    pub(super) meter: Arc<Meter>,
     pub(super) notes: BTreeMap<String, String>,
 }
 
@@ -62,6 +63,7 @@ impl<'a> Engine<'a> {
             budget: Budget::new(0),
             sweeps: 0,
             listed: false,
+            meter: Arc::default(),
             notes: BTreeMap::new(),
         }
     }
@@ -128,6 +130,7 @@ impl<'a> Engine<'a> {
     }
 
     fn report(&self) {
+        self.context.metrics.cost(&self.meter);
         self.context.status.change(|state| {
             state.blind = self.failing.blindness();
             state.notes.clone_from(&self.notes);
@@ -185,12 +188,16 @@ impl<'a> Engine<'a> {
         for round in 0..2 {
             // Models first: the tags of a version are then no older than the alias that asks for
             // them.
-            let (models, more_models) = self.shared.api.models().await?;
-            let (versions, more_versions) = self.shared.api.versions().await?;
-            all_models.extend(models.into_iter().map(|model| (model.name.clone(), model)));
-            all_versions
-                .extend(versions.into_iter().map(|version| ((version.name.clone(), version.version.clone()), version)));
-            if self.listed || round == 0 && !more_models && !more_versions {
+            let mut more = false;
+            for kind in [Kind::Models, Kind::Prompts] {
+                let (models, more_models) = self.shared.api.models(kind).await?;
+                let (versions, more_versions) = self.shared.api.versions(kind).await?;
+                all_models.extend(models.into_iter().map(|model| (model.name.clone(), model)));
+                let versions = versions.into_iter();
+                all_versions.extend(versions.map(|version| ((version.name.clone(), version.version.clone()), version)));
+                more |= more_models || more_versions;
+            }
+            if self.listed || round == 0 && !more {
                 break;
             }
         }
@@ -404,7 +411,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    async fn delete(&mut self, key: String) -> Result<(), Stop> {
+    pub(super) async fn delete(&mut self, key: String) -> Result<(), Stop> {
         self.registry.forget(&key);
         self.context.metrics.reconcile_found(1);
         self.send(Observation::Delete(key)).await

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::artifacts;
 use super::engine::{Engine, Stop};
 use super::location::Location;
+use super::prompts;
 use super::records::{Maker, artifact_prefix};
 use super::registry::{Holding, VersionId};
 use crate::base::http::Failure;
 use crate::sources::reconcile::denied;
-use crate::sources::{Hint, Observation, Record};
+use crate::sources::{Hint, Record};
 
 impl Engine<'_> {
     /// Looks at the artifacts of one version.
@@ -19,6 +20,11 @@ impl Engine<'_> {
         if self.budget.is_spent() && hint == Hint::Sweep {
             self.queue.clear();
             return Ok(());
+        }
+        if prompts::is_prompt(version) {
+            let (holding, listing) = prompts::look(version);
+            self.registry.holdings.insert(id.clone(), holding);
+            return self.compare(id, listing, hint).await;
         }
         let shared = Arc::clone(self.shared);
         let source = version.source.clone();
@@ -92,8 +98,7 @@ impl Engine<'_> {
         }
         for key in self.registry.told_below(&artifact_prefix(&id.0, &id.1)) {
             if !seen.contains(&key) && self.registry.miss(&key) {
-                self.registry.forget(&key);
-                self.send(Observation::Delete(key)).await?;
+                self.delete(key).await?;
             }
         }
         if listing.untold > 0 {

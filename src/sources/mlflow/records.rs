@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::api::{Model, Tag, Version};
+use super::prompts;
 use super::registry::Held;
 use super::{Config, source_uri};
 use crate::base::text::shorten;
@@ -98,6 +99,9 @@ impl Maker<'_> {
         if let Some(location) = location {
             put(&mut fields, "ml.model.artifact.location", shorten(location, TEXT_CHARS_MAX));
         }
+        if prompts::is_prompt(version) {
+            put(&mut fields, "ml.prompt.name", &*version.name);
+        }
         put(&mut fields, "ml.run.id", run);
         if let Some(state) = if run.is_empty() { Some("none") } else { run_state } {
             put(&mut fields, "ml.run.state", state);
@@ -124,6 +128,9 @@ impl Maker<'_> {
         held: &Held,
     ) -> Record {
         let mut fields = self.fields(&version.name);
+        if prompts::is_prompt(version) {
+            put(&mut fields, "ml.prompt.name", &*version.name);
+        }
         let name = path.rsplit('/').next().unwrap_or(path);
         let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default();
         put(&mut fields, "ml.model.version", &*version.version);

@@ -10,6 +10,7 @@ mod logs;
 mod logs_rotation;
 mod mlflow;
 mod mlflow_faults;
+mod mlflow_suite;
 mod objects;
 mod objects_cost;
 mod objects_hints;
