@@ -22,6 +22,8 @@ pub struct Config {
     pub sources: Sources,
     /// Who may tell that something happened at a source: `POST /api/v1/hints/SOURCE`.
     pub receivers: Vec<Receiver>,
+    /// Sources that several agents could poll, and of which one shall.
+    pub leases: Vec<Lease>,
     pub sinks: Sinks,
     pub alerts: Alerts,
     pub inspection: Inspection,
@@ -152,6 +154,16 @@ pub struct Receiver {
     pub secret_file: Option<PathBuf>,
     /// Variable that holds it, instead.
     pub secret_env: Option<String>,
+}
+
+/// Lets one of several agents poll a source: whoever holds the lock on a file that all of them see.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// Name of the source.
+    pub source: String,
+    /// The file; it is made, and stays empty.
+    pub file: PathBuf,
 }
 
 /// Where alerts go.

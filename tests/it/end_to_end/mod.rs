@@ -16,6 +16,7 @@ mod hostile_trees;
 mod hub;
 mod kill;
 mod large;
+mod lease;
 mod logs;
 mod outage;
 mod registry;

@@ -33,7 +33,7 @@ database.executemany(
 database.commit()
 "#;
 
-struct Registry {
+pub struct Registry {
     process: Process,
     url: String,
     password: bool,
@@ -42,7 +42,7 @@ struct Registry {
 }
 
 impl Registry {
-    fn start(password: bool) -> Self {
+    pub fn start(password: bool) -> Self {
         let (folder, port) = (TempDir::new().unwrap(), free_port());
         let mut command = Command::new(peers().join("venv/bin/mlflow"));
         command.args(["server", "--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination"]);
@@ -100,7 +100,7 @@ impl Registry {
             tracking_uri: Some(url.to_owned()),
             username: self.password.then(|| "admin".to_owned()),
             password_file: self.password.then_some(file),
-            hot_poll_interval_secs: 1,
+            hot_poll_interval_secs: 3600,
             sweep_interval_secs: 1,
             ..Config::default()
         }
