@@ -9,7 +9,7 @@ use crate::detect::correlation::Limits;
 use crate::provenance::policy;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
 use crate::sources::hints::Scheme;
-use crate::sources::{filesystem, huggingface, logs, mlflow};
+use crate::sources::{filesystem, huggingface, logs, mlflow, objects};
 
 /// All settings of an agent. Everything has a default; an empty file is a configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -137,6 +137,7 @@ pub struct Sources {
     pub filesystem: Vec<filesystem::Config>,
     pub mlflow: Vec<mlflow::Config>,
     pub huggingface: Vec<huggingface::Config>,
+    pub objects: Vec<objects::Config>,
     pub logs: Vec<logs::Config>,
 }
 

@@ -63,6 +63,18 @@ pub const REGISTRY: &[Field] = &[
     field("ml.run.state", FieldType::Text, "State of that run: active, deleted, missing or none."),
 ];
 
+/// Of objects in buckets.
+pub const OBJECT: &[Field] = &[
+    field("ml.artifact.url", FieldType::Text, "Address of the object, for example `s3://models/fraud/model.pkl`."),
+    field("ml.artifact.etag", FieldType::Text, "Entity tag of the object, without quotes; no digest of its bytes."),
+    field("ml.artifact.generation", FieldType::Text, "Generation or version of the object, another with each write."),
+    field(
+        "ml.artifact.restored_from",
+        FieldType::Text,
+        "Older version of the object that had the same size and tag, where others or a deletion came between.",
+    ),
+];
+
 /// Of log lines.
 pub const LOG: &[Field] = &[
     field("log.line", FieldType::Text, "The message, without colour codes; the last state of a progress bar."),
@@ -75,5 +87,5 @@ pub const LOG: &[Field] = &[
 
 /// All of them.
 pub fn fields() -> Vec<Field> {
-    [FILE, REGISTRY, LOG].concat()
+    [FILE, REGISTRY, OBJECT, LOG].concat()
 }

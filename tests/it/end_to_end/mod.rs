@@ -5,6 +5,7 @@ mod addresses;
 mod baseline;
 mod bom;
 pub mod bounds;
+mod buckets;
 mod choosing;
 mod decided;
 mod doctor;
