@@ -17,6 +17,7 @@ pub mod remote;
 pub mod signatures;
 
 mod emit;
+mod models;
 mod open;
 
 use std::collections::BTreeMap;
@@ -46,8 +47,11 @@ pub struct SourceKind {
 pub type Built = Result<Arc<dyn Source>, Vec<String>>;
 
 /// Every kind of source.
-pub static KINDS: &[SourceKind] =
-    &[SourceKind::of::<filesystem::Config>("filesystem"), SourceKind::of::<mlflow::Config>("mlflow")];
+pub static KINDS: &[SourceKind] = &[
+    SourceKind::of::<filesystem::Config>("filesystem"),
+    SourceKind::of::<mlflow::Config>("mlflow"),
+    SourceKind::of::<oci::Config>("oci"),
+];
 
 /// What a person writes to have a source of one kind.
 pub trait Settings: serde::de::DeserializeOwned + schemars::JsonSchema {

@@ -10,6 +10,7 @@ mod decided;
 mod faults;
 mod hostile_addresses;
 mod hostile_trees;
+mod images;
 mod kill;
 mod large;
 mod logs;

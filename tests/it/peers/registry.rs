@@ -102,6 +102,32 @@ impl Registry {
         )
     }
 
+    /// Deletes a manifest, with all tags that lead to it.
+    pub fn delete(&self, repository: &str, digest: &str) {
+        runtime().block_on(async {
+            let url = format!("http://{}/v2/{repository}/manifests/{digest}", self.host);
+            let deleted = self.signed(client().delete(url)).send().await.unwrap();
+            assert_eq!(deleted.status(), 202, "{}", deleted.text().await.unwrap());
+        });
+    }
+
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+
+    /// Starts it once more, with what it has.
+    pub fn again(&mut self) {
+        self.process.again();
+    }
+
+    /// Requests that it answered so far, of those who call themselves so: method and path.
+    pub fn asked_by(&self, agent: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.process.folder().join("server.log")).unwrap();
+        let agent = format!("\"{agent}");
+        let requests = log.lines().filter(|line| line.contains(" HTTP/1.1\"") && line.contains(&agent));
+        requests.filter_map(|line| Some(line.split_once('"')?.1.split_once(" HTTP/")?.0.to_owned())).collect()
+    }
+
     /// Where the registry keeps a blob, for those who write there behind its back.
     pub fn blob_file(&self, digest: &str) -> std::path::PathBuf {
         let hex = digest.strip_prefix("sha256:").unwrap();

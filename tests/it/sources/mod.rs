@@ -9,5 +9,7 @@ mod logs;
 mod logs_rotation;
 mod mlflow;
 mod mlflow_faults;
+mod oci;
+mod oci_packaging;
 mod reconcile;
 mod suite;
