@@ -156,6 +156,9 @@ impl Checker<'_> {
         for (index, source) in sources.mlflow.iter().enumerate() {
             self.source(&format!("sources.mlflow[{index}]"), source.clone().build(), &mut built);
         }
+        for (index, source) in sources.huggingface.iter().enumerate() {
+            self.source(&format!("sources.huggingface[{index}]"), source.clone().build(), &mut built);
+        }
         for (index, source) in sources.oci.iter().enumerate() {
             self.source(&format!("sources.oci[{index}]"), source.clone().build(), &mut built);
         }

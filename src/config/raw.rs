@@ -9,7 +9,7 @@ use crate::detect::correlation::Limits;
 use crate::provenance::policy;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
 use crate::sources::hints::Scheme;
-use crate::sources::{filesystem, logs, mlflow, oci};
+use crate::sources::{filesystem, huggingface, logs, mlflow, oci};
 
 /// All settings of an agent. Everything has a default; an empty file is a configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -134,6 +134,7 @@ impl Correlation {
 pub struct Sources {
     pub filesystem: Vec<filesystem::Config>,
     pub mlflow: Vec<mlflow::Config>,
+    pub huggingface: Vec<huggingface::Config>,
     pub oci: Vec<oci::Config>,
     pub logs: Vec<logs::Config>,
 }

@@ -20,6 +20,11 @@ pub const FILE: &[Field] = &[
     field("file.exclusive", FieldType::Bool, "The configuration says that nobody else may write to the file."),
     field("file.owner.id", FieldType::Integer, "User id of the owner."),
     field("file.modified", FieldType::Time, "When the content was last modified, as the file system says."),
+    field(
+        "file.claimed_sha256",
+        FieldType::Text,
+        "Digest that the registry or store promises, without reading the bytes.",
+    ),
     field("file.target_path", FieldType::Text, "Where a symbolic link leads, where the path is one."),
 ];
 
@@ -47,6 +52,11 @@ pub const REGISTRY: &[Field] = &[
     field("ml.model.deleted_together", FieldType::Integer, "Versions found deleted in the same sweep."),
     field("ml.model.tags.*", FieldType::Open, "Tags of the model."),
     field("ml.model.version.tags.*", FieldType::Open, "Tags of the version."),
+    field("ml.model.private", FieldType::Bool, "Only those who are let in can read it."),
+    field("ml.model.created", FieldType::Time, "When the registry says that it was created."),
+    field("ml.model.owner.id", FieldType::Text, "What its registry knows the repository by, whatever it is called."),
+    field("ml.model.rewritten", FieldType::Bool, "The commit before is no longer part of the history."),
+    field("ml.model.previous_created", FieldType::Time, "When what had this name before was created."),
     field("ml.run.id", FieldType::Text, "Run that made the version."),
     field("ml.run.state", FieldType::Text, "State of that run: active, deleted, missing or none."),
 ];

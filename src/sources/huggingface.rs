@@ -2,7 +2,11 @@
 
 mod address;
 mod api;
+mod changes;
+mod config;
+mod records;
 mod token;
+mod watch;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,6 +16,7 @@ use self::api::Api;
 use super::remote::{Body, Entry, Remote, RemoteError};
 use super::{BoxFuture, StoreError};
 use crate::base::environment::variable;
+pub use config::Config;
 
 /// What helps when the hub does not let in.
 const ACCESS: &str = "set HF_TOKEN to a token that may read it, or log in with `hf auth login`";
@@ -24,12 +29,12 @@ pub fn open(text: &str) -> Result<Arc<dyn Remote>, RemoteError> {
         return Err(RemoteError::Denied("HF_HUB_OFFLINE is set; unset it to ask the hub".to_owned()));
     }
     let api = Api::connect(&variable).map_err(RemoteError::Failed)?;
-    Ok(Arc::new(Repository { api, address }))
+    Ok(Arc::new(Repository { api: Arc::new(api), address }))
 }
 
 /// A repository at one revision, or a part of it.
 struct Repository {
-    api: Api,
+    api: Arc<Api>,
     address: Address,
 }
 

@@ -50,6 +50,7 @@ pub type Built = Result<Arc<dyn Source>, Vec<String>>;
 pub static KINDS: &[SourceKind] = &[
     SourceKind::of::<filesystem::Config>("filesystem"),
     SourceKind::of::<mlflow::Config>("mlflow"),
+    SourceKind::of::<huggingface::Config>("huggingface"),
     SourceKind::of::<oci::Config>("oci"),
 ];
 

@@ -29,11 +29,13 @@ pub struct Api {
 }
 
 /// One file of a repository.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct File {
     #[serde(rename = "type")]
     kind: String,
     pub path: String,
+    /// Digest of the file as Git knows it: of large ones, of what stands for them.
+    oid: Option<String>,
     size: Option<u64>,
     lfs: Option<Lfs>,
     /// The name was too long to be kept whole.
@@ -41,7 +43,7 @@ pub struct File {
     pub cut: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Lfs {
     oid: String,
     size: Option<u64>,
@@ -52,6 +54,45 @@ struct Revision {
     sha: String,
 }
 
+/// What the hub says of a repository.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct About {
+    /// What the hub knows it by: another repository of the same name has another.
+    #[serde(rename = "_id")]
+    pub number: String,
+    pub id: String,
+    pub sha: Option<String>,
+    pub private: bool,
+    #[serde(rename = "createdAt")]
+    pub created: Option<String>,
+    #[serde(rename = "lastModified")]
+    pub modified: Option<String>,
+    pub disabled: bool,
+}
+
+/// One branch or tag.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Reference {
+    pub name: String,
+    #[serde(rename = "targetCommit")]
+    pub commit: String,
+}
+
+/// Branches and tags of a repository.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct References {
+    pub branches: Vec<Reference>,
+    pub tags: Vec<Reference>,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    id: String,
+}
+
 impl File {
     /// Keeps no more of a name than a path may have.
     fn bounded(mut self) -> Self {
@@ -60,6 +101,13 @@ impl File {
             self.cut = true;
         }
         self
+    }
+
+    /// What changes with the bytes, without any of them being read.
+    pub fn identity(&self) -> String {
+        let digest = self.sha256().map(|digest| format!("sha256:{digest}"));
+        let known = digest.or_else(|| self.oid.as_ref().map(|oid| format!("git:{}", shorten(oid, 64))));
+        known.unwrap_or_else(|| format!("size:{}", self.size.unwrap_or(0)))
     }
 
     /// Bytes; `None` when the hub does not tell.
@@ -76,7 +124,13 @@ impl File {
 
 impl Api {
     pub fn connect(environment: Environment<'_>) -> Result<Self, String> {
-        let endpoint = environment("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
+        Self::with(environment, None, None)
+    }
+
+    /// The hub and the token that are named, or else those of the hub's own client.
+    pub fn with(environment: Environment<'_>, endpoint: Option<&str>, token: Option<Secret>) -> Result<Self, String> {
+        let endpoint = endpoint.map(str::to_owned).or_else(|| environment("HF_ENDPOINT"));
+        let endpoint = endpoint.unwrap_or_else(|| ENDPOINT.to_owned());
         let endpoint = Url::parse(&endpoint)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -89,7 +143,7 @@ impl Api {
             client: http::client(&quick)?,
             downloads: http::client(&patient)?,
             endpoint,
-            token: token::find(environment),
+            token: token.or_else(|| token::find(environment)),
         })
     }
 
@@ -101,6 +155,49 @@ impl Api {
             return Err(Failure::Garbage("the hub names no commit".to_owned()));
         }
         Ok(revision.sha)
+    }
+
+    /// The address of the hub.
+    pub fn endpoint(&self) -> &str {
+        self.endpoint.as_str().trim_end_matches('/')
+    }
+
+    /// What the hub says of a repository, by what it is called now.
+    pub async fn about(&self, address: &Address) -> Result<About, Failure> {
+        let url = self.url(&["api", collection(address.kind), &address.id], &[])?;
+        Ok(self.json(&url).await?.0)
+    }
+
+    /// Repositories of an organisation or a person, those changed last first; no more than `most`.
+    pub async fn of_author(&self, kind: Kind, author: &str, most: usize) -> Result<Vec<About>, Failure> {
+        let mut url = self.url(&["api", collection(kind)], &[])?;
+        url.query_pairs_mut().append_pair("author", author).append_pair("sort", "lastModified");
+        url.query_pairs_mut().append_pair("limit", "1000").append_pair("full", "true");
+        let mut all = Vec::new();
+        let mut seen = BTreeSet::new();
+        loop {
+            let (page, next): (Vec<About>, _) = self.json(&url).await?;
+            all.extend(page);
+            let Some(next) = next.filter(|_| all.len() < most) else { return Ok(all) };
+            if next.origin() != self.endpoint.origin() || seen.len() >= PAGES_MAX || !seen.insert(next.to_string()) {
+                return Err(Failure::Garbage("a listing without end".to_owned()));
+            }
+            url = next;
+        }
+    }
+
+    /// Branches and tags.
+    pub async fn references(&self, address: &Address) -> Result<References, Failure> {
+        let url = self.url(&["api", collection(address.kind), &address.id, "refs"], &[])?;
+        Ok(self.json(&url).await?.0)
+    }
+
+    /// Whether a commit is part of the history of another, as far as one page of it tells; `None` beyond that.
+    pub async fn is_ancestor(&self, address: &Address, old: &str, new: &str) -> Result<Option<bool>, Failure> {
+        let url = self.url(&["api", collection(address.kind), &address.id, "commits"], &[new])?;
+        let (history, next): (Vec<Commit>, _) = self.json(&url).await?;
+        let found = history.iter().any(|commit| commit.id == old);
+        Ok(if found || next.is_none() { Some(found) } else { None })
     }
 
     /// All files at a commit.

@@ -76,6 +76,11 @@ impl Sink {
         self.blind(reason, sentence);
     }
 
+    /// The same of further keys, for the same reason.
+    pub fn unseen_too(&mut self, prefix: impl Into<String>) {
+        self.unseen.push(prefix.into());
+    }
+
     /// Something is not seen that has no key yet.
     pub fn blind(&mut self, reason: &'static str, sentence: impl FnOnce() -> String) {
         let entry = self.blind.entry(reason).or_insert_with(|| (0, sentence()));

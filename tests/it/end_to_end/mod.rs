@@ -8,6 +8,7 @@ pub mod bounds;
 mod choosing;
 mod decided;
 mod faults;
+mod hints;
 mod hostile_addresses;
 mod hostile_trees;
 mod images;

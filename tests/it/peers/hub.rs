@@ -21,6 +21,8 @@ pub const TOKEN: &str = "hf_atestsowntoken";
 const LARGE: [&str; 6] = [".bin", ".pkl", ".pt", ".safetensors", ".gguf", ".onnx"];
 /// Entries on one page of a tree.
 const PAGE: usize = 3;
+/// When every repository was created, unless a test says otherwise.
+const CREATED: &str = "2026-01-01T00:00:00.000Z";
 
 /// One repository at one commit.
 #[derive(Clone, Default)]
@@ -28,10 +30,22 @@ pub struct Repository {
     pub commit: String,
     pub files: BTreeMap<String, Vec<u8>>,
     pub private: bool,
+    /// Commits before this one, the newest first.
+    pub history: Vec<String>,
+    pub tags: BTreeMap<String, String>,
+    /// Files at earlier commits.
+    pub earlier: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// Another repository of the same name has another number.
+    pub number: u32,
+    pub created: Option<String>,
 }
 
 #[derive(Default)]
 pub struct Hub {
+    /// Entries on one page of a tree; 0: as few as make several pages.
+    pub page: usize,
+    /// Nobody answers.
+    pub down: bool,
     pub repositories: BTreeMap<String, Repository>,
     /// What is stored under a digest, where that is not what belongs there.
     pub tampered: BTreeMap<String, Vec<u8>>,
@@ -63,7 +77,7 @@ pub fn start(repositories: &[(&str, Files<'_>)]) -> Running {
     let repositories = repositories.iter().map(|(id, files)| {
         let files = files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.to_vec())).collect();
         let commit = Sha256::of(id.as_bytes()).to_string()[..40].to_owned();
-        ((*id).to_owned(), Repository { commit, files, private: false })
+        ((*id).to_owned(), Repository { commit, files, ..Repository::default() })
     });
     let runtime = runtime();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -81,6 +95,9 @@ async fn answer(State(hub): State<Arc<Mutex<Hub>>>, method: Method, uri: Uri, he
     let mut hub = hub.lock().unwrap();
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
     let token = text("authorization").is_some();
+    if hub.down {
+        return respond(StatusCode::SERVICE_UNAVAILABLE, &[], Vec::new());
+    }
     hub.asked.push((method.to_string(), uri.path().to_owned(), text("range"), token));
     if hub.throttled > 0 {
         hub.throttled -= 1;
@@ -89,6 +106,13 @@ async fn answer(State(hub): State<Arc<Mutex<Hub>>>, method: Method, uri: Uri, he
     let path = percent_encoding::percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
     if let Some(digest) = path.strip_prefix("/lfs/") {
         return hub.large(digest, text("range").as_deref());
+    }
+    if path == "/api/models" {
+        let author = uri.query().and_then(|query| query.split('&').find_map(|one| one.strip_prefix("author=")));
+        let prefix = format!("{}/", author.unwrap_or_default());
+        let listed = hub.repositories.iter().filter(|(id, one)| id.starts_with(&prefix) && !one.private);
+        let listed: Vec<Value> = listed.map(|(id, one)| about(id, one)).collect();
+        return json_answer(&Value::Array(listed), &[]);
     }
     let (api, rest) = match path.strip_prefix("/api/models/") {
         Some(rest) => (true, rest.to_owned()),
@@ -103,10 +127,21 @@ async fn answer(State(hub): State<Arc<Mutex<Hub>>>, method: Method, uri: Uri, he
     match (api, parts.get(2).copied(), parts.get(3).copied().unwrap_or_default()) {
         (true, None, _) => json_answer(&about(&id, &repository), &[]),
         (true, Some("revision"), revision) if repository.has(revision) => json_answer(&about(&id, &repository), &[]),
-        (true, Some("tree"), revision) if repository.has(revision) => hub.tree(&id, &repository, &uri),
+        (true, Some("tree"), revision) if repository.has(revision) => {
+            hub.tree(&id, &repository, revision, &uri, &text("host").unwrap_or_default())
+        }
+        (true, Some("refs"), _) => json_answer(&repository.references(), &[]),
+        (true, Some("commits"), revision) if repository.has(revision) => {
+            let all = std::iter::once(&repository.commit).chain(&repository.history);
+            json_answer(&all.map(|id| json!({ "id": id, "title": "a commit" })).collect::<Value>(), &[])
+        }
         (false, Some("resolve"), rest) => {
             let (revision, file) = rest.split_once('/').unwrap_or_default();
-            if repository.has(revision) { hub.resolve(&repository, file, &method) } else { missing("RevisionNotFound") }
+            if repository.has(revision) {
+                hub.resolve(&repository, revision, file, &method)
+            } else {
+                missing("RevisionNotFound")
+            }
         }
         _ => missing("RevisionNotFound"),
     }
@@ -114,32 +149,60 @@ async fn answer(State(hub): State<Arc<Mutex<Hub>>>, method: Method, uri: Uri, he
 
 impl Repository {
     fn has(&self, revision: &str) -> bool {
-        revision == "main" || revision == self.commit
+        revision == "main"
+            || revision == self.commit
+            || self.tags.contains_key(revision)
+            || self.earlier.contains_key(revision)
+    }
+
+    /// Files at a revision.
+    fn at(&self, revision: &str) -> &BTreeMap<String, Vec<u8>> {
+        let commit = self.tags.get(revision).map_or(revision, String::as_str);
+        self.earlier.get(commit).filter(|_| commit != self.commit).unwrap_or(&self.files)
+    }
+
+    fn references(&self) -> Value {
+        let tags: Vec<Value> = self
+            .tags
+            .iter()
+            .map(|(name, commit)| json!({ "name": name, "ref": format!("refs/tags/{name}"), "targetCommit": commit }))
+            .collect();
+        json!({
+            "branches": [{ "name": "main", "ref": "refs/heads/main", "targetCommit": self.commit }],
+            "tags": tags, "converts": [],
+        })
+    }
+
+    /// A push: the files as they are now are a new commit, on top of the one before or instead of all.
+    pub fn push(&mut self, force: bool) {
+        let before = std::mem::take(&mut self.commit);
+        self.commit = Sha256::of(format!("{before} {:?}", self.files.keys()).as_bytes()).to_string()[..40].to_owned();
+        if force {
+            self.history.clear();
+        } else {
+            self.history.insert(0, before);
+        }
     }
 }
 
 impl Hub {
     /// A page of the files, with a link to the next.
-    fn tree(&self, id: &str, repository: &Repository, uri: &Uri) -> Response {
+    fn tree(&self, id: &str, repository: &Repository, revision: &str, uri: &Uri, host: &str) -> Response {
         let cursor = uri.query().and_then(|query| query.split('&').find_map(|one| one.strip_prefix("cursor=")));
         let from: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
+        let (files, most) = (repository.at(revision), if self.page == 0 { PAGE } else { self.page });
         let page: Vec<Value> =
-            repository.files.iter().skip(from).take(PAGE).map(|(path, bytes)| tree_entry(path, bytes)).collect();
+            files.iter().skip(from).take(most).map(|(path, bytes)| tree_entry(path, bytes)).collect();
         let mut headers = Vec::new();
-        if from + PAGE < repository.files.len() {
-            let next = format!(
-                "http://127.0.0.1:{}/api/models/{id}/tree/{}?recursive=true&cursor={}",
-                self.port,
-                repository.commit,
-                from + PAGE
-            );
+        if from + most < files.len() {
+            let next = format!("http://{host}/api/models/{id}/tree/{revision}?recursive=true&cursor={}", from + most);
             headers.push(("link", format!("<{next}>; rel=\"next\"")));
         }
         json_answer(&Value::Array(page), &headers)
     }
 
-    fn resolve(&self, repository: &Repository, file: &str, method: &Method) -> Response {
-        let Some(bytes) = repository.files.get(file) else { return missing("EntryNotFound") };
+    fn resolve(&self, repository: &Repository, revision: &str, file: &str, method: &Method) -> Response {
+        let Some(bytes) = repository.at(revision).get(file) else { return missing("EntryNotFound") };
         let commit = ("x-repo-commit", repository.commit.clone());
         let digest = Sha256::of(bytes).to_string();
         if is_large(file) {
@@ -195,8 +258,8 @@ fn tree_entry(path: &str, bytes: &[u8]) -> Value {
 fn about(id: &str, repository: &Repository) -> Value {
     let files: Vec<Value> = repository.files.keys().map(|path| json!({ "rfilename": path })).collect();
     json!({
-        "_id": "0", "id": id, "modelId": id, "sha": repository.commit, "private": repository.private, "siblings": files,
-        "tags": [], "downloads": 0, "likes": 0, "lastModified": "2026-01-01T00:00:00.000Z", "createdAt": "2026-01-01T00:00:00.000Z",
+        "_id": repository.number.to_string(), "id": id, "modelId": id, "sha": repository.commit, "private": repository.private, "siblings": files,
+        "tags": [], "downloads": 0, "likes": 0, "lastModified": CREATED, "createdAt": repository.created.as_deref().unwrap_or(CREATED),
     })
 }
 

@@ -5,6 +5,7 @@ mod filesystem;
 mod filesystem_aside;
 mod filesystem_hints;
 mod harness;
+mod huggingface;
 mod logs;
 mod logs_rotation;
 mod mlflow;

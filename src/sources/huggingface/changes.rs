@@ -1,0 +1,69 @@
+//! How a change of a repository is told.
+
+use std::collections::BTreeMap;
+
+use crate::event::{Fields, Value};
+use crate::sources::{Change, RecordKind};
+
+pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
+    match (kind, old, new) {
+        (RecordKind::Model, None, Some(_)) => vec![change("model.created", [])],
+        (RecordKind::Model, Some(_), None) => vec![change("model.deleted", [])],
+        (RecordKind::Model, Some(old), Some(new)) => repository(old, new),
+        (..) => Vec::new(),
+    }
+}
+
+fn repository(old: &Fields, new: &Fields) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let (owner, created) = ("ml.model.owner.id", "ml.model.created");
+    let differs = |path: &str| !text(old, path).is_empty() && text(old, path) != text(new, path);
+    // Somebody else has the name now: what was known of it says nothing of what is there.
+    if differs(owner) || differs(created) {
+        let fields = [
+            ("ml.model.previous_created", Value::from(text(old, created))),
+            ("ml.model.created", Value::from(text(new, created))),
+        ];
+        changes.push(change("model.recreated", fields));
+    }
+    if is(old, "ml.model.private") && !is(new, "ml.model.private") {
+        changes.push(change("model.opened", []));
+    }
+    let rewritten = is(new, "ml.model.rewritten") && !is(old, "ml.model.rewritten");
+    let (before, after) = (references(old), references(new));
+    for (name, commit) in &after {
+        let previous = before.get(name);
+        if previous == Some(commit) {
+            continue;
+        }
+        let mut fields = vec![("ml.model.alias", Value::from(*name)), ("ml.model.version", Value::from(*commit))];
+        fields.extend(previous.map(|previous| ("ml.model.previous_version", Value::from(*previous))));
+        changes.push(change(if previous.is_some() { "alias.moved" } else { "alias.set" }, fields.clone()));
+        if rewritten && previous.is_some() {
+            changes.push(change("history.rewritten", fields));
+        }
+    }
+    for (name, commit) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
+        let fields = [("ml.model.alias", Value::from(*name)), ("ml.model.previous_version", Value::from(*commit))];
+        changes.push(change("alias.deleted", fields));
+    }
+    changes
+}
+
+fn change(action: &'static str, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Change {
+    Change { action, fields: fields.into_iter().map(|(path, value)| (path.to_owned(), value)).collect() }
+}
+
+/// Branches and tags with their commits.
+fn references(fields: &Fields) -> BTreeMap<&str, &str> {
+    let pairs = fields.get("ml.model.alias_versions").and_then(Value::as_list).unwrap_or_default();
+    pairs.iter().filter_map(Value::as_text).filter_map(|pair| pair.rsplit_once('=')).collect()
+}
+
+fn text<'a>(fields: &'a Fields, path: &str) -> &'a str {
+    fields.get(path).and_then(Value::as_text).unwrap_or_default()
+}
+
+fn is(fields: &Fields, path: &str) -> bool {
+    fields.get(path).is_some_and(|value| *value == Value::from(true))
+}

@@ -1,0 +1,134 @@
+//! Records of repositories and their files, in declared fields.
+
+use jiff::Timestamp;
+
+use super::address::{Address, Kind};
+use super::api::{About, File, References};
+use crate::base::text::shorten;
+use crate::base::uri::{encode, encode_path};
+use crate::event::subject::SubjectKind;
+use crate::event::value::to_json;
+use crate::event::{ArtifactRef, Fields, Place, Subject, Value, digest};
+use crate::sources::{Hint, Record, RecordKind};
+
+/// Branches and tags of one repository that are kept.
+const REFERENCES_MAX: usize = 1000;
+
+/// What a repository is called, with its collection unless that is the one of models.
+pub fn name(address: &Address) -> String {
+    match address.kind {
+        Kind::Model => address.id.clone(),
+        Kind::Dataset => format!("datasets/{}", address.id),
+        Kind::Space => format!("spaces/{}", address.id),
+    }
+}
+
+pub fn repository_key(name: &str) -> String {
+    format!("repository/{}", encode_path(name))
+}
+
+/// What the keys of all files at a revision begin with.
+pub fn files_prefix(name: &str, revision: &str) -> String {
+    format!("file/{}/{}/", encode_path(name), encode(revision))
+}
+
+/// What all records have in common.
+pub struct Maker<'a> {
+    /// Name of the source, which is that of its store.
+    pub source: &'a str,
+    pub endpoint: &'a str,
+    pub hint: Hint,
+}
+
+impl Maker<'_> {
+    /// `rewritten` names the references whose commit before is not part of their history any more.
+    pub fn repository(&self, name: &str, about: &About, references: &References, rewritten: &[String]) -> Record {
+        let mut fields = self.fields(name);
+        let all = references.branches.iter().chain(&references.tags).take(REFERENCES_MAX);
+        let mut all: Vec<_> = all.filter(|one| !one.name.is_empty()).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        let names: Vec<String> = all.iter().map(|one| shorten(&one.name, 200)).collect();
+        let pairs: Vec<String> =
+            all.iter().map(|one| format!("{}={}", shorten(&one.name, 200), shorten(&one.commit, 64))).collect();
+        put(&mut fields, "ml.model.aliases", names);
+        put(&mut fields, "ml.model.alias_versions", pairs);
+        put(&mut fields, "ml.model.private", about.private);
+        put(&mut fields, "ml.model.owner.id", shorten(&about.number, 64));
+        if let Some(created) = time(about.created.as_deref()) {
+            put(&mut fields, "ml.model.created", created.to_string());
+        }
+        if !rewritten.is_empty() {
+            put(&mut fields, "ml.model.rewritten", true);
+        }
+        // What a look at the history said once is no change of the repository.
+        let said: Fields = fields.iter().filter(|(path, _)| *path != "ml.model.rewritten").map(clone).collect();
+        Record {
+            key: repository_key(name),
+            kind: RecordKind::Model,
+            signature: digest::of_parts(&[&to_json(&said).to_string()]).short(),
+            subject: Subject::new(SubjectKind::Model, name),
+            artifact: None,
+            time: time(about.modified.as_deref()),
+            place: Place::default(),
+            attributes: fields,
+            hint: self.hint,
+        }
+    }
+
+    /// One file at a commit. What must never change is part of a version; a branch moves.
+    pub fn file(&self, address: &Address, commit: &str, file: &File, fixed: bool, fetched: bool) -> Record {
+        let name = name(address);
+        let mut fields = self.fields(&name);
+        let last = file.path.rsplit('/').next().unwrap_or(&file.path);
+        let extension = last.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default();
+        if fixed {
+            put(&mut fields, "ml.model.version", commit);
+        }
+        put(&mut fields, "ml.model.aliases", vec![address.revision.clone()]);
+        put(&mut fields, "file.path", file.path.as_str());
+        put(&mut fields, "file.name", last);
+        put(&mut fields, "file.extension", extension);
+        if let Some(size) = file.size() {
+            put(&mut fields, "file.size", size);
+        }
+        if let Some(claimed) = file.sha256() {
+            put(&mut fields, "file.claimed_sha256", claimed.to_string());
+        }
+        let artifact = ArtifactRef {
+            store: self.source.to_owned(),
+            path: address.of_file(&file.path),
+            version: fixed.then(|| commit.to_owned()),
+            lineage: format!("{name}/{}", file.path),
+        };
+        Record {
+            key: format!("{}{}", files_prefix(&name, &address.revision), encode_path(&file.path)),
+            kind: if fixed { RecordKind::VersionArtifact } else { RecordKind::Artifact },
+            signature: file.identity(),
+            subject: Subject::new(SubjectKind::ModelVersion, format!("{name}/{}", address.revision)),
+            artifact: fetched.then_some(artifact),
+            time: None,
+            place: Place::default(),
+            attributes: fields,
+            hint: self.hint,
+        }
+    }
+
+    fn fields(&self, name: &str) -> Fields {
+        let mut fields = Fields::new();
+        put(&mut fields, "ml.model.registry", self.endpoint);
+        put(&mut fields, "ml.model.name", name);
+        fields
+    }
+}
+
+fn time(text: Option<&str>) -> Option<Timestamp> {
+    text?.parse().ok()
+}
+
+fn clone((path, value): (&String, &Value)) -> (String, Value) {
+    (path.clone(), value.clone())
+}
+
+fn put(fields: &mut Fields, path: &str, value: impl Into<Value>) {
+    fields.insert(path.to_owned(), value.into());
+}
