@@ -10,6 +10,7 @@ mod contents;
 mod credentials;
 mod explain;
 mod fates;
+mod held;
 mod listing;
 mod manifest;
 mod notification;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{Api, Connection, Known};
 use super::credentials::{self, Basic};
+use super::held::Held;
 use crate::base::environment::{Environment, variable};
 use crate::base::secret::Secret;
 use crate::base::{files, http};
@@ -51,7 +52,7 @@ pub struct Config {
     pub records_max: usize,
     /// Tags of one repository.
     pub tags_max: usize,
-    /// Also fetch the layers of ordinary images, as KServe's modelcars are.
+    /// Also fetch the layers of ordinary images, as modelcars are.
     pub image_layers: bool,
     /// What a version needs before a tag may lead to it.
     pub gate: Gate,
@@ -111,7 +112,7 @@ impl Default for Config {
             requests_max: 10_000,
             artifact_bytes_max: 16 << 30,
             records_max: 100_000,
-            tags_max: 10_000,
+            tags_max: 1_000,
             image_layers: false,
             gate: Gate::default(),
             verify: Verify::default(),
@@ -123,6 +124,7 @@ impl Default for Config {
 pub struct Checked {
     pub config: Config,
     pub connection: Connection,
+    pub held: Held,
     known: Known,
     repositories: GlobSet,
     tags: GlobSet,
@@ -170,7 +172,9 @@ impl Checked {
         };
         let connection = Connection::new(&config.registry, &options, config.insecure);
         match connection {
-            Ok(connection) if problems.is_empty() => Ok(Self { config, connection, known, repositories, tags, gated }),
+            Ok(connection) if problems.is_empty() => {
+                Ok(Self { config, connection, held: Held::default(), known, repositories, tags, gated })
+            }
             Ok(_) => Err(problems),
             Err(error) => {
                 problems.push(format!("`{}` cannot be connected to: {error}", config.name));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::api::Api;
+use super::held::{Held, Share};
 use super::manifest::{self, Descriptor, Manifest};
 use crate::base::http::Failure;
 use crate::base::text::shorten;
@@ -14,8 +15,9 @@ const PARTS_MAX: usize = 2_000;
 const MANIFESTS_MAX: usize = 64;
 /// Indexes in indexes.
 const DEPTH_MAX: u32 = 3;
-/// Annotations kept of a manifest.
+/// Annotations kept of a manifest, and bytes of all together.
 const ANNOTATIONS_MAX: usize = 200;
+const ANNOTATIONS_BYTES_MAX: usize = 64 << 10;
 /// Characters of a media type.
 const TYPE_CHARS_MAX: usize = 200;
 /// The configuration that says nothing (image specification 1.1).
@@ -42,7 +44,7 @@ const LAYERS: [&str; 3] = [
 const MODEL_ANNOTATIONS: [&str; 3] = ["org.cncf.model.", "org.cnai.model.", "ml."];
 
 /// What a manifest, or an index with its manifests, packs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Contents {
     pub packaging: &'static str,
     /// What the manifest says that it packs, else the kind of its configuration.
@@ -53,10 +55,12 @@ pub struct Contents {
     pub missing: Vec<(&'static str, String)>,
     /// Paths, with what lies there.
     names: BTreeMap<String, String>,
+    /// Room for all of it.
+    share: Option<Share>,
 }
 
 /// One file of a version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Part {
     /// Unique in the version, and the same in the next.
     pub path: String,
@@ -116,9 +120,14 @@ impl Contents {
             let kind = manifest.artifact_type.as_deref().or(config).unwrap_or_default();
             self.kind = shorten(kind, TYPE_CHARS_MAX);
         }
-        let room = ANNOTATIONS_MAX.saturating_sub(self.annotations.len());
-        let annotations = manifest.annotations.iter().take(room);
-        self.annotations.extend(annotations.map(|(key, value)| (key.clone(), value.clone())));
+        for (key, value) in &manifest.annotations {
+            let bytes: usize = self.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
+            if self.annotations.len() >= ANNOTATIONS_MAX || bytes + key.len() + value.len() > ANNOTATIONS_BYTES_MAX {
+                self.miss("annotations", format!("the annotations of {digest} are longer than what is kept"));
+            } else {
+                self.annotations.insert(key.clone(), value.clone());
+            }
+        }
         self.push(Part {
             path: format!("{folder}manifest.json"),
             media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
@@ -174,6 +183,16 @@ impl Contents {
         }
         self.names.insert(part.path.clone(), part.digest.clone());
         self.parts.push(part);
+    }
+
+    /// Takes the room that it needs, if there is so much.
+    pub fn keep(mut self, held: &Held) -> Option<Self> {
+        self.names = BTreeMap::new();
+        let annotations = self.annotations.iter().map(|(key, value)| key.len() + value.len());
+        let parts = self.parts.iter().map(|part| size_of::<Part>() + part.path.len() + part.media_type.len() + 71);
+        let bytes: usize = annotations.chain(parts).sum();
+        self.share = Some(held.take(bytes as u64)?);
+        Some(self)
     }
 
     fn miss(&mut self, reason: &'static str, sentence: String) {

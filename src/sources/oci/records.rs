@@ -16,6 +16,9 @@ const DESCRIPTION: &str = "org.opencontainers.image.description";
 /// Where a build says that it came from.
 const SOURCE: &str = "org.opencontainers.image.source";
 
+/// Bytes of annotations that each record of a version carries.
+const ANNOTATIONS_BYTES_MAX: usize = 8 << 10;
+
 /// What all records of one repository have in common.
 pub struct Maker<'a> {
     pub checked: &'a Checked,
@@ -25,26 +28,17 @@ pub struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Everything that is known of the repository; nothing of one to which no tag leads.
-    pub fn records(&self) -> Vec<Record> {
-        let tags = &self.repository.tags;
-        if tags.is_empty() {
-            return Vec::new();
-        }
+    /// Versions to which tags lead, each with those tags.
+    pub fn versions(&self) -> Vec<(&str, Vec<&str>, &Contents)> {
         let mut by_digest: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (tag, digest) in tags {
+        for (tag, digest) in &self.repository.tags {
             by_digest.entry(digest).or_default().push(tag);
         }
-        let mut records = vec![self.model()];
-        for (digest, tags) in by_digest {
-            let Some(contents) = self.repository.versions.get(digest) else { continue };
-            records.push(self.version(digest, &tags, contents));
-            records.extend(contents.parts.iter().map(|part| self.artifact(digest, &tags, contents, part)));
-        }
-        records
+        let known = |(digest, tags)| Some((digest, tags, self.repository.versions.get(digest)?));
+        by_digest.into_iter().filter_map(known).collect()
     }
 
-    fn model(&self) -> Record {
+    pub fn model(&self) -> Record {
         let mut fields = self.fields();
         let tags = &self.repository.tags;
         let pairs: Vec<String> = tags.iter().map(|(tag, digest)| format!("{tag}={digest}")).collect();
@@ -71,7 +65,7 @@ impl Maker<'_> {
         lacking
     }
 
-    fn version(&self, digest: &str, tags: &[&str], contents: &Contents) -> Record {
+    pub fn version(&self, digest: &str, tags: &[&str], contents: &Contents) -> Record {
         let mut fields = self.of_version(digest, tags, contents);
         if let Some(source) = contents.annotations.get(SOURCE) {
             put(&mut fields, "ml.model.source", shorten(source, TEXT_CHARS_MAX));
@@ -85,7 +79,7 @@ impl Maker<'_> {
         )
     }
 
-    fn artifact(&self, digest: &str, tags: &[&str], contents: &Contents, part: &Part) -> Record {
+    pub fn artifact(&self, digest: &str, tags: &[&str], contents: &Contents, part: &Part) -> Record {
         let mut fields = self.of_version(digest, tags, contents);
         models::file(&mut fields, &part.path);
         put(&mut fields, "oci.media_type", &*part.media_type);
@@ -133,7 +127,12 @@ impl Maker<'_> {
         put(&mut fields, "oci.artifact.type", &*contents.kind);
         put(&mut fields, "oci.signed", self.repository.signed.contains(digest));
         describe(&mut fields, contents.annotations.get(DESCRIPTION).map(String::as_str));
-        let annotations = contents.annotations.iter().map(|(name, text)| (&**name, &**text));
+        let mut bytes = 0;
+        let annotations =
+            contents.annotations.iter().map(|(name, text)| (&**name, &**text)).take_while(|(name, text)| {
+                bytes += name.len() + text.len().min(TEXT_CHARS_MAX);
+                bytes <= ANNOTATIONS_BYTES_MAX
+            });
         models::tags(&mut fields, "ml.model.version.tags.", annotations);
         fields
     }

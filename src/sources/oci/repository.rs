@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::api::Api;
 use super::config::{Checked, is_tag};
 use super::contents::{self, Contents};
+use super::held::Share;
 use super::listing::Names;
 use super::manifest;
 use crate::base::http::Failure;
@@ -38,6 +39,8 @@ pub struct Repository {
     pub unread: BTreeSet<String>,
     /// Requests that the last look took, about.
     pub cost: u64,
+    /// Room for the tags.
+    share: Option<Share>,
 }
 
 /// What became of the versions to which no tag leads any more.
@@ -71,6 +74,7 @@ impl Repository {
             troubles: Vec::new(),
             unread: BTreeSet::new(),
             cost: 0,
+            share: None,
         }
     }
 
@@ -114,14 +118,38 @@ impl Repository {
                 }
             }
         }
+        self.share = None;
+        let bytes: usize = tags.iter().map(|(tag, digest)| tag.len() + digest.len()).sum();
+        let share = checked.held.take(bytes as u64);
+        if share.is_none() {
+            return Err(Failure::Garbage(
+                "there are more tags than are kept; watch fewer repositories or tags".to_owned(),
+            ));
+        }
+        self.share = share;
         let digests: BTreeSet<&String> = tags.values().collect();
         for digest in &digests {
             if self.versions.contains_key(*digest) {
                 continue;
             }
+            let mut full = || {
+                let sentence = "there are more and longer manifests than are kept; watch fewer repositories or tags";
+                troubles.push(("memory", sentence.to_owned()));
+                unread.insert((*digest).clone());
+            };
+            if checked.held.take(1).is_none() {
+                full();
+                continue;
+            }
             cost += 1;
             match contents::fetch(&self.api, digest, checked.config.image_layers).await {
-                Ok(contents) => drop(self.versions.insert((*digest).clone(), contents)),
+                Ok(contents) => {
+                    if let Some(contents) = contents.keep(&checked.held) {
+                        self.versions.insert((*digest).clone(), contents);
+                    } else {
+                        full();
+                    }
+                }
                 Err(failure) if matches!(failure, Failure::Gone) || is_its_own(&failure) => {
                     troubles.push(("manifest", format!("the manifest {digest}: {failure}")));
                     unread.insert((*digest).clone());

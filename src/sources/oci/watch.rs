@@ -1,6 +1,6 @@
 //! The source: every repository of a registry, its tags, and what the manifests behind them pack.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
@@ -104,14 +104,14 @@ impl Place for Registry {
         let catalog = self.names(sink).await?;
         let mut deleted = Vec::new();
         known.repositories.retain(|name, repository| {
-            let still = catalog.contains_key(name);
+            let still = catalog.contains(name);
             if !still {
                 deleted.extend(repository.versions.keys().map(|digest| models::version_key(name, digest)));
             }
             still
         });
         let mut order: Vec<(String, Repository)> = Vec::with_capacity(catalog.len());
-        for (name, ()) in catalog {
+        for name in catalog {
             let repository = known.repositories.remove(&name);
             let repository = repository.unwrap_or_else(|| self.repository(&name));
             order.push((name, repository));
@@ -174,9 +174,9 @@ impl Registry {
     }
 
     /// Names of the repositories that are watched.
-    async fn names(&self, sink: &mut Sink) -> Result<BTreeMap<String, ()>, Failure> {
+    async fn names(&self, sink: &mut Sink) -> Result<BTreeSet<String>, Failure> {
         if let Some(names) = self.checked.named() {
-            return Ok(names.iter().map(|name| (name.clone(), ())).collect());
+            return Ok(names.iter().cloned().collect());
         }
         let catalog = self.catalog.repositories(NAMES_MAX).await?;
         if catalog.more {
@@ -184,13 +184,13 @@ impl Registry {
                 format!("the registry has more than {NAMES_MAX} repositories; name those to watch")
             });
         }
-        let mut names = BTreeMap::new();
+        let mut names = BTreeSet::new();
         for name in catalog.names {
             if !is_repository(&name) {
                 let shown = shorten(&name, 100);
                 sink.blind("name", || format!("the catalog names `{shown}`, which no repository is called"));
             } else if self.checked.watches(&name) {
-                names.insert(name, ());
+                names.insert(name);
             }
         }
         Ok(names)
@@ -268,8 +268,15 @@ impl Registry {
     /// Tells all that is known of a repository, and what of it is not.
     async fn tell(&self, name: &str, repository: &Repository, sink: &mut Sink) -> Result<(), Stop> {
         let maker = Maker { checked: &self.checked, name, repository, hint: sink.hint() };
-        for record in maker.records() {
-            sink.tell(record).await?;
+        // To a repository without tags nothing leads: that it once held something is all there is to say.
+        if !repository.tags.is_empty() {
+            sink.tell(maker.model()).await?;
+        }
+        for (digest, tags, contents) in maker.versions() {
+            sink.tell(maker.version(digest, &tags, contents)).await?;
+            for part in &contents.parts {
+                sink.tell(maker.artifact(digest, &tags, contents, part)).await?;
+            }
         }
         for (reason, sentence) in &repository.troubles {
             sink.blind(reason, || format!("`{name}`: {sentence}"));

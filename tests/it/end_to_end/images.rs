@@ -9,23 +9,21 @@ use super::{calls_os_system, rules, subject};
 use crate::peers::registry::Registry;
 use crate::support::program::Agent;
 use crate::support::receiver::Receiver;
-use crate::support::wait_for;
+use crate::support::{free_port, wait_for};
 
 const SWEEP_SECS: u64 = 2;
 /// A pickle of plain data.
 const BENIGN: &[u8] = b"\x80\x02}q\x00X\x01\x00\x00\x00aq\x01K\x01s.";
 const TEMPLATE: &[u8] = b"{{ if .System }}{{ .System }}{{ end }}User: {{ .Prompt }}\nAssistant: {{ .Response }}";
 
-fn start(root: &std::path::Path, registry: &Registry, receiver: &Receiver) -> Agent {
-    let config = format!(
-        "sources:\n  oci: [{{name: images, registry: \"{}\", sweep_interval_secs: {SWEEP_SECS}, \
-         gate: {{tags: [prod], signature: true}}}}]\n\
-         receivers: [{{source: images}}]\n\
+fn config(registry: &Registry, receiver: &Receiver, sweep_secs: u64, more: &str) -> String {
+    format!(
+        "sources:\n  oci: [{{name: images, registry: \"{}\", sweep_interval_secs: {sweep_secs}, \
+         gate: {{tags: [prod], signature: true}}{more}}}]\n\
          sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
         registry.host,
         receiver.url()
-    );
-    Agent::start(root, &config).ready()
+    )
 }
 
 /// Waits until so many sweeps were made from now on.
@@ -62,7 +60,7 @@ fn a_tag_re_pointed_to_poison_reaches_people_and_its_benign_twins_do_not() {
     let (registry, receiver) = (Registry::start(), Receiver::start());
     let first = registry.artifact("team/clf", "prod", &[("model.pkl", BENIGN)]);
     ollama(&registry, "latest", TEMPLATE);
-    let agent = start(directory.path(), &registry, &receiver);
+    let agent = Agent::start(directory.path(), &config(&registry, &receiver, SWEEP_SECS, "")).ready();
     sweeps(&agent, 1.0);
 
     // Benign twins: another tag of the same manifest, and the same tag pushed again.
@@ -95,11 +93,40 @@ fn bytes_written_behind_the_back_of_a_registry_are_not_what_their_digest_says() 
     let directory = TempDir::new().expect("a temporary directory can be made");
     let (registry, receiver) = (Registry::start(), Receiver::start());
     registry.artifact("team/clf", "v1", &[("model.pkl", BENIGN)]);
-    let layer = format!("sha256:{}", lanner::event::Sha256::of(BENIGN));
-    std::fs::write(registry.blob_file(&layer), calls_os_system("owned")).expect("the registry's disk is here");
-    let agent = start(directory.path(), &registry, &receiver);
+    registry.artifact("team/ranker", "v1", &[("ranker.pkl", b"\x80\x02}q\x00.")]);
+    let overwrite = |benign: &[u8], word: &str| {
+        let layer = format!("sha256:{}", lanner::event::Sha256::of(benign));
+        std::fs::write(registry.blob_file(&layer), calls_os_system(word)).expect("the registry's disk is here");
+    };
+    overwrite(BENIGN, "before");
+    let again = ", verify: {interval_secs: 1}";
+    let agent = Agent::start(directory.path(), &config(&registry, &receiver, SWEEP_SECS, again)).ready();
     // The registry serves the poison under the digest of the benign bytes, and both are told.
     told(&receiver, "SCN-040");
     told(&receiver, "SCN-002");
+    assert!(!rules(&receiver).contains(&"REG-001".to_owned()), "nobody saw it change");
+    // What is overwritten later is found where bytes are read again: no digest of the registry moved.
+    overwrite(b"\x80\x02}q\x00.", "after");
+    told(&receiver, "REG-001");
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_push_is_told_at_once_where_the_registry_notifies() {
+    let directory = TempDir::new().expect("a temporary directory can be made");
+    let (port, receiver) = (free_port(), Receiver::start());
+    let registry = Registry::notifying(&format!("http://127.0.0.1:{port}/api/v1/hints/images"));
+    registry.artifact("team/clf", "prod", &[("model.pkl", BENIGN)]);
+    let text = format!(
+        "state: {{path: state}}\nhttp: {{listen: \"127.0.0.1:{port}\"}}\nreceivers: [{{source: images}}]\n{}",
+        config(&registry, &receiver, 3600, "")
+    );
+    std::fs::write(directory.path().join("lanner.yaml"), text).expect("there is space");
+    let agent = Agent::start_again(directory.path(), port).ready();
+    registry.artifact("team/clf", "prod", &[("model.pkl", &calls_os_system("owned"))]);
+    told(&receiver, "SCN-002");
+    told(&receiver, "REG-002");
+    let listings = agent.metric("lanner_rescans_total", "images");
+    assert!((listings - 1.0).abs() < f64::EPSILON, "the first listing was the only one: {listings}");
     assert_eq!(agent.stop(), Some(0));
 }
