@@ -42,7 +42,8 @@ pub struct Look<'a> {
 pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
     let digest = look.blob.sha256;
     let old = look.before.and_then(|before| before.digest);
-    if old == Some(digest) {
+    let broken = broken_promise(look);
+    if old == Some(digest) && broken.is_none() {
         return Vec::new();
     }
     let mut events = Vec::new();
@@ -69,6 +70,12 @@ pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
     }
     let mut facts = look.blob.report.facts.clone();
     facts.extend(announced.clone());
+    if let Some(claimed) = broken {
+        let known = facts.get(MISMATCHES).and_then(Value::as_list).unwrap_or_default();
+        let known = known.iter().filter_map(Value::as_text).map(str::to_owned);
+        let all: Vec<String> = known.chain([format!("store:{claimed}")]).collect();
+        facts.insert(MISMATCHES.to_owned(), all.into());
+    }
     events.push(event(origin, look, EventKind::ArtifactScan, "inspected", &facts));
     if let Some(previous) = look.previous.filter(|previous| previous.sha256 != digest && !look.first_listing) {
         let delta = artifact::diff(&version(previous), &version(look.blob));
@@ -81,6 +88,15 @@ pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
         }
     }
     events
+}
+
+/// Digests that somebody promised and that are not those of the bytes.
+const MISMATCHES: &str = "artifact.digest.mismatches";
+
+/// The digest that the registry or store promises, where the bytes have another.
+fn broken_promise<'l>(look: &Look<'l>) -> Option<&'l str> {
+    let claimed = look.record.attributes.get("artifact.claimed_hash")?.as_text()?;
+    (claimed != format!("sha256:{}", look.blob.sha256)).then_some(claimed)
 }
 
 fn version(blob: &Blob) -> artifact::Version {

@@ -1,5 +1,5 @@
 //! Stores that keep bytes under their own digest, and whether the bytes are what their name says: the blobs
-//! of images, of Ollama, of a registry on disk and as it is asked, of the Hugging Face cache and of Git LFS.
+//! of images, of Ollama, of a registry, of the Hugging Face cache and of Git LFS.
 
 use std::io::Read as _;
 
@@ -17,9 +17,6 @@ const REPOSITORIES: [&str; 3] = ["models--", "datasets--", "spaces--"];
 /// The SHA-256 that a path states of its file, as such stores name them. Files that Git itself tracks are
 /// named by SHA-1 in the Hugging Face cache, and state nothing here.
 pub fn claimed(path: &str) -> Option<Sha256> {
-    if let Some(digest) = path.strip_prefix("oci://").and_then(addressed) {
-        return Some(digest);
-    }
     let mut parts = path.rsplit('/');
     let mut next = || parts.next().unwrap_or_default();
     let (file, folder, second, third, fourth) = (next(), next(), next(), next(), next());
@@ -32,12 +29,6 @@ pub fn claimed(path: &str) -> Option<Sha256> {
         _ => return None,
     };
     digest(digits)
-}
-
-/// The digest by which a registry is asked: `registry/repository/blobs/sha256:…/name`.
-fn addressed(address: &str) -> Option<Sha256> {
-    let rest = ["/blobs/sha256:", "/manifests/sha256:"].iter().find_map(|mark| address.split_once(mark))?.1;
-    digest(rest.split('/').next()?)
 }
 
 /// True for the path of a blob among which the layers of images are kept.

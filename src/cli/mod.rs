@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod demo;
 mod diff;
+mod doctor;
 pub mod explain;
 mod inventory;
 pub mod replay;
@@ -64,6 +65,8 @@ enum Command {
     Bom(bom::Args),
     /// Alerts that were raised, and those that a sink refused.
     Alerts(alerts::Args),
+    /// Try each source, and say what to mend where one cannot be read.
+    Doctor(doctor::Args),
     /// Write, check and describe configuration.
     Config(config::Args),
     /// Match recorded events against rules.
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Scan(args) => scan::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Inventory(args) => inventory::run(&args),

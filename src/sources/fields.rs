@@ -21,10 +21,11 @@ pub const FILE: &[Field] = &[
     field("file.owner.id", FieldType::Integer, "User id of the owner."),
     field("file.modified", FieldType::Time, "When the content was last modified, as the file system says."),
     field(
-        "file.claimed_sha256",
+        "artifact.claimed_hash",
         FieldType::Text,
-        "Digest that the registry or store promises, without reading the bytes.",
+        "Digest that the registry or store promises: `sha256:` and 64 hexadecimal digits.",
     ),
+    field("file.leads_outside", FieldType::Bool, "A link in a repository of the hub's cache that leads out of it."),
     field("file.target_path", FieldType::Text, "Where a symbolic link leads, where the path is one."),
 ];
 

@@ -7,6 +7,7 @@
 //! `spaces--…`), and of a mounted `ConfigMap` the links `..data` and `..data_tmp` and the directories named
 //! by a time (`..2026_01_31_12_00_00.…`). All else that has such a name is looked at.
 
+mod cache;
 mod engine;
 mod filter;
 mod mounts;

@@ -211,6 +211,10 @@ impl Source for Mlflow {
         Some(Arc::new(store::Artifacts::new(Arc::clone(&self.shared))))
     }
 
+    fn server(&self) -> Option<String> {
+        Some(self.shared.api.registry().to_owned())
+    }
+
     fn hears(&self) -> bool {
         true
     }

@@ -287,6 +287,10 @@ pub trait Source: Send + Sync {
     fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>>;
     /// The store of its artifacts, if its records have any.
     fn store(&self) -> Option<Arc<dyn Store>>;
+    /// Address of the server that is asked, where there is one: its clock should agree with ours.
+    fn server(&self) -> Option<String> {
+        None
+    }
     /// Whether it follows hints that others give.
     fn hears(&self) -> bool {
         false

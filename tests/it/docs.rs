@@ -17,9 +17,10 @@ fn documents() -> Vec<PathBuf> {
             .iter()
             .map(|name| root.join(name))
             .collect();
-    let docs = std::fs::read_dir(root.join("docs")).expect("there are documents");
+    let docs = walkdir::WalkDir::new(root.join("docs")).sort_by_file_name().into_iter();
     found.extend(
-        docs.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "md")),
+        docs.map(|entry| entry.expect("it can be read").into_path())
+            .filter(|path| path.extension().is_some_and(|end| end == "md")),
     );
     found
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::paths;
+use super::{cache, paths};
 use crate::event::subject::SubjectKind;
 use crate::event::{ArtifactRef, Fields, Place, Subject, Value};
 use crate::sources::{Hint, Record, RecordKind};
@@ -139,6 +139,12 @@ impl Stat {
         }
         if let Some(target) = target {
             put("file.target_path", paths::escape(target).into());
+            if let Some(claimed) = cache::claimed(target) {
+                put("artifact.claimed_hash", format!("sha256:{claimed}").into());
+            }
+            if cache::leads_outside(path, target) {
+                put("file.leads_outside", true.into());
+            }
         }
         fields
     }

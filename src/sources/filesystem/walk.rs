@@ -14,9 +14,9 @@ use std::rc::Rc;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, openat, statat};
 use rustix::io::Errno;
 
-use super::Config;
 use super::filter::Filter;
 use super::stat::Stat;
+use super::{Config, cache};
 
 /// Device and inode.
 pub type Id = (u64, u64);
@@ -183,18 +183,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// How the repositories of a Hugging Face cache begin.
-const REPOSITORIES: [&[u8]; 3] = [b"models--", b"datasets--", b"spaces--"];
-
 /// Whether what has this name in a directory is told by the links that lead into it: what a mounted `ConfigMap` and the
 /// Hugging Face cache are made of, and nothing that is only named alike.
 pub fn kept_aside(directory: &Path, name: &OsStr, kind: FileType) -> bool {
     match name.as_bytes() {
         b"..data" | b"..data_tmp" => kind == FileType::Symlink,
-        b"blobs" => {
-            let owner = directory.file_name().unwrap_or_default().as_bytes();
-            kind == FileType::Directory && REPOSITORIES.iter().any(|prefix| owner.starts_with(prefix))
-        }
+        b"blobs" => kind == FileType::Directory && cache::is_repository(directory),
         name => kind == FileType::Directory && is_time(name),
     }
 }

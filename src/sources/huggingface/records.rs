@@ -92,7 +92,7 @@ impl Maker<'_> {
             put(&mut fields, "file.size", size);
         }
         if let Some(claimed) = file.sha256() {
-            put(&mut fields, "file.claimed_sha256", claimed.to_string());
+            put(&mut fields, "artifact.claimed_hash", format!("sha256:{claimed}"));
         }
         let artifact = ArtifactRef {
             store: self.source.to_owned(),

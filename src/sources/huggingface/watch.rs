@@ -296,6 +296,10 @@ impl Source for Hub {
         Some(Arc::new(Fetched::new(Arc::clone(&self.shared), self.shared.config.artifact_bytes_max)))
     }
 
+    fn server(&self) -> Option<String> {
+        Some(self.shared.api.endpoint().to_owned())
+    }
+
     fn hears(&self) -> bool {
         true
     }

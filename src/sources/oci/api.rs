@@ -55,6 +55,10 @@ impl Connection {
             plain,
         })
     }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
 }
 
 /// How a registry lets in.

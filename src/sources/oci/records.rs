@@ -83,6 +83,7 @@ impl Maker<'_> {
         let mut fields = self.of_version(digest, tags, contents);
         models::file(&mut fields, &part.path);
         put(&mut fields, "oci.media_type", &*part.media_type);
+        put(&mut fields, "artifact.claimed_hash", &*part.digest);
         if let Some(size) = part.size {
             put(&mut fields, "file.size", size);
         }

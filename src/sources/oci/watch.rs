@@ -78,6 +78,10 @@ impl Source for Registry {
         Some(Arc::new(Fetched::new(blobs, self.checked.config.artifact_bytes_max)))
     }
 
+    fn server(&self) -> Option<String> {
+        Some(self.checked.connection.address().to_owned())
+    }
+
     fn hears(&self) -> bool {
         true
     }

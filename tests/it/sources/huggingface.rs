@@ -194,8 +194,8 @@ fn a_tag_must_not_change_and_a_hint_is_followed() {
         assert_eq!(running.records[fixed].kind, RecordKind::VersionArtifact);
         assert_eq!(running.records[fixed].attributes["ml.model.version"], Value::from(&*commit));
         assert_eq!(running.records[moving].kind, RecordKind::Artifact);
-        let claimed = lanner::event::Sha256::of(b"one").to_string();
-        assert_eq!(running.records[moving].attributes["file.claimed_sha256"], Value::from(&*claimed));
+        let claimed = format!("sha256:{}", lanner::event::Sha256::of(b"one"));
+        assert_eq!(running.records[moving].attributes["artifact.claimed_hash"], Value::from(&*claimed));
         // A push, and the tag goes along: the hub's webhook says so, and the next listing is an hour away.
         {
             let mut hub = hub.hub.lock().unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lanner::event::Value;
+use lanner::event::{Sha256, Value};
 use lanner::sources::oci::Config;
 use lanner::sources::{Settings as _, StoreError};
 use serde_json::{Value as Json, json};
@@ -139,14 +139,17 @@ fn every_packaging_is_known_and_its_files_keep_their_names() {
     });
     assert!(approved.count() > 1, "annotations are what others call tags of a version");
 
-    // The bytes of each file are those that were pushed, under an address that says which they should be.
+    // The bytes of each file are those that were pushed, and their record says which they should be.
     let store = running.source.store().unwrap();
     let mut sizes = 0;
     for (key, record) in running.records.iter().filter(|(key, _)| key.starts_with("artifact/")) {
         let artifact = record.artifact.as_ref().unwrap();
-        assert!(lanner::artifact::hint(&artifact.path).starts_with("sha256:"), "{}", artifact.path);
         let opened = runtime.block_on(store.open(artifact)).unwrap_or_else(|error| panic!("{key}: {error}"));
         assert_eq!(Value::from(opened.len()), record.attributes["file.size"], "{key}");
+        let mut bytes = vec![0; usize::try_from(opened.len()).unwrap()];
+        assert_eq!(opened.read_at(0, &mut bytes).unwrap(), bytes.len());
+        let digest = format!("sha256:{}", Sha256::of(&bytes));
+        assert_eq!(Value::from(digest), record.attributes["artifact.claimed_hash"], "{key}");
         sizes += opened.len();
     }
     assert!(sizes > 0);

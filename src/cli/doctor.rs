@@ -1,0 +1,198 @@
+//! `lanner doctor`: whether each source can be reached and read, the clocks agree, and what the agent itself needs is
+//! there; and what to do where that is not so.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::DATE;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::setup::ConfigArgs;
+use super::{CLEAN, FOUND, Format, say};
+use crate::alert::render::text::clean;
+use crate::base::metrics::Metrics;
+use crate::base::{clock, http};
+use crate::config::Checked;
+use crate::sources::hints::Hints;
+use crate::sources::{Context, Source, State, Status};
+
+/// Requests and hints are signed with the time: beyond this, servers and receivers refuse them.
+const SKEW_MAX_SECS: u64 = 120;
+/// How long a server may take to tell its time.
+const TIME_WITHIN: Duration = Duration::from_secs(5);
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Seconds that each source may take for its first listing. Nothing is fetched and nothing is stored.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// How one thing stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Health {
+    Ok,
+    /// It works, and should be known.
+    Note,
+    Failed,
+}
+
+/// One line of the report.
+#[derive(Debug, Serialize)]
+struct Finding {
+    health: Health,
+    /// `source`, `state` or `http`.
+    part: &'static str,
+    name: String,
+    /// From a closed set; `ok` when nothing is wrong.
+    reason: String,
+    detail: String,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let checked = args.config.checked(|_| {})?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let within = Duration::from_secs(args.timeout);
+    let mut findings = agent(&checked);
+    let sources = &checked.sources;
+    let each = runtime.block_on(futures_util::future::join_all(sources.iter().map(|one| examine(one, within))));
+    findings.extend(each.into_iter().flatten());
+    for finding in &findings {
+        match args.format {
+            Format::Json => say(&serde_json::to_string(finding)?)?,
+            Format::Text => {
+                let mark = match finding.health {
+                    Health::Ok => "ok    ",
+                    Health::Note => "note  ",
+                    Health::Failed => "FAILED",
+                };
+                let name = clean(&finding.name);
+                say(&format!("{mark}  {:<7} {name:<16} {}", finding.part, clean(&finding.detail)))?;
+            }
+        }
+    }
+    let failed = findings.iter().any(|finding| finding.health == Health::Failed);
+    // A read that never returns must not keep the program from ending.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(ExitCode::from(if failed { FOUND } else { CLEAN }))
+}
+
+/// What the agent itself needs.
+fn agent(checked: &Checked) -> Vec<Finding> {
+    let path = &checked.config.state.path;
+    let probe = path.join(".lanner-doctor");
+    let state = match std::fs::create_dir_all(path).and_then(|()| std::fs::write(&probe, b"").map(|()| probe)) {
+        Ok(probe) => {
+            std::fs::remove_file(probe).ok();
+            fine("state", path.display().to_string(), "it can be written".to_owned())
+        }
+        Err(error) => Finding {
+            health: Health::Failed,
+            part: "state",
+            name: path.display().to_string(),
+            reason: "unwritable".to_owned(),
+            detail: format!("it cannot be written ({error}); make the directory, or name another in `state.path`"),
+        },
+    };
+    let listen = checked.listen;
+    let http = match std::net::TcpListener::bind(listen) {
+        Ok(_) => fine("http", listen.to_string(), "it is free".to_owned()),
+        // Most often the agent that already runs.
+        Err(error) => Finding {
+            health: Health::Note,
+            part: "http",
+            name: listen.to_string(),
+            reason: "taken".to_owned(),
+            detail: format!(
+                "nothing more can listen there ({error}): the agent itself, or choose another `http.listen`"
+            ),
+        },
+    };
+    vec![state, http]
+}
+
+/// Lists a source once, and lets go of what it tells.
+async fn examine(source: &Arc<dyn Source>, within: Duration) -> Vec<Finding> {
+    let (out, mut observations) = mpsc::channel(64);
+    let (stop, status) = (CancellationToken::new(), Arc::new(Status::default()));
+    let context = Context {
+        out,
+        stop: stop.clone(),
+        checkpoints: BTreeMap::new(),
+        status: Arc::clone(&status),
+        metrics: Metrics::new("doctor").source(source.name()),
+        hints: Hints::default(),
+    };
+    let drain = async { while observations.recv().await.is_some() {} };
+    let look = async {
+        loop {
+            let state = status.read();
+            if state.synced || !state.blind.is_empty() {
+                return state;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let ended = tokio::select! {
+        seen = tokio::time::timeout(within, look) => Ok(seen.ok()),
+        ended = source.run(context) => Err(ended.err().map(|error| http::chain(&error)).unwrap_or_default()),
+        () = drain => Ok(None),
+    };
+    stop.cancel();
+    let mut findings = match ended {
+        Ok(seen) => judge(source.name(), seen, within),
+        Err(why) => vec![failed(source.name(), "failed", format!("it ended: {why}"))],
+    };
+    if let Some(address) = source.server() {
+        findings.extend(compare_clocks(source.name(), &address).await);
+    }
+    findings
+}
+
+/// What the first listing says, or that there was none in time.
+fn judge(name: &str, seen: Option<State>, within: Duration) -> Vec<Finding> {
+    let Some(state) = seen else {
+        let detail = format!(
+            "its first listing takes longer than {} s; that may be right: `--timeout` gives it more time",
+            within.as_secs()
+        );
+        return vec![Finding { health: Health::Note, ..failed(name, "slow", detail) }];
+    };
+    let mut findings: Vec<Finding> = state.blind.into_iter().map(|(reason, why)| failed(name, &reason, why)).collect();
+    if findings.is_empty() {
+        findings.push(fine("source", name.to_owned(), format!("it can be read; {} are watched", state.watched)));
+    }
+    let notes = state.notes.into_iter();
+    findings.extend(notes.map(|(reason, why)| Finding { health: Health::Note, ..failed(name, &reason, why) }));
+    findings
+}
+
+/// Holds the server's clock against ours.
+async fn compare_clocks(name: &str, address: &str) -> Option<Finding> {
+    let options = http::Options { timeout: Some(TIME_WITHIN), ..http::Options::default() };
+    let response = http::client(&options).ok()?.head(address).send().await.ok()?;
+    // A date of HTTP is one of mail, always in GMT.
+    let told = DateTimeParser::new().parse_timestamp(response.headers().get(DATE)?.to_str().ok()?).ok()?;
+    let skew = told.as_second().abs_diff(clock::now().as_second());
+    let detail = format!("its clock and ours differ by {skew} s; set both by NTP, or what is signed is refused");
+    (skew > SKEW_MAX_SECS).then(|| failed(name, "clock", detail))
+}
+
+fn fine(part: &'static str, name: String, detail: String) -> Finding {
+    Finding { health: Health::Ok, part, name, reason: "ok".to_owned(), detail }
+}
+
+fn failed(name: &str, reason: &str, detail: String) -> Finding {
+    Finding { health: Health::Failed, part: "source", name: name.to_owned(), reason: reason.to_owned(), detail }
+}

@@ -1,0 +1,112 @@
+//! A hub whose name was taken, whose history was rewritten, and whose store gives other bytes than it promises.
+
+use std::time::Duration;
+
+use lanner::event::Sha256;
+
+use super::rules;
+use crate::peers::hub::start;
+use crate::support::program::Agent;
+use crate::support::receiver::Receiver;
+use crate::support::wait_for;
+
+const ID: &str = "acme/ranker";
+
+#[test]
+fn attacks_on_a_hub_reach_people_and_an_ordinary_push_does_not() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let hub = start(&[(ID, &[("config.json", b"{}"), ("weights.gguf", b"GGUF\x03\0\0\0")])]);
+    let receiver = Receiver::start();
+    let config = format!(
+        "sources:\n  huggingface: [{{name: hub, endpoint: \"{}\", repositories: [{ID}], sweep_interval_secs: 1}}]\n\
+         sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
+        hub.url,
+        receiver.url()
+    );
+    let agent = Agent::start(directory.path(), &config).ready();
+    let registry = || rules(&receiver).into_iter().filter(|rule| rule.starts_with("REG-")).collect::<Vec<_>>();
+    let repository = |edit: &dyn Fn(&mut crate::peers::hub::Repository)| {
+        let mut hub = hub.hub.lock().expect("no test panics while it holds this");
+        edit(hub.repositories.get_mut(ID).expect("it is there"));
+    };
+    let looks = || {
+        let before = agent.metric("lanner_rescans_total", "source=\"hub\"");
+        wait_for("two listings", Duration::from_mins(1), || {
+            (agent.metric("lanner_rescans_total", "source=\"hub\"") >= before + 2.0).then_some(())
+        });
+    };
+    // The benign twin: a push on top of the history.
+    repository(&|repository| {
+        repository.files.insert("config.json".to_owned(), b"{\"a\": 1}".to_vec());
+        repository.push(false);
+    });
+    looks();
+    assert_eq!(registry(), Vec::<String>::new(), "a push is nothing to tell of");
+
+    repository(&|repository| {
+        repository.files.insert("config.json".to_owned(), b"{\"a\": 2}".to_vec());
+        repository.push(true);
+    });
+    wait_for("the rewritten history", Duration::from_mins(1), || {
+        registry().iter().any(|rule| rule == "REG-006b").then_some(())
+    });
+
+    // The store gives other bytes than the hub promises.
+    let (promised, given) = (b"a new model, as promised".to_vec(), b"a new model, not as such".to_vec());
+    {
+        let mut hub = hub.hub.lock().expect("no test panics while it holds this");
+        hub.tampered.insert(Sha256::of(&promised).to_string(), given);
+        let repository = hub.repositories.get_mut(ID).expect("it is there");
+        repository.files.insert("new.bin".to_owned(), promised);
+        repository.push(false);
+    }
+    wait_for("the bytes that are not as named", Duration::from_mins(1), || {
+        rules(&receiver).iter().any(|rule| rule == "SCN-040").then_some(())
+    });
+
+    repository(&|repository| {
+        repository.number = 7;
+        repository.created = Some("2026-11-01T00:00:00.000Z".to_owned());
+    });
+    wait_for("the name that was taken", Duration::from_mins(1), || {
+        registry().iter().any(|rule| rule == "REG-007").then_some(())
+    });
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_cache_is_held_against_its_own_names() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let repository = directory.path().join("hub/models--acme--ranker");
+    let snapshot = repository.join("snapshots/0123456789012345678901234567890123456789");
+    let make = |folder: &std::path::Path| std::fs::create_dir_all(folder).expect("there is space");
+    make(&snapshot);
+    make(&repository.join("blobs"));
+    let cached = |name: &str, bytes: &[u8]| {
+        let blob = Sha256::of(bytes).to_string();
+        std::fs::write(repository.join("blobs").join(&blob), bytes).expect("there is space");
+        std::os::unix::fs::symlink(format!("../../blobs/{blob}"), snapshot.join(name)).expect("there is space");
+        repository.join("blobs").join(blob)
+    };
+    cached("sound.bin", b"as it was fetched");
+    let tampered = cached("model.bin", b"as it was fetched too");
+    let receiver = Receiver::start();
+    let config = format!(
+        "sources:\n  filesystem: [{{name: cache, paths: [hub], sweep_interval_secs: 1, settle_millis: 100}}]\n\
+         sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
+        receiver.url()
+    );
+    let agent = Agent::start(directory.path(), &config).ready();
+    let told = || rules(&receiver).into_iter().filter(|rule| rule.starts_with("SCN-040")).collect::<Vec<_>>();
+    assert_eq!(told(), Vec::<String>::new(), "what was fetched is as it is named");
+    std::fs::write(tampered, b"as somebody wishes it").expect("there is space");
+    wait_for("the blob that is not as named", Duration::from_mins(1), || (told() == ["SCN-040"]).then_some(()));
+    // A link that leads out of its repository.
+    std::fs::write(directory.path().join("elsewhere.bin"), b"from elsewhere").expect("there is space");
+    std::os::unix::fs::symlink(directory.path().join("elsewhere.bin"), snapshot.join("other.bin"))
+        .expect("there is space");
+    wait_for("the link that leads elsewhere", Duration::from_mins(1), || {
+        told().iter().any(|rule| rule == "SCN-040b").then_some(())
+    });
+    assert_eq!(agent.stop(), Some(0));
+}
