@@ -14,7 +14,7 @@ use crate::support::runtime;
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// Pushes a manifest of layers: type, title, bytes.
-fn push(registry: &Registry, name: &str, config: &str, layers: &[(&str, Option<&str>, &[u8])], more: Json) -> String {
+fn push(registry: &Registry, name: &str, config: &str, layers: &[(&str, Option<&str>, &[u8])], more: &Json) -> String {
     let layers: Vec<Json> = layers
         .iter()
         .map(|(kind, title, bytes)| {
@@ -71,7 +71,7 @@ fn every_packaging_is_known_and_its_files_keep_their_names() {
         "p/modelpack",
         "application/vnd.cncf.model.config.v1+json",
         &[(weight, Some("weights/model.safetensors"), b"1"), ("application/vnd.cncf.model.doc.v1.raw", None, b"2")],
-        json!({ "artifactType": "application/vnd.cncf.model.manifest.v1+json",
+        &json!({ "artifactType": "application/vnd.cncf.model.manifest.v1+json",
                 "annotations": { "approved_by": "release board" } }),
     );
     push(
@@ -79,14 +79,14 @@ fn every_packaging_is_known_and_its_files_keep_their_names() {
         "p/kitops",
         "application/vnd.kitops.modelkit.config.v1+json",
         &[("application/vnd.kitops.modelkit.model.v1.tar+gzip", None, b"3")],
-        json!({}),
+        &json!({}),
     );
     push(
         &registry,
         "p/docker",
         "application/vnd.docker.ai.model.config.v0.1+json",
         &[("application/vnd.docker.ai.gguf.v3", None, b"4")],
-        json!({}),
+        &json!({}),
     );
     let ollama = |part: &str| format!("application/vnd.ollama.image.{part}");
     push(
@@ -94,7 +94,7 @@ fn every_packaging_is_known_and_its_files_keep_their_names() {
         "p/ollama",
         "application/vnd.docker.container.image.v1+json",
         &[(&ollama("model"), None, b"5"), (&ollama("template"), None, b"6"), (&ollama("template"), None, b"7")],
-        json!({}),
+        &json!({}),
     );
     push(
         &registry,
@@ -106,7 +106,7 @@ fn every_packaging_is_known_and_its_files_keep_their_names() {
             ("application/octet-stream", Some("a.pkl~2"), b"10"),
             ("application/octet-stream", Some("../../etc/passwd"), b"11"),
         ],
-        json!({}),
+        &json!({}),
     );
     let layer = "application/vnd.oci.image.layer.v1.tar+gzip";
     let image = "application/vnd.oci.image.config.v1+json";
@@ -115,9 +115,9 @@ fn every_packaging_is_known_and_its_files_keep_their_names() {
         "p/modelcar",
         image,
         &[(layer, None, b"12")],
-        json!({ "annotations": { "org.cncf.model.name": "m" } }),
+        &json!({ "annotations": { "org.cncf.model.name": "m" } }),
     );
-    push(&registry, "p/image", image, &[(layer, None, b"13")], json!({}));
+    push(&registry, "p/image", image, &[(layer, None, b"13")], &json!({}));
     let config = Config { registry: registry.host.clone(), repositories: vec!["p/*".to_owned()], ..Config::default() };
     let (running, runtime) = listed(config.clone());
     for (name, files) in [
@@ -175,7 +175,7 @@ fn an_index_is_told_with_the_files_of_each_platform() {
     let registry = Registry::start();
     let image = "application/vnd.oci.image.config.v1+json";
     let kind = "application/vnd.cncf.model.weight.v1.raw";
-    let inner = push(&registry, "p/both", image, &[(kind, Some("model.bin"), b"1")], json!({}));
+    let inner = push(&registry, "p/both", image, &[(kind, Some("model.bin"), b"1")], &json!({}));
     let index = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
