@@ -58,6 +58,7 @@ pub const REGISTRY: &[Field] = &[
     field("ml.model.owner.id", FieldType::Text, "What its registry knows the repository by, whatever it is called."),
     field("ml.model.rewritten", FieldType::Bool, "The commit before is no longer part of the history."),
     field("ml.model.previous_created", FieldType::Time, "When what had this name before was created."),
+    field("ml.prompt.name", FieldType::Text, "Name of the prompt, where a version or file is one."),
     field("ml.run.id", FieldType::Text, "Run that made the version."),
     field("ml.run.state", FieldType::Text, "State of that run: active, deleted, missing or none."),
 ];

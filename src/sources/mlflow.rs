@@ -11,6 +11,7 @@ mod engine;
 mod health;
 mod holdings;
 mod location;
+mod prompts;
 mod records;
 mod registry;
 mod remote;

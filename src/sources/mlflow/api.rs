@@ -37,6 +37,22 @@ pub struct Model {
     pub tags: Vec<Tag>,
 }
 
+/// What is registered: the server lists prompts only when it is asked for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Models,
+    Prompts,
+}
+
+impl Kind {
+    const fn filter(self) -> &'static str {
+        match self {
+            Self::Models => "",
+            Self::Prompts => "tags.`mlflow.prompt.is_prompt` = 'true'",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Alias {
     pub alias: String,
@@ -179,11 +195,11 @@ impl Api {
         (self.tracking.host_str(), self.tracking.port_or_known_default())
     }
 
-    /// All models, and whether it took more than one page.
-    pub async fn models(&self) -> Result<(Vec<Model>, bool), Failure> {
+    /// All models or all prompts, and whether it took more than one page.
+    pub async fn models(&self, kind: Kind) -> Result<(Vec<Model>, bool), Failure> {
         let (mut all, mut token, mut seen) = (Vec::new(), String::new(), BTreeSet::new());
         loop {
-            let query = [("max_results", MODELS_PAGE), ("page_token", &*token)];
+            let query = [("max_results", MODELS_PAGE), ("filter", kind.filter()), ("page_token", &*token)];
             let page: ModelsPage = self.get("registered-models/search", &query).await?;
             all.extend(page.registered_models);
             match next(page.next_page_token, &mut seen)? {
@@ -193,11 +209,11 @@ impl Api {
         }
     }
 
-    /// All versions, and whether it took more than one page.
-    pub async fn versions(&self) -> Result<(Vec<Version>, bool), Failure> {
+    /// All versions of models or of prompts, and whether it took more than one page.
+    pub async fn versions(&self, kind: Kind) -> Result<(Vec<Version>, bool), Failure> {
         let (mut all, mut token, mut seen) = (Vec::new(), String::new(), BTreeSet::new());
         loop {
-            let query = [("max_results", VERSIONS_PAGE), ("page_token", &*token)];
+            let query = [("max_results", VERSIONS_PAGE), ("filter", kind.filter()), ("page_token", &*token)];
             let page: VersionsPage = self.get("model-versions/search", &query).await?;
             all.extend(page.model_versions);
             match next(page.next_page_token, &mut seen)? {

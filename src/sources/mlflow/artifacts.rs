@@ -61,7 +61,7 @@ pub async fn list(shared: &Shared, location: &Location, budget: &mut Budget) -> 
                 .await
                 .map_err(|error| Failure::Garbage(error.to_string()))?
         }
-        Location::Elsewhere => Ok(Listing::default()),
+        Location::Prompt | Location::Elsewhere => Ok(Listing::default()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Shared;
-use super::api::{Model, Version};
+use super::api::{Kind, Model, Version};
 use super::artifacts::Budget;
 use super::health;
 use super::records::{Maker, artifact_prefix, model_key, version_key};
@@ -185,12 +185,16 @@ impl<'a> Engine<'a> {
         for round in 0..2 {
             // Models first: the tags of a version are then no older than the alias that asks for
             // them.
-            let (models, more_models) = self.shared.api.models().await?;
-            let (versions, more_versions) = self.shared.api.versions().await?;
-            all_models.extend(models.into_iter().map(|model| (model.name.clone(), model)));
-            all_versions
-                .extend(versions.into_iter().map(|version| ((version.name.clone(), version.version.clone()), version)));
-            if self.listed || round == 0 && !more_models && !more_versions {
+            let mut more = false;
+            for kind in [Kind::Models, Kind::Prompts] {
+                let (models, more_models) = self.shared.api.models(kind).await?;
+                let (versions, more_versions) = self.shared.api.versions(kind).await?;
+                all_models.extend(models.into_iter().map(|model| (model.name.clone(), model)));
+                let versions = versions.into_iter();
+                all_versions.extend(versions.map(|version| ((version.name.clone(), version.version.clone()), version)));
+                more |= more_models || more_versions;
+            }
+            if self.listed || round == 0 && !more {
                 break;
             }
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::artifacts;
 use super::engine::{Engine, Stop};
 use super::location::Location;
+use super::prompts;
 use super::records::{Maker, artifact_prefix};
 use super::registry::{Holding, VersionId};
 use crate::base::http::Failure;
@@ -19,6 +20,11 @@ impl Engine<'_> {
         if self.budget.is_spent() && hint == Hint::Sweep {
             self.queue.clear();
             return Ok(());
+        }
+        if prompts::is_prompt(version) {
+            let (holding, listing) = prompts::look(version);
+            self.registry.holdings.insert(id.clone(), holding);
+            return self.compare(id, listing, hint).await;
         }
         let shared = Arc::clone(self.shared);
         let source = version.source.clone();

@@ -12,6 +12,8 @@ pub enum Location {
     Proxy(String),
     /// A directory or file on a mounted store.
     Local(PathBuf),
+    /// The text of a prompt, which is a tag of its version.
+    Prompt,
     /// A store that the agent has no way to.
     Elsewhere,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::api::{Model, Tag, Version};
+use super::prompts;
 use super::registry::Held;
 use super::{Config, source_uri};
 use crate::base::text::shorten;
@@ -77,6 +78,9 @@ impl Maker<'_> {
         if let Some(location) = location {
             put(&mut fields, "ml.model.artifact.location", shorten(location, TEXT_CHARS_MAX));
         }
+        if prompts::is_prompt(version) {
+            put(&mut fields, "ml.prompt.name", &*version.name);
+        }
         put(&mut fields, "ml.run.id", run);
         if let Some(state) = if run.is_empty() { Some("none") } else { run_state } {
             put(&mut fields, "ml.run.state", state);
@@ -103,6 +107,9 @@ impl Maker<'_> {
         held: &Held,
     ) -> Record {
         let mut fields = self.fields(&version.name);
+        if prompts::is_prompt(version) {
+            put(&mut fields, "ml.prompt.name", &*version.name);
+        }
         put(&mut fields, "ml.model.version", &*version.version);
         put(&mut fields, "ml.model.aliases", aliases.iter().map(String::as_str).collect::<Vec<_>>());
         // What its maker says of the version is held against what differs in its bytes.

@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use super::Shared;
 use super::api::Head;
 use super::location::{Location, resolve};
+use super::prompts;
 use crate::event::ArtifactRef;
 use crate::sources::open::OpenFile;
 use crate::sources::{BoxFuture, Opened, Store, StoreError};
@@ -91,12 +92,17 @@ impl Store for Artifacts {
     fn open<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Box<dyn Opened>, StoreError>> {
         Box::pin(async move {
             let uri = artifact.path.replace("\\\\", "\\");
+            if let Some((name, version)) = prompts::parse(&uri) {
+                return prompts::open(&self.shared.api, &name, &version)
+                    .await
+                    .map(|file| Box::new(file) as Box<dyn Opened>);
+            }
             match resolve(&uri, &self.shared) {
                 Location::Proxy(path) => self.fetch(&path).await,
                 Location::Local(path) => tokio::task::spawn_blocking(move || OpenFile::open(&path, false))
                     .await
                     .map_err(|error| StoreError::Transient(Box::new(error)))?,
-                Location::Elsewhere => Err(StoreError::Refused(format!(
+                Location::Prompt | Location::Elsewhere => Err(StoreError::Refused(format!(
                     "there is no way to `{uri}`; map it in `artifact_roots`, or let the server serve artifacts"
                 ))),
             }
