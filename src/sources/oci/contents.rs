@@ -55,6 +55,8 @@ pub struct Contents {
     pub missing: Vec<(&'static str, String)>,
     /// Paths, with what lies there.
     names: BTreeMap<String, String>,
+    /// The last number of each name that several have.
+    numbers: BTreeMap<String, usize>,
     /// Room for all of it.
     share: Option<Share>,
 }
@@ -168,18 +170,21 @@ impl Contents {
 
     fn push(&mut self, mut part: Part) {
         // The same blob under the same name is one file; of others with that name each has a number.
-        let base = part.path.clone();
-        let mut number = 1;
-        while let Some(known) = self.names.get(&part.path) {
-            if *known == part.digest {
-                return;
-            }
-            number += 1;
-            part.path = format!("{base}~{number}");
+        if self.names.get(&part.path) == Some(&part.digest) {
+            return;
         }
         if self.parts.len() >= PARTS_MAX {
             self.miss("parts_max", format!("it has more than {PARTS_MAX} files"));
             return;
+        }
+        let base = part.path.clone();
+        let mut number = self.numbers.get(&base).copied().unwrap_or(1);
+        while self.names.contains_key(&part.path) {
+            number += 1;
+            part.path = format!("{base}~{number}");
+        }
+        if number > 1 {
+            self.numbers.insert(base, number);
         }
         self.names.insert(part.path.clone(), part.digest.clone());
         self.parts.push(part);
@@ -187,7 +192,7 @@ impl Contents {
 
     /// Takes the room that it needs, if there is so much.
     pub fn keep(mut self, held: &Held) -> Option<Self> {
-        self.names = BTreeMap::new();
+        (self.names, self.numbers) = (BTreeMap::new(), BTreeMap::new());
         let annotations = self.annotations.iter().map(|(key, value)| key.len() + value.len());
         let parts = self.parts.iter().map(|part| size_of::<Part>() + part.path.len() + part.media_type.len() + 71);
         let bytes: usize = annotations.chain(parts).sum();

@@ -33,7 +33,7 @@ pub fn explain(failure: &Failure, place: &str) -> (&'static str, String) {
         Failure::Throttled { .. } => (
             "throttled",
             format!(
-                "`{place}` takes no more requests for now; raise `sweep_interval_secs`, or watch fewer repositories"
+                "`{place}` takes no more requests for now; raise `sweep_interval_secs`, lower `requests_max`, or watch fewer repositories"
             ),
         ),
         Failure::Server { .. } => ("server_error", format!("`{place}`: {failure}; look into its log")),

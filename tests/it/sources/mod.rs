@@ -11,6 +11,7 @@ mod logs_rotation;
 mod mlflow;
 mod mlflow_faults;
 mod oci;
+mod oci_answers;
 mod oci_packaging;
 mod reconcile;
 mod suite;

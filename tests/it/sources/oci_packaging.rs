@@ -192,3 +192,33 @@ fn an_index_is_told_with_the_files_of_each_platform() {
     );
     runtime.block_on(running.stop());
 }
+
+#[test]
+fn what_is_more_than_is_kept_is_told() {
+    let registry = Registry::start();
+    let names: Vec<String> = (0..2_500).map(|number| format!("part-{number:04}.bin")).collect();
+    let layers: Vec<Json> = {
+        let digest = registry.blob("p/large", b"part");
+        let layer = |name: &String| {
+            json!({ "mediaType": "application/octet-stream", "digest": digest, "size": 4,
+                    "annotations": { "org.opencontainers.image.title": name } })
+        };
+        names.iter().map(layer).collect()
+    };
+    let notes = json!({ "a-long-one": "x".repeat(100_000), "short": "y" });
+    let digest = push(
+        &registry,
+        "p/large",
+        "application/vnd.unknown.config.v1+json",
+        &[],
+        &json!({ "layers": layers, "annotations": notes }),
+    );
+    let (running, runtime) = listed(Config { registry: registry.host.clone(), ..Config::default() });
+    assert_eq!(paths(&running, "p/large").len(), 2_000);
+    let blind = running.state().blind;
+    assert!(blind["parts_max"].contains(&digest), "{blind:?}");
+    assert!(blind["annotations"].contains(&digest), "{blind:?}");
+    let record = running.records.values().find(|record| record.key.ends_with("part-0001.bin")).unwrap();
+    assert_eq!(record.attributes["ml.model.version.tags.short"], Value::from("y"));
+    runtime.block_on(running.stop());
+}
