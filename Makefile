@@ -44,6 +44,7 @@ bench: build ## Speed of scanning and matching, as ratios to peers; a million ev
 	cargo bench --locked --bench inventory
 	cargo bench --locked --bench correlate
 	cargo bench --locked --bench weights
+	cargo bench --locked --bench sources
 
 fuzz: ## Ten minutes each of hostile rules, events, timelines, overrides and each family of formats (nightly, cargo-fuzz)
 	fuzz/run.sh

@@ -1,5 +1,7 @@
 //! HTTP clients with bounds, and what to do about an answer that is none.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
@@ -35,6 +37,24 @@ impl Default for Options {
             redirects_max: 0,
         }
     }
+}
+
+/// What was asked of a server, and how much it said.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// Answers, whatever they were.
+    pub calls: AtomicU64,
+    /// Bytes of bodies that were read as a whole: artifacts are not among them.
+    pub bytes: AtomicU64,
+}
+
+tokio::task_local! {
+    static METER: Arc<Meter>;
+}
+
+/// Counts what the future asks of servers, and nothing that it has others ask.
+pub async fn metered<T>(meter: Arc<Meter>, work: impl Future<Output = T>) -> T {
+    METER.scope(meter, work).await
 }
 
 /// Why there is no usable answer, by what the caller does next.
@@ -104,6 +124,7 @@ pub fn client(options: &Options) -> Result<Client, String> {
 
 /// The answer if it is a success, else why it is none.
 pub fn success(response: Response) -> Result<Response, Failure> {
+    METER.try_with(|meter| meter.calls.fetch_add(1, Ordering::Relaxed)).ok();
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -130,6 +151,7 @@ pub async fn body(mut response: Response, bytes_max: u64) -> Result<Vec<u8>, Fai
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
+        METER.try_with(|meter| meter.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed)).ok();
         if (body.len() + chunk.len()) as u64 > bytes_max {
             return Err(Failure::TooLarge { bytes_max });
         }

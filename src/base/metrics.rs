@@ -4,11 +4,14 @@
 //! digest or an error's text. Handles are made once and kept, not looked up for each event.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
+
+use super::http::Meter;
 
 /// All families; one value for each process or test.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub struct Metrics {
     pub events_processed: IntCounterVec,
     pub events_dropped: IntCounterVec,
     pub hints_received: IntCounterVec,
+    pub source_requests: IntCounterVec,
+    pub source_response_bytes: IntCounterVec,
     pub detections: IntCounterVec,
     pub detections_suppressed: IntCounterVec,
     pub rule_evaluations: IntCounter,
@@ -100,6 +105,8 @@ impl Metrics {
             source_lag_bytes: make.gauges("lanner_source_lag_bytes", "Bytes of logs not read yet.", &["source"]),
             source_watched: make.gauges("lanner_source_watched", "Records or files watched.", &["source"]),
             full_verify_age: make.float_gauges("lanner_last_full_verify_age_seconds", "Age of the oldest full reading among the artifacts of a root: a change that leaves no trace can have lain unseen for so long.", &["source", "root"]),
+            source_requests: make.counters("lanner_source_requests_total", "Answers of the server that a source asks.", &["source"]),
+            source_response_bytes: make.counters("lanner_source_response_bytes_total", "Bytes of these answers, artifacts not counted.", &["source"]),
             hints_received: make.counters("lanner_hints_received_total", "Hints that others gave of a source, by what became of them.", &["source", "outcome"]),
             source_errors: make.counters("lanner_source_errors_total", "Failed looks, by what their cause asks for: transient or denied.", &["source", "kind"]),
             watch_overflows: make.counters("lanner_watch_overflows_total", "Losses of notifications that the kernel reported.", &["source"]),
@@ -209,6 +216,13 @@ impl SourceMetrics {
     /// Lines may have been lost; `reason` is from a closed set: `truncated`, `gone`, `rotated`.
     pub fn possible_loss(&self, reason: &'static str) {
         self.metrics.log_bytes_possibly_lost.with_label_values(&[&*self.name, reason]).inc();
+    }
+
+    /// What was asked of the source's server since this was called last.
+    pub fn cost(&self, meter: &Meter) {
+        let taken = |number: &AtomicU64| number.swap(0, Ordering::Relaxed);
+        self.metrics.source_requests.with_label_values(&[&self.name]).inc_by(taken(&meter.calls));
+        self.metrics.source_response_bytes.with_label_values(&[&self.name]).inc_by(taken(&meter.bytes));
     }
 
     pub fn lag_bytes(&self, bytes: u64) {

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::models::changes::{self, Deletions, Ways};
 use super::{BoxFuture, Built, Change, Context, RecordKind, Settings, Source, SourceError, Store};
 use crate::base::environment::variable;
+use crate::base::http;
 use crate::event::Fields;
 use api::Api;
 pub use remote::open;
@@ -200,8 +201,10 @@ impl Source for Mlflow {
         let stop = context.stop.clone();
         Box::pin(async move {
             // Whatever a step was at, the next start lists everything again.
+            let engine = engine::Engine::new(&self.shared, &self.deletions, context);
+            let meter = Arc::clone(&engine.meter);
             tokio::select! {
-                () = engine::Engine::new(&self.shared, &self.deletions, context).run() => {}
+                () = http::metered(meter, engine.run()) => {}
                 () = stop.cancelled() => {}
             }
             Ok(())

@@ -14,7 +14,7 @@ use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
-use crate::base::http::Failure;
+use crate::base::http::{Failure, Meter};
 use crate::sources::hints::Hinted;
 use crate::sources::models::changes::Deletions;
 use crate::sources::reconcile::{Failing, denied};
@@ -34,6 +34,7 @@ pub struct Engine<'a> {
     pub(super) budget: Budget,
     pub(super) sweeps: u64,
     listed: bool,
+    pub(super) meter: Arc<Meter>,
     pub(super) notes: BTreeMap<String, String>,
 }
 
@@ -62,6 +63,7 @@ impl<'a> Engine<'a> {
             budget: Budget::new(0),
             sweeps: 0,
             listed: false,
+            meter: Arc::default(),
             notes: BTreeMap::new(),
         }
     }
@@ -128,6 +130,7 @@ impl<'a> Engine<'a> {
     }
 
     fn report(&self) {
+        self.context.metrics.cost(&self.meter);
         self.context.status.change(|state| {
             state.blind = self.failing.blindness();
             state.notes.clone_from(&self.notes);
@@ -408,7 +411,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    async fn delete(&mut self, key: String) -> Result<(), Stop> {
+    pub(super) async fn delete(&mut self, key: String) -> Result<(), Stop> {
         self.registry.forget(&key);
         self.context.metrics.reconcile_found(1);
         self.send(Observation::Delete(key)).await

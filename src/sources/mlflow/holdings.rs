@@ -11,7 +11,7 @@ use super::records::{Maker, artifact_prefix};
 use super::registry::{Holding, VersionId};
 use crate::base::http::Failure;
 use crate::sources::reconcile::denied;
-use crate::sources::{Hint, Observation, Record};
+use crate::sources::{Hint, Record};
 
 impl Engine<'_> {
     /// Looks at the artifacts of one version.
@@ -98,8 +98,7 @@ impl Engine<'_> {
         }
         for key in self.registry.told_below(&artifact_prefix(&id.0, &id.1)) {
             if !seen.contains(&key) && self.registry.miss(&key) {
-                self.registry.forget(&key);
-                self.send(Observation::Delete(key)).await?;
+                self.delete(key).await?;
             }
         }
         if listing.untold > 0 {

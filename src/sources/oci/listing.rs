@@ -1,7 +1,7 @@
 //! What a registry has: its repositories, their tags, and the manifests to which those lead, asked for with few bytes.
 
+use reqwest::Url;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, IF_NONE_MATCH};
-use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
 use super::api::{ACCEPTED, Api};
@@ -11,6 +11,8 @@ use crate::sources::remote::{ANSWER_BYTES_MAX, PAGES_MAX, answer, patiently};
 
 /// Names asked for in one page; registries give fewer if they like.
 const PAGE: usize = 1000;
+/// HTTP 304: a tag leads where it did.
+const UNCHANGED: u16 = 304;
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 #[derive(Default, Deserialize)]
@@ -89,10 +91,10 @@ impl Api {
                     }
                 })
                 .await?;
-            if let (StatusCode::NOT_MODIFIED, Some(known)) = (response.status(), known) {
-                return Ok(Some(known.to_owned()));
+            match (http::success(response), known) {
+                (Err(Failure::Denied { status: UNCHANGED }), Some(known)) => Ok(Some(known.to_owned())),
+                (answer, _) => Ok(text(answer?.headers(), &DIGEST).map(ToOwned::to_owned)),
             }
-            Ok(text(http::success(response)?.headers(), &DIGEST).map(ToOwned::to_owned))
         })
         .await;
         match asked {

@@ -9,6 +9,7 @@ mod failing;
 mod known;
 mod sink;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 use super::{Context, Hint, Observation, SourceError};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
-use crate::base::http::Failure;
+use crate::base::http::{self, Failure, Meter};
 
 pub use super::hints::{Hinted, Hints};
 pub use failing::{Failing, denied};
@@ -77,8 +78,10 @@ pub struct Pace {
 /// Looks at a place until nobody listens any more; failures are told and survived.
 pub async fn run<P: Place>(place: &P, name: &str, pace: Pace, context: Context) -> Result<(), SourceError> {
     let stop = context.stop.clone();
+    let engine = Engine::new(place, name, pace, context);
+    let meter = Arc::clone(&engine.meter);
     tokio::select! {
-        () = Engine::new(place, name, pace, context).run() => {}
+        () = http::metered(meter, engine.run()) => {}
         () = stop.cancelled() => {}
     }
     Ok(())
@@ -92,6 +95,7 @@ struct Engine<'p, P> {
     sink: Sink,
     failing: Failing,
     backoff: Backoff,
+    meter: Arc<Meter>,
     listed: bool,
 }
 
@@ -106,6 +110,7 @@ impl<'p, P: Place> Engine<'p, P> {
             sink: Sink::new(context, pace.records_max, pace.misses),
             failing: Failing::default(),
             backoff: Backoff::new(Duration::from_secs(1), WAIT_MOST, seed),
+            meter: Arc::default(),
             listed: false,
         }
     }
@@ -201,6 +206,7 @@ impl<'p, P: Place> Engine<'p, P> {
     }
 
     fn report(&self) {
+        self.sink.metrics().cost(&self.meter);
         let mut blind = self.failing.blindness();
         blind.extend(self.sink.blindness());
         self.sink.status().change(|state| {

@@ -10,6 +10,7 @@ mod logs;
 mod logs_rotation;
 mod mlflow;
 mod mlflow_faults;
+mod mlflow_suite;
 mod oci;
 mod oci_answers;
 mod oci_packaging;

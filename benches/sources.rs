@@ -1,0 +1,97 @@
+//! What a sweep costs: calls, bytes and CPU seconds for ten thousand entries that did not change, of each registry and
+//! store, against its real server on 127.0.0.1. The bars are what one careful client needed for the same.
+//!
+//! `cargo bench --bench sources [-- NAME…]`; `make peers` installs the servers. CPU seconds are those of the source
+//! alone: the servers are other processes.
+
+#![allow(dead_code, unused_imports, reason = "the servers and their sources are those of the tests, used in part")]
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a benchmark prints figures, and fails where it cannot be set up"
+)]
+
+mod account;
+#[path = "../tests/it/sources/harness.rs"]
+mod harness;
+#[path = "../tests/it/sources/mlflow_suite.rs"]
+mod mlflow_suite;
+#[path = "../tests/it/peers/mod.rs"]
+mod peers;
+#[path = "../tests/it/sources/suite.rs"]
+mod suite;
+#[path = "../tests/it/support/mod.rs"]
+mod support;
+
+use std::time::Duration;
+
+use account::ticks;
+use harness::{Running, start_with};
+use suite::World;
+
+const ENTRIES: usize = 10_000;
+const SWEEPS: f64 = 3.0;
+
+/// A server, and what a sweep of it may cost.
+struct Case {
+    name: &'static str,
+    start: fn() -> Box<dyn World>,
+    calls_max: f64,
+    megabytes_max: f64,
+}
+
+const CASES: &[Case] = &[Case {
+    name: "mlflow",
+    start: || Box::new(mlflow_suite::Registry::start(false)),
+    // 11 pages of models, 4 of versions; prompts are two more, and the one version with artifacts four.
+    calls_max: 22.0,
+    megabytes_max: 18.8,
+}];
+
+fn main() {
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = CASES.iter().filter(|case| named.is_empty() || named.iter().any(|name| name == case.name));
+    let fine = wanted.map(measure).fold(true, |all, fine| all && fine);
+    std::process::exit(i32::from(!fine));
+}
+
+fn measure(case: &Case) -> bool {
+    let mut world = (case.start)();
+    let names: Vec<String> = (0..ENTRIES).map(|number| format!("many/{number:05}.bin")).collect();
+    world.fill(&names);
+    let source = world.source(&world.address());
+    let runtime = support::runtime();
+    let (listed, calls, bytes, cpu) = runtime.block_on(async {
+        let before = ticks(false);
+        let mut running = start_with(source, std::collections::BTreeMap::new(), 1024);
+        running.listed().await;
+        let listed = ticks(false) - before;
+        let sweeps = "lanner_rescans_total{reason=\"sweep\"";
+        let begun = running.metric(sweeps);
+        running.until("a sweep to begin", |running| running.metric(sweeps) > begun).await;
+        let count = |running: &Running| {
+            (
+                running.metric(sweeps),
+                running.metric("lanner_source_requests_total"),
+                running.metric("lanner_source_response_bytes_total"),
+                ticks(false),
+            )
+        };
+        let first = count(&running);
+        running.until("the sweeps", |running| running.metric(sweeps) >= first.0 + SWEEPS).await;
+        let last = count(&running);
+        assert!(running.log.is_empty(), "nothing changed: {:?}", running.log.first());
+        let each = last.0 - first.0;
+        (listed, (last.1 - first.1) / each, (last.2 - first.2) / each, (last.3 - first.3) / each)
+    });
+    let megabytes = bytes / 1e6;
+    println!(
+        "{}: {ENTRIES} entries listed in {listed:.2} CPU-s; each sweep {calls:.1} calls (at most {}), {megabytes:.1} MB \
+         (at most {}), {cpu:.2} CPU-s",
+        case.name, case.calls_max, case.megabytes_max
+    );
+    calls <= case.calls_max && megabytes <= case.megabytes_max
+}
