@@ -16,6 +16,7 @@ pub mod health;
 pub mod http;
 pub mod judge;
 mod lanes;
+mod lease;
 mod paced;
 pub mod pipeline;
 pub mod readiness;

@@ -16,6 +16,7 @@ use super::examine::Examiner;
 use super::health::{self, Heartbeat, Voice, Watchman};
 use super::http::{self, Pages};
 use super::judge::{Judge, Law};
+use super::lease;
 use super::pipeline::{Pipeline, Shared};
 use super::readiness::Readiness;
 use super::receive::{Receiver, Receivers};
@@ -139,12 +140,15 @@ impl Agent {
             let status = Arc::new(Status::default());
             sources.push((source.name().to_owned(), Arc::clone(&status)));
             let name = format!("source {}", source.name());
+            let leases = checked.config.leases.iter();
+            let lease = leases.filter(|lease| lease.source == source.name()).map(|lease| lease.file.clone()).next();
             let keeper = Keeper {
                 supervisor: supervisor.clone(),
                 shared: shared.clone(),
                 source,
                 status,
                 hints,
+                lease,
                 stop: stop.clone(),
             };
             stages.push(supervisor.spawn(name, keeper.run()));
@@ -361,6 +365,8 @@ struct Keeper {
     status: Arc<Status>,
     /// They outlive a run of the source.
     hints: Hints,
+    /// The file whose lock must be held while the source runs.
+    lease: Option<PathBuf>,
     stop: CancellationToken,
 }
 
@@ -370,6 +376,14 @@ impl Keeper {
         let seed = name.bytes().fold(11, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60), seed);
         while !self.stop.is_cancelled() {
+            // Held until this run of the source is over.
+            let _lease = match &self.lease {
+                Some(file) => match lease::hold(file, &self.status, &self.stop).await {
+                    Some(held) => Some(held),
+                    None => return,
+                },
+                None => None,
+            };
             let started = tokio::time::Instant::now();
             let Err(error) = self.once(&name).await else { continue };
             if started.elapsed() > Duration::from_secs(120) {

@@ -46,6 +46,7 @@ pub fn check(config: Config, places: &Places) -> Result<Checked, Vec<Problem>> {
     let listen = checker.listen(&config.http.listen);
     let sources = checker.sources(&config);
     let receivers = checker.receivers(&config, &sources, listen);
+    checker.leases(&config, &sources);
     let sinks = checker.sinks(&config);
     let mutes = checker.mutes(&config);
     checker.rules(&config);
@@ -162,6 +163,9 @@ impl Checker<'_> {
         for (index, source) in sources.oci.iter().enumerate() {
             self.source(&format!("sources.oci[{index}]"), source.clone().build(), &mut built);
         }
+        for (index, source) in sources.objects.iter().enumerate() {
+            self.source(&format!("sources.objects[{index}]"), source.clone().build(), &mut built);
+        }
         for (index, source) in sources.logs.iter().enumerate() {
             self.source(&format!("sources.logs[{index}]"), source.clone().build(), &mut built);
         }
@@ -180,6 +184,19 @@ impl Checker<'_> {
                 built.push(source);
             }
             Err(messages) => messages.into_iter().for_each(|message| self.fail(setting, message, None)),
+        }
+    }
+
+    fn leases(&mut self, config: &Config, sources: &[Arc<dyn Source>]) {
+        for (index, lease) in config.leases.iter().enumerate() {
+            let setting = format!("leases[{index}]");
+            if !sources.iter().any(|source| source.name() == lease.source) {
+                self.fail(&format!("{setting}.source"), format!("`{}` is no source", lease.source), None);
+            }
+            if !parent_exists(&lease.file) {
+                let message = format!("the directory of `{}` does not exist", lease.file.display());
+                self.fail(&format!("{setting}.file"), message, Some("make it, or name another"));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use crate::detect::correlation::Limits;
 use crate::provenance::policy;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
 use crate::sources::hints::Scheme;
-use crate::sources::{filesystem, huggingface, logs, mlflow, oci};
+use crate::sources::{filesystem, huggingface, logs, mlflow, objects, oci};
 
 /// All settings of an agent. Everything has a default; an empty file is a configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,8 @@ pub struct Config {
     pub sources: Sources,
     /// Who may tell that something happened at a source: `POST /api/v1/hints/SOURCE`.
     pub receivers: Vec<Receiver>,
+    /// Sources that several agents could poll, and of which one shall.
+    pub leases: Vec<Lease>,
     pub sinks: Sinks,
     pub alerts: Alerts,
     pub inspection: Inspection,
@@ -135,6 +137,7 @@ pub struct Sources {
     pub filesystem: Vec<filesystem::Config>,
     pub mlflow: Vec<mlflow::Config>,
     pub huggingface: Vec<huggingface::Config>,
+    pub objects: Vec<objects::Config>,
     pub oci: Vec<oci::Config>,
     pub logs: Vec<logs::Config>,
 }
@@ -152,6 +155,16 @@ pub struct Receiver {
     pub secret_file: Option<PathBuf>,
     /// Variable that holds it, instead.
     pub secret_env: Option<String>,
+}
+
+/// Lets one of several agents poll a source: whoever holds the lock on a file that all of them see.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// Name of the source.
+    pub source: String,
+    /// The file; it is made, and stays empty.
+    pub file: PathBuf,
 }
 
 /// Where alerts go.

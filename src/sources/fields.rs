@@ -63,6 +63,18 @@ pub const REGISTRY: &[Field] = &[
     field("ml.run.state", FieldType::Text, "State of that run: active, deleted, missing or none."),
 ];
 
+/// Of objects in buckets.
+pub const OBJECT: &[Field] = &[
+    field("ml.artifact.url", FieldType::Text, "Address of the object, for example `s3://models/fraud/model.pkl`."),
+    field("ml.artifact.etag", FieldType::Text, "Entity tag of the object, without quotes; no digest of its bytes."),
+    field("ml.artifact.generation", FieldType::Text, "Generation or version of the object, another with each write."),
+    field(
+        "ml.artifact.restored_from",
+        FieldType::Text,
+        "Older version of the object that had the same size and tag, where others or a deletion came between.",
+    ),
+];
+
 /// Of records of an OCI registry, beside those of every registry: a repository is a model there, a manifest a version,
 /// and a tag an alias.
 pub const OCI: &[Field] = &[
@@ -99,5 +111,5 @@ pub const LOG: &[Field] = &[
 
 /// All of them.
 pub fn fields() -> Vec<Field> {
-    [FILE, REGISTRY, OCI, LOG].concat()
+    [FILE, REGISTRY, OBJECT, OCI, LOG].concat()
 }

@@ -9,7 +9,6 @@
 
 mod cache;
 mod engine;
-mod filter;
 mod mounts;
 pub mod paths;
 mod roots;
@@ -29,12 +28,13 @@ use rustix::fs::FileType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::filter::{self, Filter};
 use super::{
     BoxFuture, Built, Change, Context, RecordKind, SWEEP_LEAST, Settings, Source, SourceError, Store, Sweep, emit,
 };
 use crate::event::Fields;
 use engine::Engine;
-use filter::Filter;
+
 pub use paths::escape;
 
 /// Whether what lies at a path is told by links that lead there, and not by itself.

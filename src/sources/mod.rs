@@ -17,6 +17,7 @@ pub mod remote;
 pub mod signatures;
 
 mod emit;
+mod filter;
 mod models;
 mod open;
 
@@ -50,6 +51,7 @@ pub type Built = Result<Arc<dyn Source>, Vec<String>>;
 pub static KINDS: &[SourceKind] = &[
     SourceKind::of::<filesystem::Config>("filesystem"),
     SourceKind::of::<mlflow::Config>("mlflow"),
+    SourceKind::of::<objects::Config>("objects"),
     SourceKind::of::<huggingface::Config>("huggingface"),
     SourceKind::of::<oci::Config>("oci"),
 ];

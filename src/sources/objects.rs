@@ -2,28 +2,56 @@
 //!
 //! `object_store` knows how to find credentials and how to sign; it also lists and reads, but gives up a
 //! whole listing because of one key that is no path (`a//b`, `..`), and such a key can be written by
-//! anybody who may write at all. S3 is therefore listed and read here, signed by that library.
+//! anybody who may write at all. Buckets are therefore listed and read here, signed by that library.
 
-mod other;
+mod azure;
+mod bucket;
+mod config;
+mod google;
+mod health;
+mod hints;
+mod records;
 mod s3;
+mod scanned;
+mod versions;
+mod watch;
 mod xml;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::remote::{Remote, RemoteError};
 use crate::base::environment::variables;
+use crate::base::secret::Secret;
+use bucket::{Access, Shared};
+pub use config::Config;
 
-/// `s3://bucket/prefix`, with the variables that other tools for S3 know: `AWS_ACCESS_KEY_ID`,
-/// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`; else the identity of
-/// the machine or pod.
-pub fn open_s3(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
-    Ok(Arc::new(s3::Bucket::open(address, variables())?))
+/// Time for one request about an address that is looked at once.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` and `abfs[s]://container@account…/prefix`, with
+/// the variables that other tools for the store know: `AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`,
+/// `AZURE_STORAGE_ACCOUNT_NAME` and so on; else the identity of the machine or pod.
+pub fn open(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
+    let with = Access { variables: secret(variables()), timeout: TIMEOUT };
+    Ok(Arc::new(scanned::Scanned(bucket(Place::parse(address)?, &with)?)))
 }
 
-/// `gs://bucket/prefix`, `az://container/prefix` and `abfs[s]://container@account…/prefix`, with the
-/// variables of their own tools: `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_ACCOUNT_NAME` and so on.
-pub fn open_other(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
-    Ok(Arc::new(other::Bucket::open(address, variables())?))
+/// Variables, of which any may be a secret.
+fn secret(all: impl Iterator<Item = (String, String)>) -> Vec<(String, Secret)> {
+    all.map(|(name, value)| (name, Secret::new(value))).collect()
+}
+
+fn bucket(place: Place, with: &Access) -> Result<Shared, RemoteError> {
+    Ok(match place.scheme.as_str() {
+        "s3" => Arc::new(s3::Bucket::open(place, with)?),
+        "gs" => Arc::new(google::Bucket::open(place, with)?),
+        "az" | "abfs" | "abfss" => Arc::new(azure::Bucket::open(place, with)?),
+        other => {
+            let message = format!("`{other}://` is no object store; write s3://, gs://, az:// or abfss://");
+            return Err(RemoteError::Address(message));
+        }
+    })
 }
 
 /// A bucket, and the part of it that is meant.
@@ -48,13 +76,32 @@ impl Place {
         Ok(Self { scheme: scheme.to_owned(), bucket: bucket.to_owned(), prefix })
     }
 
+    /// Name of the bucket or container itself, without the account that it is of.
+    fn name(&self) -> &str {
+        self.bucket.split('@').next().unwrap_or(&self.bucket)
+    }
+
     /// Whether a key is meant: the key itself, or one in the folder of that name.
     fn covers(&self, key: &str) -> bool {
         self.prefix.is_empty()
             || key.strip_prefix(&self.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// A key below the prefix; of the key that is meant itself its last part.
+    fn below<'k>(&self, key: &'k str) -> &'k str {
+        match key.strip_prefix(&self.prefix) {
+            Some("") | None => key.rsplit('/').next().unwrap_or(key),
+            Some(rest) if self.prefix.is_empty() => rest,
+            Some(rest) => rest.strip_prefix('/').unwrap_or(rest),
+        }
+    }
+
     fn of_key(&self, key: &str) -> String {
         format!("{}://{}/{key}", self.scheme, self.bucket)
+    }
+
+    /// The key in an address that [`Self::of_key`] made.
+    fn key_of<'a>(&self, address: &'a str) -> Option<&'a str> {
+        address.strip_prefix(&self.scheme)?.strip_prefix("://")?.strip_prefix(&self.bucket)?.strip_prefix('/')
     }
 }

@@ -109,7 +109,11 @@ fn the_documented_configuration_is_valid() {
     let text = std::fs::read_to_string(Path::new(ROOT).join("docs/configuration.md")).expect("it can be read");
     let blocks: Vec<&str> = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(blocks.len() >= 3);
-    for block in blocks {
+    let sources =
+        documents().into_iter().filter(|path| path.parent().is_some_and(|folder| folder.ends_with("sources")));
+    let sources: Vec<String> = sources.map(|path| std::fs::read_to_string(path).expect("it can be read")).collect();
+    let of_sources = sources.iter().flat_map(|text| text.split("```yaml\n").skip(1));
+    for block in blocks.into_iter().chain(of_sources.filter_map(|rest| rest.split("```").next())) {
         // What it names on a host is not here; the settings are what is tried.
         let loaded = lanner::config::load("configuration.md", block);
         assert!(loaded.is_ok(), "{block}\n{:?}", loaded.err());

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::FileType;
 
-use super::filter::Filter;
 use super::roots::{self, Change, Root};
 use super::settle::Settle;
 use super::stat::{Look, Stat, look};
@@ -20,6 +19,7 @@ use super::watch::{Failure, Watcher};
 use super::{Config, paths, served};
 use crate::base::clock;
 use crate::sources::emit::{Emitter, Stopped};
+use crate::sources::filter::Filter;
 use crate::sources::{Hint, Observation, Record};
 
 /// How long the loop sleeps at most, so that it hears that it shall stop.

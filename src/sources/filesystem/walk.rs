@@ -14,9 +14,9 @@ use std::rc::Rc;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, openat, statat};
 use rustix::io::Errno;
 
-use super::filter::Filter;
 use super::stat::Stat;
 use super::{Config, cache};
+use crate::sources::filter::Filter;
 
 /// Device and inode.
 pub type Id = (u64, u64);

@@ -67,7 +67,12 @@ impl Shared {
     async fn tell_known(&self, address: &Address, about: &About, sink: &mut Sink) -> Result<(), Stop> {
         let name = records::name(address);
         let seen = self.seen().get(&place(address)).cloned();
-        let references = self.api.references(address).await?;
+        let references = match self.api.references(address).await {
+            Ok(references) => references,
+            // Mirrors do not know them all; that the repository is there was said before.
+            Err(Failure::Gone | Failure::Rejected { .. }) => References::default(),
+            Err(failure) => return Err(failure.into()),
+        };
         let rewritten = self.rewritten(address, seen.as_ref(), &references).await?;
         let maker = Maker { source: &self.config.name, endpoint: self.api.endpoint(), hint: sink.hint() };
         sink.tell(maker.repository(&name, about, &references, &rewritten)).await?;
@@ -131,22 +136,37 @@ impl Shared {
         about: Option<&About>,
         sink: &mut Sink,
     ) -> Result<Option<Failure>, Stop> {
-        let told = match about {
-            Some(about) => self.tell_known(address, about, sink).await,
-            None => self.tell(address, sink).await,
+        let asked = match about {
+            Some(_) => None,
+            None => match self.api.about(address).await {
+                Ok(about) => Some(about),
+                // It is gone, and so is what was told of it.
+                Err(Failure::Gone) => return Ok(None),
+                Err(failure) => return self.refused(address, failure, sink),
+            },
         };
-        match told {
-            Err(Stop::Failed(failure @ (Failure::Denied { .. } | Failure::Rejected { .. } | Failure::Garbage(_)))) => {
+        let Some(about) = about.or(asked.as_ref()) else { return Ok(None) };
+        match self.tell_known(address, about, sink).await {
+            Err(Stop::Failed(failure)) => self.refused(address, failure, sink),
+            told => told.map(|()| None),
+        }
+    }
+
+    /// One repository that cannot be read keeps nobody from looking at the others; a hub that fails does.
+    fn refused(&self, address: &Address, failure: Failure, sink: &mut Sink) -> Result<Option<Failure>, Stop> {
+        match failure {
+            Failure::Denied { .. } | Failure::Rejected { .. } | Failure::Garbage(_) | Failure::Gone => {
                 // The hub answers 401 also for what does not exist.
                 let (name, revision) = (records::name(address), &address.revision);
-                let (reason, sentence) = self.explain(&failure);
+                let (reason, sentence) = match &failure {
+                    Failure::Gone => ("no_revision", format!("it has no revision `{revision}` any more")),
+                    failure => self.explain(failure),
+                };
                 sink.unseen(records::repository_key(&name), reason, || format!("`{name}`: {sentence}"));
                 sink.unseen_too(records::files_prefix(&name, revision));
                 Ok(Some(failure))
             }
-            // It is gone, and so is what was told of it.
-            Err(Stop::Failed(Failure::Gone)) => Ok(None),
-            told => told.map(|()| None),
+            failure => Err(failure.into()),
         }
     }
 

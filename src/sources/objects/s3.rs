@@ -1,20 +1,17 @@
 //! A bucket of S3, or of what speaks like it: listed and read, signed by `object_store`.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer};
 use object_store::client::{HttpRequest, HttpRequestBody};
-use percent_encoding::percent_decode_str;
 use reqwest::header::IF_MATCH;
 use reqwest::{Client, Method, RequestBuilder, Url};
 
+use super::bucket::{self, Access, Ask, Page};
 use super::{Place, xml};
 use crate::base::http::{self, Failure};
 use crate::base::uri;
-use crate::sources::remote::{
-    ANSWER_BYTES_MAX, Body, Entry, FILES_MAX, PAGES_MAX, Remote, RemoteError, answer, patiently,
-};
+use crate::sources::remote::{ANSWER_BYTES_MAX, Body, Entry, RemoteError, answer, patiently};
 use crate::sources::{BoxFuture, StoreError};
 
 const ACCESS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (`aws configure export-credentials --format env` \
@@ -34,12 +31,11 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    pub fn open(address: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Self, RemoteError> {
+    pub fn open(place: Place, with: &Access) -> Result<Self, RemoteError> {
         let failed = |error: &dyn std::error::Error| RemoteError::Failed(http::chain(error));
-        let place = Place::parse(address)?;
         http::provider();
         let mut builder = AmazonS3Builder::new().with_bucket_name(&place.bucket);
-        for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in with.variables() {
             if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>()
                 && name.starts_with("AWS_")
             {
@@ -68,16 +64,8 @@ impl Bucket {
             .ok_or_else(|| RemoteError::Failed("AWS_ENDPOINT_URL is no address; write https://host:port".to_owned()))?;
         let builder = builder.with_allow_http(address.scheme() == "http").with_region(&region);
         let identity = builder.build().map_err(|error| failed(&error))?;
-        let patient = http::Options { timeout: None, ..http::Options::default() };
-        Ok(Self {
-            place,
-            client: http::client(&http::Options::default()).map_err(RemoteError::Failed)?,
-            downloads: http::client(&patient).map_err(RemoteError::Failed)?,
-            address,
-            region,
-            identity,
-            anonymous,
-        })
+        let (client, downloads) = with.clients()?;
+        Ok(Self { place, client, downloads, address, region, identity, anonymous })
     }
 
     /// A signed request.
@@ -98,72 +86,31 @@ impl Bucket {
         Ok(request.headers(signed.headers().clone()))
     }
 
-    async fn page(&self, token: Option<&str>) -> Result<xml::Page, Failure> {
+    async fn ask(&self, ask: &Ask<'_>) -> Result<Page, Failure> {
         let mut url = self.address.clone();
         {
             let mut query = url.query_pairs_mut();
-            query.append_pair("list-type", "2").append_pair("encoding-type", "url");
-            query.append_pair("prefix", &self.place.prefix);
-            query.extend_pairs(token.map(|token| ("continuation-token", token)));
+            let call = if ask.versions { ("versions", "") } else { ("list-type", "2") };
+            query.append_pair(call.0, call.1).append_pair("encoding-type", "url");
+            query.append_pair("prefix", ask.prefix).append_pair("max-keys", &ask.most.to_string());
+            query.extend_pairs(ask.from);
         }
         patiently(|| async {
             let response = http::success(self.request(&self.client, &url).await?.send().await?)?;
             let body = http::body(response, ANSWER_BYTES_MAX).await?;
-            xml::page(&body).map_err(Failure::Garbage)
+            xml::s3(&body).map_err(Failure::Garbage)
         })
         .await
     }
 
-    async fn entries(&self) -> Result<Vec<Entry>, RemoteError> {
-        let (mut entries, mut token, mut seen) = (Vec::new(), None, BTreeSet::new());
-        loop {
-            let page = self.page(token.as_deref()).await.map_err(|failure| RemoteError::of(&failure, ACCESS))?;
-            for object in page.objects {
-                let key = if page.encoded {
-                    percent_decode_str(&object.key.replace('+', " ")).decode_utf8_lossy().into_owned()
-                } else {
-                    object.key.clone()
-                };
-                // What consoles make of a folder: a key with a slash at its end and nothing in it.
-                if self.place.covers(&key) && !(object.size == 0 && key.ends_with('/')) {
-                    entries.push(self.entry(key, &object));
-                }
-            }
-            if entries.len() > FILES_MAX {
-                let message = format!("there are more than {FILES_MAX} objects; name a longer prefix");
-                return Err(RemoteError::Failed(message));
-            }
-            match page.next {
-                Some(next) if seen.len() < PAGES_MAX && seen.insert(next.clone()) => token = Some(next),
-                Some(_) => return Err(RemoteError::Failed("a listing without end".to_owned())),
-                None if entries.is_empty() && !self.place.prefix.is_empty() => return Err(RemoteError::Missing),
-                None => return Ok(entries),
-            }
-        }
-    }
-
-    fn entry(&self, key: String, object: &xml::Object) -> Entry {
-        // An address with `..` in it is another address before it is asked for.
-        let climbs = key.split('/').any(|part| matches!(part, "." | ".."));
-        Entry {
-            address: self.place.of_key(&key),
-            size: object.size,
-            claimed: None,
-            note: None,
-            version: object.etag.clone(),
-            unreadable: climbs.then(|| "its key has `.` or `..` as a part, and can be no part of a request".to_owned()),
-            key,
-        }
-    }
-
-    async fn get(&self, entry: &Entry, range: &Range<u64>) -> Result<Body, StoreError> {
+    async fn bytes(&self, entry: &Entry, range: &Range<u64>) -> Result<Body, StoreError> {
         let url = Url::parse(&format!("{}{}", self.address, uri::encode_path(&entry.key)))
             .map_err(|error| StoreError::Refused(error.to_string()))?;
         let response = patiently(|| async {
             let mut request = answer::ask(self.request(&self.downloads, &url).await?, range, entry.size);
             // The bytes that were listed, or none.
             if let Some(etag) = &entry.version {
-                request = request.header(IF_MATCH, etag);
+                request = request.header(IF_MATCH, bucket::quoted(etag));
             }
             http::success(request.send().await?)
         })
@@ -178,12 +125,20 @@ impl Bucket {
     }
 }
 
-impl Remote for Bucket {
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Entry>, RemoteError>> {
-        Box::pin(self.entries())
+impl bucket::Bucket for Bucket {
+    fn place(&self) -> &Place {
+        &self.place
     }
 
-    fn read<'a>(&'a self, entry: &'a Entry, range: Range<u64>) -> BoxFuture<'a, Result<Body, StoreError>> {
-        Box::pin(async move { self.get(entry, &range).await })
+    fn access(&self) -> &'static str {
+        ACCESS
+    }
+
+    fn page<'a>(&'a self, ask: &'a Ask<'a>) -> BoxFuture<'a, Result<Page, Failure>> {
+        Box::pin(self.ask(ask))
+    }
+
+    fn get<'a>(&'a self, entry: &'a Entry, range: Range<u64>) -> BoxFuture<'a, Result<Body, StoreError>> {
+        Box::pin(async move { self.bytes(entry, &range).await })
     }
 }

@@ -109,18 +109,14 @@ static SCHEMES: &[Scheme] = &[
     Scheme { prefix: "hf://", example: "hf://org/model@revision/file", open: huggingface::open },
     Scheme { prefix: "oci://", example: "oci://registry/repository:tag", open: oci::open },
     Scheme { prefix: "models:/", example: "models:/name/version", open: mlflow::open },
-    Scheme { prefix: "s3://", example: "s3://bucket/prefix", open: objects::open_s3 },
-    Scheme { prefix: "gs://", example: "gs://bucket/prefix", open: objects::open_other },
-    Scheme { prefix: "az://", example: "az://container/prefix", open: objects::open_other },
-    Scheme {
-        prefix: "abfs://",
-        example: "abfs://container@account.dfs.core.windows.net/prefix",
-        open: objects::open_other,
-    },
+    Scheme { prefix: "s3://", example: "s3://bucket/prefix", open: objects::open },
+    Scheme { prefix: "gs://", example: "gs://bucket/prefix", open: objects::open },
+    Scheme { prefix: "az://", example: "az://container/prefix", open: objects::open },
+    Scheme { prefix: "abfs://", example: "abfs://container@account.dfs.core.windows.net/prefix", open: objects::open },
     Scheme {
         prefix: "abfss://",
         example: "abfss://container@account.dfs.core.windows.net/prefix",
-        open: objects::open_other,
+        open: objects::open,
     },
 ];
 

@@ -124,7 +124,8 @@ async fn answer(State(hub): State<Arc<Mutex<Hub>>>, method: Method, uri: Uri, he
     if repository.private && text("authorization") != Some(format!("Bearer {TOKEN}")) {
         return respond(StatusCode::UNAUTHORIZED, &[("x-error-code", "RepoNotFound".to_owned())], Vec::new());
     }
-    match (api, parts.get(2).copied(), parts.get(3).copied().unwrap_or_default()) {
+    // A mirror writes an empty path behind the revision.
+    match (api, parts.get(2).copied(), parts.get(3).copied().unwrap_or_default().trim_end_matches('/')) {
         (true, None, _) => json_answer(&about(&id, &repository), &[]),
         (true, Some("revision"), revision) if repository.has(revision) => json_answer(&about(&id, &repository), &[]),
         (true, Some("tree"), revision) if repository.has(revision) => {

@@ -54,6 +54,17 @@ impl Process {
         drop(child.wait());
     }
 
+    /// Asks it to end, and waits: some servers write what they hold only then.
+    pub fn quit(&mut self) {
+        if let Some(child) = &mut self.child {
+            if let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+                rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+            }
+            wait_for("a server to end", START, || child.try_wait().ok().flatten());
+        }
+        self.stop();
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

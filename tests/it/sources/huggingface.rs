@@ -11,6 +11,8 @@ use serde_json::json;
 use super::harness::{Running, start_with};
 use super::suite::{World, everything};
 use crate::peers::hub::{Hub, Repository, TOKEN, start};
+use crate::peers::process::Process;
+use crate::support::{free_port, peers};
 
 const ID: &str = "team/model";
 
@@ -261,4 +263,34 @@ fn settings_that_make_no_sense_are_told() {
     assert!(problems(&|config| config.authors = vec!["a/b".to_owned()]).contains("no name"));
     assert!(problems(&|config| config.endpoint = Some("ftp://x".to_owned())).contains("HF_ENDPOINT"));
     assert!(problems(&|config| config.token_file = Some("/nowhere".into())).contains("cannot be read"));
+}
+
+#[test]
+fn a_mirror_of_the_hub_is_listed_like_the_hub() {
+    let hub = start(&[(ID, &[("config.json", b"{}"), ("weights.bin", b"large, however small")])]);
+    // The mirror passes no links to further pages on.
+    hub.hub.lock().unwrap().page = 1000;
+    let port = free_port();
+    let (netloc, mirror) = (hub.url.strip_prefix("http://").unwrap(), format!("127.0.0.1:{port}"));
+    let lfs = netloc.replace("127.0.0.1", "localhost");
+    let mut command = std::process::Command::new(peers().join("venv/bin/olah-cli"));
+    command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--hf-scheme", "http", "--hf-netloc", netloc]);
+    command.args(["--hf-lfs-netloc", &lfs, "--mirror-scheme", "http", "--mirror-netloc", &mirror]);
+    command.args(["--mirror-lfs-netloc", &mirror, "--repos-path", "repositories"]);
+    let url = format!("http://{mirror}");
+    let _process = Process::start(tempfile::TempDir::new().unwrap(), command, &url);
+    let runtime = crate::support::runtime();
+    let source = config(&url, None).build().unwrap();
+    runtime.block_on(async {
+        let mut running = start_with(source, std::collections::BTreeMap::new(), 1024);
+        running.listed().await;
+        let key = "file/team/model/main/weights.bin";
+        assert!(running.records.contains_key(key), "{:?} {:?}", running.records.keys(), running.state());
+        push(&hub, "new.bin", b"new", false);
+        running
+            .until("what was pushed behind the mirror", |running| {
+                running.records.contains_key("file/team/model/main/new.bin")
+            })
+            .await;
+    });
 }
