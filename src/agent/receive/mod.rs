@@ -45,14 +45,14 @@ impl Receiver {
 /// All receivers, by the name of their source. Cheap to clone.
 #[derive(Clone)]
 pub struct Receivers {
-    receivers: Arc<BTreeMap<String, Receiver>>,
+    by_source: Arc<BTreeMap<String, Receiver>>,
     state: State,
     metrics: Metrics,
 }
 
 impl Receivers {
     pub fn new(receivers: BTreeMap<String, Receiver>, state: State, metrics: Metrics) -> Self {
-        Self { receivers: Arc::new(receivers), state, metrics }
+        Self { by_source: Arc::new(receivers), state, metrics }
     }
 
     pub fn router(self) -> Router {
@@ -65,7 +65,7 @@ impl Receivers {
 }
 
 async fn take(Shared(receivers): Shared<Receivers>, Path(source): Path<String>, request: Request) -> Response {
-    let Some(receiver) = receivers.receivers.get(&source) else {
+    let Some(receiver) = receivers.by_source.get(&source) else {
         return (StatusCode::NOT_FOUND, "no source of this name takes hints; see `receivers` in the configuration\n")
             .into_response();
     };

@@ -343,7 +343,7 @@ impl<'a> Engine<'a> {
             Purpose::List => {
                 let path = directory.join(name);
                 let record = self.record(&stat, &path, target.as_ref(), Hint::Sweep);
-                self.tree.put(path, stat, target);
+                self.tree.put(&path, stat, target);
                 self.emitter.send(Observation::InitApply(record))?;
             }
             Purpose::Compare(hint) => {
@@ -395,32 +395,32 @@ impl<'a> Engine<'a> {
         for path in self.settle.due(now) {
             let seen = look(&path, self.config.follow_symlinks);
             if let Some(wait) = self.settle.ready(&path, seen, now) {
-                self.tell(path, seen, wait.hint)?;
+                self.tell(&path, seen, wait.hint)?;
             }
         }
         Ok(())
     }
 
-    fn tell(&mut self, path: PathBuf, seen: Look, hint: Hint) -> Result<(), Stopped> {
+    fn tell(&mut self, path: &Path, seen: Look, hint: Hint) -> Result<(), Stopped> {
         match seen {
             Look::File(stat) => {
                 let link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
                 let target = if link { path.canonicalize().ok() } else { None };
-                if self.tree.see(split(&path), &stat, target.as_ref()) {
+                if self.tree.see(split(path), &stat, target.as_ref()) {
                     return Ok(());
                 }
-                let record = self.record(&stat, &path, target.as_ref(), hint);
+                let record = self.record(&stat, path, target.as_ref(), hint);
                 self.tree.put(path, stat, target);
                 self.count_found(hint);
                 self.emitter.send(Observation::Apply(record))
             }
             Look::Gone | Look::Directory | Look::Other => {
-                if self.tree.stat(&path).is_none() || self.root_is_missing(&path) {
+                if self.tree.stat(path).is_none() || self.root_is_missing(path) {
                     return Ok(());
                 }
-                self.tree.remove(&path);
+                self.tree.remove(path);
                 self.count_found(hint);
-                self.emitter.send(Observation::Delete(paths::escape(&path)))
+                self.emitter.send(Observation::Delete(paths::escape(path)))
             }
             Look::Unknown => Ok(()),
         }

@@ -50,12 +50,12 @@ impl Tree {
     }
 
     /// Remembers a file as it is told.
-    pub fn put(&mut self, path: PathBuf, stat: Stat, target: Option<PathBuf>) {
-        self.unlink(&path);
+    pub fn put(&mut self, path: &Path, stat: Stat, target: Option<PathBuf>) {
+        self.unlink(path);
         if let Some(target) = &target {
-            self.links.entry(target.clone()).or_default().insert(path.clone());
+            self.links.entry(target.clone()).or_default().insert(path.to_owned());
         }
-        let (folder, name) = split(&path);
+        let (folder, name) = split(path);
         let known = Known { stat, target, walk: self.walk };
         if self.folders.entry(folder.to_owned()).or_default().insert(name.to_owned(), known).is_none() {
             self.count += 1;

@@ -283,13 +283,12 @@ impl Locate for Shared {
             let path = std::mem::take(&mut address.path);
             let seen = self.seen().get(&place(&address)).cloned();
             // At the commit of the listing that told of it, or at the one that is there now.
-            let (commit, files) = match seen {
-                Some(seen) => (seen.commit, seen.files),
-                None => {
-                    let commit = self.api.commit(&address).await?;
-                    let files = self.api.tree(&address, &commit).await?;
-                    (commit, Arc::new(files))
-                }
+            let (commit, files) = if let Some(seen) = seen {
+                (seen.commit, seen.files)
+            } else {
+                let commit = self.api.commit(&address).await?;
+                let files = self.api.tree(&address, &commit).await?;
+                (commit, Arc::new(files))
             };
             let file = files.iter().find(|file| file.path == path).ok_or(StoreError::Gone)?;
             let repository = Repository { api: Arc::clone(&self.api), address };

@@ -177,7 +177,9 @@ impl<'p, P: Place> Engine<'p, P> {
             self.sink.status().change(|state| state.synced = true);
             self.sink.send(Observation::InitDone).await?;
         }
-        answered.iter().for_each(|hint| self.hints.done(*hint));
+        for hint in answered {
+            self.hints.done(hint);
+        }
         Ok(())
     }
 

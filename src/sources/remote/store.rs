@@ -17,10 +17,13 @@ use crate::sources::{BoxFuture, Opened, Store, StoreError};
 /// Artifacts fetched at the same time.
 const FETCHES_MAX: usize = 2;
 
+/// The place to ask, and the entry there: its size must be known.
+pub type Located = (Arc<dyn Remote>, Entry);
+
 /// Finds what an artifact is called where it lies.
 pub trait Locate: Send + Sync + 'static {
     /// The place to ask, and the entry there: its size must be known.
-    fn locate<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<(Arc<dyn Remote>, Entry), StoreError>>;
+    fn locate<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Located, StoreError>>;
 }
 
 /// Opens artifacts by fetching them.

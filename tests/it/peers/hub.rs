@@ -177,7 +177,8 @@ impl Repository {
     /// A push: the files as they are now are a new commit, on top of the one before or instead of all.
     pub fn push(&mut self, force: bool) {
         let before = std::mem::take(&mut self.commit);
-        self.commit = Sha256::of(format!("{before} {:?}", self.files.keys()).as_bytes()).to_string()[..40].to_owned();
+        let digest = Sha256::of(format!("{before} {:?}", self.files.keys()).as_bytes()).to_string();
+        digest[..40].clone_into(&mut self.commit);
         if force {
             self.history.clear();
         } else {

@@ -187,8 +187,9 @@ fn survives_an_outage(world: &mut impl World) {
 }
 
 fn survives_bad_connections(world: &mut impl World) {
-    world.put("slow/weights.bin", &[7; 100_000]);
-    let key = world.key("slow/weights.bin", &[7; 100_000]);
+    let weights = vec![7; 100_000];
+    world.put("slow/weights.bin", &weights);
+    let key = world.key("slow/weights.bin", &weights);
     let proxy = Proxy::start(&world.address());
     // Answers that break off are neither a listing nor bytes.
     let mut watched = Watched::listed(world.source(&proxy.address()));
@@ -200,7 +201,7 @@ fn survives_bad_connections(world: &mut impl World) {
     proxy.set(Fault::None);
     watched.until("sight", |running| running.state().blind.is_empty());
     proxy.set(Fault::Slow { bytes: 20_000, pause: Duration::from_millis(100) });
-    assert_eq!(watched.bytes(&key), vec![7; 100_000]);
+    assert_eq!(watched.bytes(&key), weights);
     proxy.set(Fault::None);
     watched.stop();
 }
