@@ -24,6 +24,8 @@ mod harness;
 mod mlflow_suite;
 #[path = "../tests/it/sources/objects.rs"]
 mod objects;
+#[path = "../tests/it/sources/oci_suite.rs"]
+mod oci_suite;
 #[path = "../tests/it/peers/mod.rs"]
 mod peers;
 #[path = "../tests/it/sources/suite.rs"]
@@ -37,13 +39,13 @@ use account::ticks;
 use harness::{Running, start_with};
 use suite::World;
 
-const ENTRIES: usize = 10_000;
 const SWEEPS: f64 = 3.0;
 
 /// A server, and what a sweep of it may cost.
 struct Case {
     name: &'static str,
     start: fn() -> Box<dyn World>,
+    entries: usize,
     calls_max: f64,
     megabytes_max: f64,
 }
@@ -52,6 +54,7 @@ const CASES: &[Case] = &[
     Case {
         name: "mlflow",
         start: || Box::new(mlflow_suite::Registry::start(false)),
+        entries: 10_000,
         // 11 pages of models and 4 of versions; prompts are two more, and the one version with artifacts four.
         calls_max: 22.0,
         megabytes_max: 18.8,
@@ -60,8 +63,17 @@ const CASES: &[Case] = &[
         name: "s3",
         start: || Box::new(objects::Bucket::seaweed()),
         // Pages of a thousand keys, the last of them empty or not.
+        entries: 10_000,
         calls_max: 11.0,
         megabytes_max: 5.0,
+    },
+    Case {
+        name: "oci",
+        start: || Box::new(oci_suite::Images::start()),
+        // Each a repository of one tag: its tags, and where that leads now.
+        entries: 300,
+        calls_max: 601.0,
+        megabytes_max: 0.1,
     },
 ];
 
@@ -74,7 +86,7 @@ fn main() {
 
 fn measure(case: &Case) -> bool {
     let mut world = (case.start)();
-    let names: Vec<String> = (0..ENTRIES).map(|number| format!("many/{number:05}.bin")).collect();
+    let names: Vec<String> = (0..case.entries).map(|number| format!("many/{number:05}.bin")).collect();
     world.fill(&names);
     let source = world.source(&world.address());
     let runtime = support::runtime();
@@ -103,9 +115,9 @@ fn measure(case: &Case) -> bool {
     });
     let megabytes = bytes / 1e6;
     println!(
-        "{}: {ENTRIES} entries listed in {listed:.2} CPU-s; each sweep {calls:.1} calls (at most {}), {megabytes:.1} MB \
+        "{}: {} entries listed in {listed:.2} CPU-s; each sweep {calls:.1} calls (at most {}), {megabytes:.1} MB \
          (at most {}), {cpu:.2} CPU-s",
-        case.name, case.calls_max, case.megabytes_max
+        case.name, case.entries, case.calls_max, case.megabytes_max
     );
     calls <= case.calls_max && megabytes <= case.megabytes_max
 }

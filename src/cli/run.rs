@@ -97,6 +97,9 @@ fn greeting(checked: &Checked, file: Option<&std::path::Path>) -> Vec<String> {
     for mlflow in &checked.config.sources.mlflow {
         lines.push(format!("  MLflow   {}", mlflow.tracking_uri.as_deref().unwrap_or("by MLFLOW_TRACKING_URI")));
     }
+    for oci in &checked.config.sources.oci {
+        lines.push(format!("  OCI      {}", oci.registry));
+    }
     for logs in &checked.config.sources.logs {
         lines.push(format!("  logs     {}", logs.paths.join(", ")));
     }

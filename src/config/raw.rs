@@ -9,7 +9,7 @@ use crate::detect::correlation::Limits;
 use crate::provenance::policy;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
 use crate::sources::hints::Scheme;
-use crate::sources::{filesystem, huggingface, logs, mlflow, objects};
+use crate::sources::{filesystem, huggingface, logs, mlflow, objects, oci};
 
 /// All settings of an agent. Everything has a default; an empty file is a configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -138,6 +138,7 @@ pub struct Sources {
     pub mlflow: Vec<mlflow::Config>,
     pub huggingface: Vec<huggingface::Config>,
     pub objects: Vec<objects::Config>,
+    pub oci: Vec<oci::Config>,
     pub logs: Vec<logs::Config>,
 }
 

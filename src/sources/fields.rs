@@ -75,6 +75,30 @@ pub const OBJECT: &[Field] = &[
     ),
 ];
 
+/// Of records of an OCI registry, beside those of every registry: a repository is a model there, a manifest a version,
+/// and a tag an alias.
+pub const OCI: &[Field] = &[
+    field("oci.tag", FieldType::Text, "The tag that was set, moved or deleted."),
+    field(
+        "oci.manifest.digest",
+        FieldType::Text,
+        "Digest of the manifest: of the version, or where the tag leads now.",
+    ),
+    field("oci.manifest.previous_digest", FieldType::Text, "Digest of the manifest to which the tag led before."),
+    field(
+        "oci.packaging",
+        FieldType::Text,
+        "Who packed it, by its types: modelpack, kitops, docker-ai, ollama, modelcar, image, oras or index.",
+    ),
+    field("oci.artifact.type", FieldType::Text, "Type of the artifact, else of its configuration."),
+    field("oci.media_type", FieldType::Text, "Media type of the blob."),
+    field(
+        "oci.signed",
+        FieldType::Bool,
+        "A signature lies beside the manifest; whether it is a good one was not asked.",
+    ),
+];
+
 /// Of log lines.
 pub const LOG: &[Field] = &[
     field("log.line", FieldType::Text, "The message, without colour codes; the last state of a progress bar."),
@@ -87,5 +111,5 @@ pub const LOG: &[Field] = &[
 
 /// All of them.
 pub fn fields() -> Vec<Field> {
-    [FILE, REGISTRY, OBJECT, LOG].concat()
+    [FILE, REGISTRY, OBJECT, OCI, LOG].concat()
 }

@@ -7,7 +7,6 @@
 mod api;
 mod artifacts;
 mod auth;
-mod changes;
 mod engine;
 mod health;
 mod holdings;
@@ -25,12 +24,12 @@ use std::sync::{Arc, Mutex};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::models::changes::{self, Deletions, Ways};
 use super::{BoxFuture, Built, Change, Context, RecordKind, Settings, Source, SourceError, Store};
 use crate::base::environment::variable;
 use crate::base::http;
 use crate::event::Fields;
 use api::Api;
-use changes::Deletions;
 pub use remote::open;
 
 /// A source that watches an `MLflow` registry. What is left out is taken from the variables that
@@ -226,6 +225,8 @@ impl Source for Mlflow {
 
     fn changes(&self, kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
         let deletions = self.deletions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        changes::changes(kind, old, new, &self.shared.config.gate, &deletions)
+        let gate = &self.shared.config.gate;
+        let gated = |alias: &str| !gate.required_tags.is_empty() && gate.aliases.iter().any(|name| name == alias);
+        changes::changes(kind, old, new, &Ways { gated: &gated, deletions: &deletions })
     }
 }

@@ -18,6 +18,7 @@ pub mod signatures;
 
 mod emit;
 mod filter;
+mod models;
 mod open;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ pub static KINDS: &[SourceKind] = &[
     SourceKind::of::<mlflow::Config>("mlflow"),
     SourceKind::of::<objects::Config>("objects"),
     SourceKind::of::<huggingface::Config>("huggingface"),
+    SourceKind::of::<oci::Config>("oci"),
 ];
 
 /// What a person writes to have a source of one kind.

@@ -1,10 +1,25 @@
 //! Images and artifacts of an OCI registry: manifests, configurations and layers, named by their digests.
+//!
+//! Tags are names that move: each look asks where they lead now, by a `HEAD` each, and fetches only manifests whose
+//! digest is new. What a digest names never changes, unless somebody writes to the registry's disk: bytes that are not
+//! what their digest says are told as such.
 
 mod api;
+mod config;
+mod contents;
 mod credentials;
+mod explain;
+mod fates;
+mod held;
+mod listing;
 mod manifest;
+mod notification;
+mod records;
+mod repository;
 mod signatures;
+mod store;
 mod token;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,6 +34,7 @@ use super::{BoxFuture, StoreError};
 use crate::base::environment::variable;
 use crate::base::text::shorten;
 
+pub use config::{Config, Gate, Verify};
 pub use signatures::Signed;
 
 /// What helps when the registry does not let in.

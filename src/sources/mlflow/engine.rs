@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::Shared;
 use super::api::{Kind, Model, Version};
 use super::artifacts::Budget;
-use super::changes::Deletions;
 use super::health;
 use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
@@ -17,6 +16,7 @@ use crate::base::backoff::Backoff;
 use crate::base::clock;
 use crate::base::http::{Failure, Meter};
 use crate::sources::hints::Hinted;
+use crate::sources::models::changes::Deletions;
 use crate::sources::reconcile::{Failing, denied};
 use crate::sources::{Context, Hint, Observation, Record};
 

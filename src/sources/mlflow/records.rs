@@ -9,33 +9,12 @@ use super::prompts;
 use super::registry::Held;
 use super::{Config, source_uri};
 use crate::base::text::shorten;
-use crate::base::uri::{encode, encode_path};
 use crate::event::subject::SubjectKind;
-use crate::event::value::to_json;
-use crate::event::{ArtifactRef, Fields, Place, Subject, Value, digest};
+use crate::event::{ArtifactRef, Fields, Place, Subject};
+use crate::sources::models::{self, TEXT_CHARS_MAX, describe, put};
 use crate::sources::{Hint, Record, RecordKind};
 
-/// Longer descriptions and tags are cut.
-const TEXT_CHARS_MAX: usize = 2_000;
-/// More tags on one thing are left out.
-const TAGS_MAX: usize = 200;
-
-pub fn model_key(name: &str) -> String {
-    format!("model/{}", encode(name))
-}
-
-pub fn version_key(name: &str, version: &str) -> String {
-    format!("version/{}/{}", encode(name), encode(version))
-}
-
-/// What the keys of all artifacts of a version begin with.
-pub fn artifact_prefix(name: &str, version: &str) -> String {
-    format!("artifact/{}/{}/", encode(name), encode(version))
-}
-
-pub fn artifact_key(name: &str, version: &str, path: &str) -> String {
-    format!("{}{}", artifact_prefix(name, version), encode_path(path))
-}
+pub use crate::sources::models::{artifact_key, artifact_prefix, model_key, version_key};
 
 /// What all records have in common.
 pub struct Maker<'a> {
@@ -131,17 +110,13 @@ impl Maker<'_> {
         if prompts::is_prompt(version) {
             put(&mut fields, "ml.prompt.name", &*version.name);
         }
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default();
         put(&mut fields, "ml.model.version", &*version.version);
         put(&mut fields, "ml.model.aliases", aliases.iter().map(String::as_str).collect::<Vec<_>>());
         // What its maker says of the version is held against what differs in its bytes.
         put(&mut fields, "ml.run.id", version.run_id.as_deref().unwrap_or_default());
         describe(&mut fields, version.description.as_deref());
         tags(&mut fields, "ml.model.version.tags.", &version.tags);
-        put(&mut fields, "file.path", path);
-        put(&mut fields, "file.name", name);
-        put(&mut fields, "file.extension", extension);
+        models::file(&mut fields, path);
         if let Some(size) = held.size {
             put(&mut fields, "file.size", size);
         }
@@ -173,17 +148,8 @@ impl Maker<'_> {
     }
 
     fn record(&self, key: String, kind: RecordKind, subject: Subject, millis: i64, attributes: Fields) -> Record {
-        Record {
-            key,
-            kind,
-            signature: digest::of_parts(&[&to_json(&attributes).to_string()]).short(),
-            subject,
-            artifact: None,
-            time: Timestamp::from_millisecond(millis).ok().filter(|_| millis > 0),
-            place: Place::default(),
-            attributes,
-            hint: self.hint,
-        }
+        let time = Timestamp::from_millisecond(millis).ok().filter(|_| millis > 0);
+        Record { time, ..models::record(key, kind, subject, attributes, self.hint) }
     }
 }
 
@@ -191,18 +157,6 @@ fn subject(version: &Version) -> Subject {
     Subject::new(SubjectKind::ModelVersion, format!("{}/{}", version.name, version.version))
 }
 
-fn put(fields: &mut Fields, path: &str, value: impl Into<Value>) {
-    fields.insert(path.to_owned(), value.into());
-}
-
-fn describe(fields: &mut Fields, description: Option<&str>) {
-    if let Some(text) = description.filter(|text| !text.is_empty()) {
-        put(fields, "ml.model.description", shorten(text, TEXT_CHARS_MAX));
-    }
-}
-
 fn tags(fields: &mut Fields, prefix: &str, tags: &[Tag]) {
-    for tag in tags.iter().take(TAGS_MAX) {
-        put(fields, &format!("{prefix}{}", shorten(&tag.key, 250)), shorten(&tag.value, TEXT_CHARS_MAX));
-    }
+    models::tags(fields, prefix, tags.iter().map(|tag| (&*tag.key, &*tag.value)));
 }

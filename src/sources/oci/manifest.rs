@@ -1,6 +1,6 @@
 //! Manifests and indexes (OCI image specification 1.1, Docker schema 2): what they name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
@@ -25,6 +25,9 @@ pub struct Manifest {
     /// Configuration, layers, and the blobs of the artifact manifests of an earlier draft.
     pub files: Vec<Descriptor>,
     pub manifests: Vec<Descriptor>,
+    /// What the manifest says that it packs.
+    pub artifact_type: Option<String>,
+    pub annotations: BTreeMap<String, String>,
     /// A key that readers do not agree about.
     pub ambiguous: Option<String>,
     old: bool,
@@ -33,11 +36,13 @@ pub struct Manifest {
 /// What a manifest says of one blob or manifest.
 #[derive(Debug, Clone, Default)]
 pub struct Descriptor {
-    media_type: String,
+    pub media_type: String,
     pub digest: String,
     /// Bytes; `None` when that is not told.
     pub size: Option<u64>,
-    title: Option<String>,
+    pub title: Option<String>,
+    /// It is the configuration of its manifest.
+    pub is_config: bool,
     platform: Option<Platform>,
     ambiguous: Option<String>,
 }
@@ -88,14 +93,24 @@ impl Manifest {
         let known = ["config", "layers", "blobs", "manifests"];
         let mut manifest = Self { ambiguous: ambiguous(pairs.iter().map(|(key, _)| key), &known), ..Self::default() };
         for (key, value) in pairs {
+            let key = key.to_ascii_lowercase();
+            match (key.as_str(), &value) {
+                ("artifacttype", Value::String(kind)) => manifest.artifact_type = Some(kind.clone()),
+                ("annotations", Value::Object(annotations)) => {
+                    let texts = annotations.iter().filter_map(|(name, text)| Some((name.clone(), text.as_str()?)));
+                    manifest.annotations.extend(texts.map(|(name, text)| (name, text.to_owned())));
+                }
+                _ => {}
+            }
             let each = match value {
                 Value::Array(items) => items,
                 Value::Null => Vec::new(),
                 other => vec![other],
             };
             let each = each.iter().filter_map(Descriptor::of);
-            match key.to_ascii_lowercase().as_str() {
-                "config" | "layers" | "blobs" => manifest.files.extend(each),
+            match key.as_str() {
+                "config" => manifest.files.extend(each.map(|one| Descriptor { is_config: true, ..one })),
+                "layers" | "blobs" => manifest.files.extend(each),
                 "manifests" => manifest.manifests.extend(each),
                 "fslayers" => manifest.old = true,
                 _ => {}
@@ -129,6 +144,7 @@ impl Descriptor {
             digest: text("digest"),
             size: named("size").and_then(Value::as_u64),
             title: title.filter(|title| title.len() <= TITLE_MAX).map(ToOwned::to_owned),
+            is_config: false,
             platform: named("platform").and_then(|value| Platform::deserialize(value).ok()),
             ambiguous: ambiguous(object.keys(), &known),
         })

@@ -47,11 +47,11 @@ pub fn challenge(headers: &HeaderMap) -> Option<Challenge> {
     })
 }
 
-/// Answers it, with credentials if there are any.
+/// Answers it, with credentials if there are any; a token is asked for one scope.
 pub async fn answer(
     client: &Client,
     challenge: Challenge,
-    repository: &str,
+    scope: &str,
     plain: bool,
     known: Option<&Basic>,
 ) -> Result<Pass, Failure> {
@@ -67,9 +67,7 @@ pub async fn answer(
     if url.scheme() != "https" && !near {
         return Err(Failure::Garbage("the registry's token service is not reached over HTTPS".to_owned()));
     }
-    url.query_pairs_mut()
-        .extend_pairs(service.map(|service| ("service", service)))
-        .append_pair("scope", &format!("repository:{repository}:pull"));
+    url.query_pairs_mut().extend_pairs(service.map(|service| ("service", service))).append_pair("scope", scope);
     let mut request = client.get(url);
     if let Some(Basic { user, password }) = known {
         request = request.basic_auth(user, Some(password.expose()));

@@ -1,6 +1,7 @@
 //! Artifacts of a registry or store, fetched whole into a file without a name before they are looked into: what is
 //! hashed and what is inspected are the same bytes, whatever happens there meanwhile.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::{Entry, Remote, spool};
-use crate::artifact::Stop;
+use crate::artifact::{Bytes, Stop};
 use crate::event::ArtifactRef;
 use crate::sources::open::OpenFile;
 use crate::sources::{BoxFuture, Opened, Store, StoreError};
@@ -63,8 +64,32 @@ impl<L: Locate> Store for Fetched<L> {
             let file = fetched.await.map_err(|error| transient(&error))?.map_err(|error| transient(&error))?;
             let file = file.ok_or_else(|| StoreError::Transient("nobody waits for it any more".into()))?;
             let file = OpenFile::from_file(file).map_err(|error| transient(&error))?;
-            Ok(Box::new(file) as Box<dyn Opened>)
+            Ok(Box::new(Spooled(file)) as Box<dyn Opened>)
         })
+    }
+}
+
+/// The bytes as they were fetched. The file that holds them says nothing of where they came from: it has no signature
+/// that a record of theirs would have.
+struct Spooled(OpenFile);
+
+impl Bytes for Spooled {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(offset, buffer)
+    }
+}
+
+impl Opened for Spooled {
+    fn unchanged(&self) -> bool {
+        self.0.unchanged()
+    }
+
+    fn forget(&self) {
+        self.0.forget();
     }
 }
 

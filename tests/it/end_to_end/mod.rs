@@ -14,6 +14,7 @@ mod hints;
 mod hostile_addresses;
 mod hostile_trees;
 mod hub;
+mod images;
 mod kill;
 mod large;
 mod lease;

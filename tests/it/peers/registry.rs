@@ -19,18 +19,26 @@ pub struct Registry {
     /// `127.0.0.1:port`.
     pub host: String,
     password: bool,
+    client: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Registry {
     pub fn start() -> Self {
-        Self::with(false)
+        Self::with(false, "")
     }
 
     pub fn with_password() -> Self {
-        Self::with(true)
+        Self::with(true, "")
     }
 
-    fn with(password: bool) -> Self {
+    /// One that tells an address of all that happens.
+    pub fn notifying(url: &str) -> Self {
+        let endpoint = format!("{{name: hints, url: \"{url}\", timeout: 5s, threshold: 3, backoff: 1s}}");
+        Self::with(false, &format!("notifications: {{endpoints: [{endpoint}]}}\n"))
+    }
+
+    fn with(password: bool, more: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let host = format!("127.0.0.1:{}", free_port());
         let auth = if password {
@@ -40,24 +48,24 @@ impl Registry {
             ""
         };
         let config = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: data}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"{host}\"}}\n{auth}"
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: data}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"{host}\"}}\n{auth}{more}"
         );
         std::fs::write(folder.path().join("config.yml"), config).unwrap();
         let mut command = Command::new(peer("docker-registry"));
         command.args(["serve", "config.yml"]);
         let process = Process::start(folder, command, &format!("http://{host}/v2/"));
-        Self { process, host, password }
+        Self { process, host, password, client: client(), runtime: runtime() }
     }
 
     /// Puts a blob; its digest.
     pub fn blob(&self, repository: &str, bytes: &[u8]) -> String {
         let digest = format!("sha256:{}", Sha256::of(bytes));
         let begin = format!("http://{}/v2/{repository}/blobs/uploads/", self.host);
-        runtime().block_on(async {
-            let begun = self.signed(client().post(begin)).send().await.unwrap();
+        self.runtime.block_on(async {
+            let begun = self.signed(self.client.post(begin)).send().await.unwrap();
             let location = begun.headers()["location"].to_str().unwrap().to_owned();
             let url = format!("{location}&digest={digest}");
-            let put = self.signed(client().put(url)).body(bytes.to_vec()).send().await.unwrap();
+            let put = self.signed(self.client.put(url)).body(bytes.to_vec()).send().await.unwrap();
             assert_eq!(put.status(), 201, "{}", put.text().await.unwrap());
         });
         digest
@@ -67,9 +75,9 @@ impl Registry {
     pub fn manifest(&self, repository: &str, tag: &str, manifest: &Value) -> String {
         let bytes = serde_json::to_vec(manifest).unwrap();
         let kind = manifest["mediaType"].as_str().unwrap().to_owned();
-        runtime().block_on(async {
+        self.runtime.block_on(async {
             let url = format!("http://{}/v2/{repository}/manifests/{tag}", self.host);
-            let request = self.signed(client().put(url)).header("content-type", kind).body(bytes.clone());
+            let request = self.signed(self.client.put(url)).header("content-type", kind).body(bytes.clone());
             let put = request.send().await.unwrap();
             assert_eq!(put.status(), 201, "{}", put.text().await.unwrap());
         });
@@ -100,6 +108,32 @@ impl Registry {
                 "layers": layers,
             }),
         )
+    }
+
+    /// Deletes a manifest, with all tags that lead to it.
+    pub fn delete(&self, repository: &str, digest: &str) {
+        self.runtime.block_on(async {
+            let url = format!("http://{}/v2/{repository}/manifests/{digest}", self.host);
+            let deleted = self.signed(self.client.delete(url)).send().await.unwrap();
+            assert_eq!(deleted.status(), 202, "{}", deleted.text().await.unwrap());
+        });
+    }
+
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+
+    /// Starts it once more, with what it has.
+    pub fn again(&mut self) {
+        self.process.again();
+    }
+
+    /// Requests that it answered so far, of those who call themselves so: method and path.
+    pub fn asked_by(&self, agent: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.process.folder().join("server.log")).unwrap();
+        let agent = format!("\"{agent}");
+        let requests = log.lines().filter(|line| line.contains(" HTTP/1.1\"") && line.contains(&agent));
+        requests.filter_map(|line| Some(line.split_once('"')?.1.split_once(" HTTP/")?.0.to_owned())).collect()
     }
 
     /// Where the registry keeps a blob, for those who write there behind its back.

@@ -2,14 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Gate;
-use super::records::version_key;
+use super::version_key;
 use crate::event::{Fields, Value};
 use crate::sources::{Change, RecordKind};
 
 /// How many versions were found deleted together, by key.
 #[derive(Debug, Default)]
 pub struct Deletions(BTreeMap<String, usize>);
+
+/// How a registry asks for approval, and what it found deleted.
+pub struct Ways<'a> {
+    /// Whether an alias asks for approval before it may point to a version.
+    pub gated: &'a dyn Fn(&str) -> bool,
+    pub deletions: &'a Deletions,
+}
 
 /// Deletions remembered until the agent asks about them.
 const DELETIONS_MAX: usize = 50_000;
@@ -28,21 +34,15 @@ impl Deletions {
     }
 }
 
-pub fn changes(
-    kind: RecordKind,
-    old: Option<&Fields>,
-    new: Option<&Fields>,
-    gate: &Gate,
-    deletions: &Deletions,
-) -> Vec<Change> {
+pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>, ways: &Ways<'_>) -> Vec<Change> {
     match kind {
-        RecordKind::Model => model(old, new, gate),
-        RecordKind::ModelVersion => version(old, new, deletions),
+        RecordKind::Model => model(old, new, ways.gated),
+        RecordKind::ModelVersion => version(old, new, ways.deletions),
         RecordKind::Artifact | RecordKind::VersionArtifact => Vec::new(),
     }
 }
 
-fn model(old: Option<&Fields>, new: Option<&Fields>, gate: &Gate) -> Vec<Change> {
+fn model(old: Option<&Fields>, new: Option<&Fields>, gated: &dyn Fn(&str) -> bool) -> Vec<Change> {
     let nothing = Fields::new();
     let mut changes = Vec::new();
     match (old, new) {
@@ -51,11 +51,11 @@ fn model(old: Option<&Fields>, new: Option<&Fields>, gate: &Gate) -> Vec<Change>
         (Some(old), Some(new)) if differ(old, new, "ml.model.tags.") => changes.push(change("model.tagged", [])),
         (Some(_), Some(_)) | (None, None) => {}
     }
-    changes.extend(aliases(old.unwrap_or(&nothing), new.unwrap_or(&nothing), gate));
+    changes.extend(aliases(old.unwrap_or(&nothing), new.unwrap_or(&nothing), gated));
     changes
 }
 
-fn aliases(old: &Fields, new: &Fields, gate: &Gate) -> Vec<Change> {
+fn aliases(old: &Fields, new: &Fields, gated: &dyn Fn(&str) -> bool) -> Vec<Change> {
     let (before, after) = (pairs(old, "ml.model.alias_versions"), pairs(new, "ml.model.alias_versions"));
     let mut changes = Vec::new();
     for (alias, version) in &after {
@@ -65,7 +65,7 @@ fn aliases(old: &Fields, new: &Fields, gate: &Gate) -> Vec<Change> {
         }
         let mut fields = vec![("ml.model.alias", Value::from(*alias)), ("ml.model.version", Value::from(*version))];
         fields.extend(previous.map(|previous| ("ml.model.previous_version", Value::from(*previous))));
-        let gated = !gate.required_tags.is_empty() && gate.aliases.iter().any(|name| name == alias);
+        let gated = gated(alias);
         fields.push(("ml.model.gate.configured", gated.into()));
         if gated {
             let open = list(new, "ml.model.gate.open").filter_map(|item| item.split_once('='));
@@ -130,6 +130,6 @@ fn list<'a>(fields: &'a Fields, path: &str) -> impl Iterator<Item = &'a str> {
     fields.get(path).and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_text)
 }
 
-fn text<'a>(fields: &'a Fields, path: &str) -> &'a str {
+pub fn text<'a>(fields: &'a Fields, path: &str) -> &'a str {
     fields.get(path).and_then(Value::as_text).unwrap_or_default()
 }
