@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::base::clock;
 use crate::sources::Status;
+use crate::sources::hints::Hints;
 
 /// How often is asked whether the holder is gone.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// Waits until the lock is ours; `None` when the agent stops first. Meanwhile the source counts as seeing, since
 /// another agent looks.
-pub async fn hold(path: &Path, status: &Arc<Status>, stop: &CancellationToken) -> Option<File> {
+pub async fn hold(path: &Path, status: &Arc<Status>, hints: &Hints, stop: &CancellationToken) -> Option<File> {
     loop {
         let tried = {
             let path = path.to_owned();
@@ -25,6 +26,7 @@ pub async fn hold(path: &Path, status: &Arc<Status>, stop: &CancellationToken) -
         };
         let (blind, note) = match tried {
             Ok(Ok(Some(file))) => {
+                hints.set_heard(true);
                 status.change(|state| {
                     state.synced = false;
                     state.blind.remove("lease");
@@ -39,6 +41,7 @@ pub async fn hold(path: &Path, status: &Arc<Status>, stop: &CancellationToken) -
             ),
             Err(error) => (Some(format!("the lock could not be asked for: {error}")), None),
         };
+        hints.set_heard(false);
         status.change(|state| {
             state.synced = blind.is_none();
             state.last_success = Some(clock::now()).filter(|_| blind.is_none()).or(state.last_success);

@@ -378,7 +378,7 @@ impl Keeper {
         while !self.stop.is_cancelled() {
             // Held until this run of the source is over.
             let _lease = match &self.lease {
-                Some(file) => match lease::hold(file, &self.status, &self.stop).await {
+                Some(file) => match lease::hold(file, &self.status, &self.hints, &self.stop).await {
                     Some(held) => Some(held),
                     None => return,
                 },

@@ -2,6 +2,7 @@
 //! there; and what to do where that is not so.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,12 +92,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// What the agent itself needs.
 fn agent(checked: &Checked) -> Vec<Finding> {
     let path = &checked.config.state.path;
-    let probe = path.join(".lanner-doctor");
-    let state = match std::fs::create_dir_all(path).and_then(|()| std::fs::write(&probe, b"").map(|()| probe)) {
-        Ok(probe) => {
-            std::fs::remove_file(probe).ok();
-            fine("state", path.display().to_string(), "it can be written".to_owned())
-        }
+    // The agent makes the directory; here nothing is left behind.
+    let there = path.ancestors().find(|folder| folder.as_os_str().is_empty() || folder.exists());
+    let there = there.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let state = match tempfile::tempfile_in(there) {
+        Ok(_) => fine("state", path.display().to_string(), "it can be written".to_owned()),
         Err(error) => Finding {
             health: Health::Failed,
             part: "state",

@@ -56,7 +56,11 @@ pub const REGISTRY: &[Field] = &[
     field("ml.model.private", FieldType::Bool, "Only those who are let in can read it."),
     field("ml.model.created", FieldType::Time, "When the registry says that it was created."),
     field("ml.model.owner.id", FieldType::Text, "What its registry knows the repository by, whatever it is called."),
-    field("ml.model.rewritten", FieldType::Bool, "The commit before is no longer part of the history."),
+    field(
+        "ml.model.rewritten",
+        FieldType::TextList,
+        "Branches whose history lacks the commit before, as `branch=commit`.",
+    ),
     field("ml.model.previous_created", FieldType::Time, "When what had this name before was created."),
     field("ml.prompt.name", FieldType::Text, "Name of the prompt, where a version or file is one."),
     field("ml.run.id", FieldType::Text, "Run that made the version."),

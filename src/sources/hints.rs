@@ -3,6 +3,7 @@
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -30,6 +31,7 @@ pub struct Hints {
 struct Shared {
     queue: Mutex<Queue>,
     more: Notify,
+    standby: AtomicBool,
     done: Option<Done>,
 }
 
@@ -56,16 +58,43 @@ impl Hints {
     pub async fn next(&self) -> Hinted {
         loop {
             let more = self.shared.more.notified();
+            if let Some(hint) = self.try_next() {
+                return hint;
+            }
+            more.await;
+        }
+    }
+
+    /// The next hint that was not given out, if there is one.
+    pub fn try_next(&self) -> Option<Hinted> {
+        let mut queue = self.lock();
+        let next = queue.waiting.iter().find(|(id, _)| !queue.given.contains(id));
+        let (id, body) = next.map(|(id, body)| (*id, body.clone()))?;
+        queue.given.insert(id);
+        Some(Hinted { id, body })
+    }
+
+    /// Waits until there is one.
+    pub async fn wait(&self) {
+        loop {
+            let more = self.shared.more.notified();
             {
-                let mut queue = self.lock();
-                let next = queue.waiting.iter().find(|(id, _)| !queue.given.contains(id));
-                if let Some((id, body)) = next.map(|(id, body)| (*id, body.clone())) {
-                    queue.given.insert(id);
-                    return Hinted { id, body };
+                let queue = self.lock();
+                if queue.waiting.keys().any(|id| !queue.given.contains(id)) {
+                    return;
                 }
             }
             more.await;
         }
+    }
+
+    /// Whether somebody will follow hints here: not while another agent polls.
+    pub fn is_heard(&self) -> bool {
+        !self.shared.standby.load(Ordering::Relaxed)
+    }
+
+    pub fn set_heard(&self, heard: bool) {
+        self.shared.standby.store(!heard, Ordering::Relaxed);
     }
 
     /// Those that wait now, given out or not: a listing that begins now answers them all.

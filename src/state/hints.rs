@@ -9,8 +9,9 @@ pub const TABLES: &str = "
     CREATE TABLE hint (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         source TEXT NOT NULL,
-        body TEXT NOT NULL,     -- as JSON
-        time INTEGER NOT NULL   -- when it came, milliseconds since 1970
+        bytes INTEGER NOT NULL, -- of the body
+        time INTEGER NOT NULL,  -- when it came, milliseconds since 1970
+        body TEXT NOT NULL      -- as JSON
     );
     CREATE INDEX hint_source ON hint (source, id);
     -- Deliveries that came, so that none is followed twice.
@@ -25,6 +26,9 @@ pub const TABLES: &str = "
 
 /// Deliveries are remembered for longer than a signature of one is accepted.
 const REMEMBERED_MILLIS: i64 = 3_600_000;
+
+/// Bytes of hints of one source that wait.
+const BYTES_MAX: i64 = 64 << 20;
 
 /// What became of a hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +52,11 @@ impl State {
         transaction
             .prepare_cached("DELETE FROM delivery WHERE time < ?1 OR time > ?2")?
             .execute(params![now.saturating_sub(REMEMBERED_MILLIS), now.saturating_add(REMEMBERED_MILLIS)])?;
-        let waiting: i64 = transaction
-            .prepare_cached("SELECT count(*) FROM hint WHERE source = ?1")?
-            .query_row([source], |row| row.get(0))?;
-        if usize::try_from(waiting).is_ok_and(|waiting| waiting >= most) {
+        let (waiting, bytes): (i64, i64) = transaction
+            .prepare_cached("SELECT count(*), coalesce(sum(bytes), 0) FROM hint WHERE source = ?1")?
+            .query_row([source], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let size = i64::try_from(body.len()).unwrap_or(i64::MAX);
+        if usize::try_from(waiting).is_ok_and(|waiting| waiting >= most) || bytes.saturating_add(size) > BYTES_MAX {
             return Ok(Kept::Full);
         }
         if let Some(delivery) = delivery {
@@ -63,8 +68,8 @@ impl State {
             }
         }
         transaction
-            .prepare_cached("INSERT INTO hint (source, body, time) VALUES (?1, ?2, ?3)")?
-            .execute(params![source, body, now])?;
+            .prepare_cached("INSERT INTO hint (source, bytes, time, body) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![source, size, now, body])?;
         let id = transaction.last_insert_rowid();
         transaction.commit()?;
         Ok(Kept::New(id))

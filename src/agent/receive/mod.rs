@@ -15,6 +15,8 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 
+use tokio::sync::Semaphore;
+
 use crate::base::clock;
 use crate::base::metrics::Metrics;
 use crate::sources::hints::{Hints, Refusal, Verifier};
@@ -26,6 +28,9 @@ use rate::Rate;
 const BODY_MAX: usize = 1 << 20;
 /// How long a sender may take for it.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Bodies read at the same time: so many mebibytes, whoever sends.
+const BODIES_MAX: usize = 16;
+const UNPROVED: &str = "nothing proves that you know the secret\n";
 /// Hints of one source that wait; beyond them senders are asked to come back, and a listing finds what they meant.
 const WAITING_MAX: usize = 10_000;
 
@@ -48,11 +53,13 @@ pub struct Receivers {
     by_source: Arc<BTreeMap<String, Receiver>>,
     state: State,
     metrics: Metrics,
+    /// Bodies that are read at the same time.
+    bodies: Arc<Semaphore>,
 }
 
 impl Receivers {
     pub fn new(receivers: BTreeMap<String, Receiver>, state: State, metrics: Metrics) -> Self {
-        Self { by_source: Arc::new(receivers), state, metrics }
+        Self { by_source: Arc::new(receivers), state, metrics, bodies: Arc::new(Semaphore::new(BODIES_MAX)) }
     }
 
     pub fn router(self) -> Router {
@@ -80,11 +87,19 @@ async fn answer(
     source: &str,
     request: Request,
 ) -> (&'static str, Response) {
-    if let Err(wait) = receiver.rate.take() {
-        let headers = [(RETRY_AFTER, wait.as_secs().max(1).to_string())];
-        return ("limited", (StatusCode::TOO_MANY_REQUESTS, headers, "too many hints\n").into_response());
+    if !receiver.hints.is_heard() {
+        let headers = [(RETRY_AFTER, "5")];
+        let text = "another agent polls this source; tell it\n";
+        return ("standby", (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response());
     }
     let (parts, body) = request.into_parts();
+    if receiver.verifier.check_early(&parts.headers).is_err() {
+        return ("unauthorized", (StatusCode::UNAUTHORIZED, UNPROVED).into_response());
+    }
+    let Ok(Ok(_reading)) = tokio::time::timeout(BODY_WITHIN, receivers.bodies.acquire()).await else {
+        let headers = [(RETRY_AFTER, "10")];
+        return ("busy", (StatusCode::SERVICE_UNAVAILABLE, headers, "too many hints at once\n").into_response());
+    };
     let body = match tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MAX)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => {
@@ -95,15 +110,17 @@ async fn answer(
     };
     let delivery = match receiver.verifier.check(&parts.headers, &body, clock::now().as_second()) {
         Ok(delivery) => delivery,
-        Err(Refusal::Unproved) => {
-            let text = "nothing proves that you know the secret\n";
-            return ("unauthorized", (StatusCode::UNAUTHORIZED, text).into_response());
-        }
+        Err(Refusal::Unproved) => return ("unauthorized", (StatusCode::UNAUTHORIZED, UNPROVED).into_response()),
         Err(Refusal::Stale) => {
             let text = "the signature is too old, or the clocks differ by more than 5 minutes\n";
             return ("stale", (StatusCode::UNAUTHORIZED, text).into_response());
         }
     };
+    // Only of those who know the secret: nobody else can use up what they may send.
+    if let Err(wait) = receiver.rate.take() {
+        let headers = [(RETRY_AFTER, wait.as_secs().max(1).to_string())];
+        return ("limited", (StatusCode::TOO_MANY_REQUESTS, headers, "too many hints\n").into_response());
+    }
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(&body) else {
         return ("malformed", (StatusCode::BAD_REQUEST, "the body is no JSON\n").into_response());
     };

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::artifact::Stop;
+use crate::base::http;
 use crate::sources::remote::{self, Entry, Ranged, Remote, RemoteError};
 
 /// A file at an address.
@@ -73,7 +74,9 @@ impl Fetcher {
                 stop.clone(),
             )))
         } else {
-            remote::spool(&**remote, entry, runtime.handle(), stop)?.map_or(Fetched::Late, Fetched::Whole)
+            remote::spool(&**remote, entry, runtime.handle(), stop)
+                .map_err(|error| io::Error::other(http::chain(&error)))?
+                .map_or(Fetched::Late, Fetched::Whole)
         };
         Ok((entry, fetched))
     }

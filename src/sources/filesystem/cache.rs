@@ -25,12 +25,14 @@ pub fn claimed(target: &Path) -> Option<Sha256> {
     name.parse().ok()
 }
 
-/// Whether a link in a snapshot leads out of its repository.
-pub fn leads_outside(link: &Path, target: &Path) -> bool {
-    let snapshots = link.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "snapshots"));
-    let Some(repository) = snapshots.and_then(Path::parent).filter(|folder| is_repository(folder)) else {
+/// Whether a file in a snapshot lies outside of its repository: it is a link, or lies behind one.
+pub fn leads_outside(path: &Path) -> bool {
+    let Some(repository) = path.ancestors().skip(1).find(|folder| is_repository(folder)) else { return false };
+    if !path.strip_prefix(repository).is_ok_and(|below| below.starts_with("snapshots")) {
         return false;
-    };
-    // The target is told without links: so must be what it is held against.
-    repository.canonicalize().is_ok_and(|repository| !target.starts_with(repository))
+    }
+    match (repository.canonicalize(), path.canonicalize()) {
+        (Ok(repository), Ok(real)) => !real.starts_with(repository),
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+    }
 }

@@ -142,9 +142,9 @@ impl Stat {
             if let Some(claimed) = cache::claimed(target) {
                 put("artifact.claimed_hash", format!("sha256:{claimed}").into());
             }
-            if cache::leads_outside(path, target) {
-                put("file.leads_outside", true.into());
-            }
+        }
+        if cache::leads_outside(path) {
+            put("file.leads_outside", true.into());
         }
         fields
     }

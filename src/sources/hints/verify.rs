@@ -52,6 +52,14 @@ pub struct Verifier {
 }
 
 impl Verifier {
+    /// What can be told before the body is read: nobody without the secret makes us keep one.
+    pub fn check_early(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        match self.scheme {
+            Scheme::Bearer | Scheme::Huggingface => self.check(headers, &[], 0).map(drop),
+            Scheme::Mlflow | Scheme::Github | Scheme::Standard => Ok(()),
+        }
+    }
+
     /// The name of the delivery, where the sender gave one that is proved or need not be.
     pub fn check(&self, headers: &HeaderMap, body: &[u8], now_secs: i64) -> Result<Option<String>, Refusal> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);

@@ -32,6 +32,26 @@ pub fn files_prefix(name: &str, revision: &str) -> String {
     format!("file/{}/{}/", encode_path(name), encode(revision))
 }
 
+/// Who had a name: the number of the repository, and when it was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub number: String,
+    pub created: String,
+}
+
+impl Owner {
+    pub fn of(about: &About) -> Self {
+        let created = time(about.created.as_deref()).map(|created| created.to_string());
+        Self { number: shorten(&about.number, 64), created: created.unwrap_or_default() }
+    }
+
+    /// Whether both are known, and differ: what a hub leaves out says nothing.
+    pub fn is_another(&self, other: &Self) -> bool {
+        let differ = |one: &str, two: &str| !one.is_empty() && !two.is_empty() && one != two;
+        differ(&self.number, &other.number) || differ(&self.created, &other.created)
+    }
+}
+
 /// What all records have in common.
 pub struct Maker<'a> {
     /// Name of the source, which is that of its store.
@@ -41,8 +61,16 @@ pub struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// `rewritten` names the references whose commit before is not part of their history any more.
-    pub fn repository(&self, name: &str, about: &About, references: &References, rewritten: &[String]) -> Record {
+    /// `rewritten` names branches with the commit that is no part of their history any more, as `branch=commit`;
+    /// `before` is what had this name before, where that was another repository.
+    pub fn repository(
+        &self,
+        name: &str,
+        about: &About,
+        references: &References,
+        rewritten: &[String],
+        before: Option<&Owner>,
+    ) -> Record {
         let mut fields = self.fields(name);
         let all = references.branches.iter().chain(&references.tags).take(REFERENCES_MAX);
         let mut all: Vec<_> = all.filter(|one| !one.name.is_empty()).collect();
@@ -57,15 +85,18 @@ impl Maker<'_> {
         if let Some(created) = time(about.created.as_deref()) {
             put(&mut fields, "ml.model.created", created.to_string());
         }
+        // What a look said once is no change of the repository.
+        let signature = digest::of_parts(&[&to_json(&fields).to_string()]).short();
         if !rewritten.is_empty() {
-            put(&mut fields, "ml.model.rewritten", true);
+            put(&mut fields, "ml.model.rewritten", rewritten.to_vec());
         }
-        // What a look at the history said once is no change of the repository.
-        let said: Fields = fields.iter().filter(|(path, _)| *path != "ml.model.rewritten").map(clone).collect();
+        if let Some(before) = before {
+            put(&mut fields, "ml.model.previous_created", before.created.as_str());
+        }
         Record {
             key: repository_key(name),
             kind: RecordKind::Model,
-            signature: digest::of_parts(&[&to_json(&said).to_string()]).short(),
+            signature,
             subject: Subject::new(SubjectKind::Model, name),
             artifact: None,
             time: time(about.modified.as_deref()),
@@ -91,13 +122,15 @@ impl Maker<'_> {
         if let Some(size) = file.size() {
             put(&mut fields, "file.size", size);
         }
+        put(&mut fields, "ml.artifact.etag", file.identity());
         if let Some(claimed) = file.sha256() {
             put(&mut fields, "artifact.claimed_hash", format!("sha256:{claimed}"));
         }
         let artifact = ArtifactRef {
             store: self.source.to_owned(),
             path: address.of_file(&file.path),
-            version: fixed.then(|| commit.to_owned()),
+            // Its bytes are those of this commit, whatever is pushed until they are fetched.
+            version: Some(commit.to_owned()),
             lineage: format!("{name}/{}", file.path),
         };
         Record {
@@ -123,10 +156,6 @@ impl Maker<'_> {
 
 fn time(text: Option<&str>) -> Option<Timestamp> {
     text?.parse().ok()
-}
-
-fn clone((path, value): (&String, &Value)) -> (String, Value) {
-    (path.clone(), value.clone())
 }
 
 fn put(fields: &mut Fields, path: &str, value: impl Into<Value>) {

@@ -12,7 +12,7 @@ use globset::GlobSet;
 use super::address::{Address, Kind};
 use super::api::{About, Api, File, References};
 use super::config::Config;
-use super::records::{self, Maker};
+use super::records::{self, Maker, Owner};
 use super::{Repository, changes};
 use crate::base::http::Failure;
 use crate::event::{ArtifactRef, Fields};
@@ -22,6 +22,10 @@ use crate::sources::{BoxFuture, Change, Context, RecordKind, Source, SourceError
 
 /// Repositories of one author.
 const AUTHOR_MAX: usize = 10_000;
+/// Listings of files kept beside the last one.
+const EARLIER_MAX: usize = 2;
+/// Names of which it is remembered who had them.
+const OWNERS_MAX: usize = 100_000;
 
 pub struct Hub {
     shared: Arc<Shared>,
@@ -34,6 +38,8 @@ struct Shared {
     fetch: Option<GlobSet>,
     api: Arc<Api>,
     seen: Mutex<BTreeMap<String, Seen>>,
+    /// Who had each name last; kept when the repository goes.
+    owners: Mutex<BTreeMap<String, Owner>>,
 }
 
 /// A revision as the last listing found it; by its name with the revision.
@@ -42,13 +48,18 @@ struct Seen {
     commit: String,
     address: Address,
     files: Arc<Vec<File>>,
+    /// The files of commits shortly before: some of them may still be fetched.
+    earlier: Vec<(String, Arc<Vec<File>>)>,
     references: References,
+    /// It was a tag or a commit when it was first seen: what it is called then must never change.
+    fixed: bool,
 }
 
 impl Hub {
     pub fn new(config: Config, addresses: Vec<Address>, fetch: Option<GlobSet>, api: Api, sweep: Duration) -> Self {
         let pace = Pace { sweep, glance: None, records_max: config.records_max, misses: 2 };
-        let shared = Shared { config, addresses, fetch, api: Arc::new(api), seen: Mutex::default() };
+        let shared =
+            Shared { config, addresses, fetch, api: Arc::new(api), seen: Mutex::default(), owners: Mutex::default() };
         Self { shared: Arc::new(shared), pace }
     }
 }
@@ -73,25 +84,36 @@ impl Shared {
             Err(Failure::Gone | Failure::Rejected { .. }) => References::default(),
             Err(failure) => return Err(failure.into()),
         };
-        let rewritten = self.rewritten(address, seen.as_ref(), &references).await?;
+        let rewritten = self.rewritten(address, seen.as_ref(), &references).await;
+        let before = self.previous_owner(&name, about);
         let maker = Maker { source: &self.config.name, endpoint: self.api.endpoint(), hint: sink.hint() };
-        sink.tell(maker.repository(&name, about, &references, &rewritten)).await?;
+        sink.tell(maker.repository(&name, about, &references, &rewritten, before.as_ref())).await?;
         let commit = match references.commit_of(&address.revision) {
             Some(commit) => commit.to_owned(),
             None => self.api.commit(address).await?,
         };
-        let files = match seen.filter(|seen| seen.commit == commit) {
-            Some(seen) => seen.files,
-            None => Arc::new(self.api.tree(address, &commit).await?),
+        let mut earlier = seen.as_ref().map(|seen| seen.earlier.clone()).unwrap_or_default();
+        let known = seen.as_ref().filter(|seen| seen.commit == commit).map(|seen| Arc::clone(&seen.files));
+        let files = match (known, &seen) {
+            (Some(files), _) => files,
+            (None, seen) => {
+                let files = Arc::new(self.api.tree(address, &commit).await?);
+                earlier.extend(seen.iter().map(|seen| (seen.commit.clone(), Arc::clone(&seen.files))));
+                earlier.drain(..earlier.len().saturating_sub(EARLIER_MAX));
+                files
+            }
         };
-        // Before anybody is told: whoever opens a file does so at this commit.
-        let (files, commit) = {
-            let seen = Seen { commit, address: address.clone(), files, references: references.clone() };
-            let kept = (Arc::clone(&seen.files), seen.commit.clone());
-            self.seen().insert(place(address), seen);
-            kept
+        let fixed = seen.is_some_and(|seen| seen.fixed) || references.is_fixed(&address.revision);
+        // Before anybody is told: whoever opens a file looks here.
+        let kept = Seen {
+            commit: commit.clone(),
+            address: address.clone(),
+            files: Arc::clone(&files),
+            earlier,
+            references,
+            fixed,
         };
-        let fixed = references.branches.iter().all(|branch| branch.name != address.revision);
+        self.keep(kept);
         for file in files.iter().filter(|file| address.covers(&file.path)) {
             sink.tell(maker.file(address, &commit, file, fixed, self.fetches(file))).await?;
         }
@@ -99,13 +121,8 @@ impl Shared {
     }
 
     /// References whose commit before is no part of their history any more.
-    async fn rewritten(
-        &self,
-        address: &Address,
-        seen: Option<&Seen>,
-        references: &References,
-    ) -> Result<Vec<String>, Stop> {
-        let Some(seen) = seen else { return Ok(Vec::new()) };
+    async fn rewritten(&self, address: &Address, seen: Option<&Seen>, references: &References) -> Vec<String> {
+        let Some(seen) = seen else { return Vec::new() };
         let before: BTreeMap<&str, &str> =
             seen.references.branches.iter().map(|one| (&*one.name, &*one.commit)).collect();
         let mut rewritten = Vec::new();
@@ -113,12 +130,37 @@ impl Shared {
             let Some(old) = before.get(&*branch.name).filter(|old| **old != branch.commit) else { continue };
             // Only of the branch that is watched, for the sake of the hub's limits.
             if branch.name == address.revision
-                && self.api.is_ancestor(address, old, &branch.commit).await? == Some(false)
+                // What a mirror does not know, or cannot tell now, is no proof.
+                && let Ok(Some(false)) = self.api.is_ancestor(address, old, &branch.commit).await
             {
-                rewritten.push(branch.name.clone());
+                rewritten.push(format!("{}={old}", branch.name));
             }
         }
-        Ok(rewritten)
+        rewritten
+    }
+
+    /// Who had this name before, where that was another repository.
+    fn previous_owner(&self, name: &str, about: &About) -> Option<Owner> {
+        let now = Owner::of(about);
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if owners.len() >= OWNERS_MAX && !owners.contains_key(name) {
+            return None;
+        }
+        owners.insert(name.to_owned(), now.clone()).filter(|before| before.is_another(&now))
+    }
+
+    /// Keeps what was seen of a revision, as far as there is room for its files.
+    fn keep(&self, kept: Seen) {
+        let mut seen = self.seen();
+        let place = place(&kept.address);
+        let size = |seen: &Seen| seen.files.len() + seen.earlier.iter().map(|(_, files)| files.len()).sum::<usize>();
+        let others: usize = seen.iter().filter(|(other, _)| **other != place).map(|(_, seen)| size(seen)).sum();
+        if others + size(&kept) <= self.config.records_max.saturating_mul(2) {
+            seen.insert(place, kept);
+        } else {
+            // Asked for anew each time: it is too much to be kept.
+            seen.remove(&place);
+        }
     }
 
     fn fetches(&self, file: &File) -> bool {
@@ -196,6 +238,12 @@ impl Shared {
 }
 
 impl References {
+    /// Whether a revision is a tag, or a commit itself.
+    fn is_fixed(&self, revision: &str) -> bool {
+        let commit = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+        commit || self.tags.iter().any(|tag| tag.name == revision)
+    }
+
     fn commit_of(&self, revision: &str) -> Option<&str> {
         let all = self.branches.iter().chain(&self.tags);
         all.filter(|one| one.name == revision && !one.commit.is_empty()).map(|one| &*one.commit).next()
@@ -282,13 +330,18 @@ impl Locate for Shared {
             let mut address = Address::parse(&artifact.path).map_err(refused)?;
             let path = std::mem::take(&mut address.path);
             let seen = self.seen().get(&place(&address)).cloned();
-            // At the commit of the listing that told of it, or at the one that is there now.
-            let (commit, files) = if let Some(seen) = seen {
-                (seen.commit, seen.files)
-            } else {
-                let commit = self.api.commit(&address).await?;
-                let files = self.api.tree(&address, &commit).await?;
-                (commit, Arc::new(files))
+            // At the commit of the listing that told of it.
+            let commit = match &artifact.version {
+                Some(commit) => commit.clone(),
+                None => self.api.commit(&address).await?,
+            };
+            let known = seen.and_then(|seen| {
+                let mut all = std::iter::once((seen.commit, seen.files)).chain(seen.earlier);
+                all.find(|(known, _)| *known == commit).map(|(_, files)| files)
+            });
+            let files = match known {
+                Some(files) => files,
+                None => Arc::new(self.api.tree(&address, &commit).await?),
             };
             let file = files.iter().find(|file| file.path == path).ok_or(StoreError::Gone)?;
             let repository = Repository { api: Arc::clone(&self.api), address };

@@ -85,14 +85,10 @@ impl<'a> Engine<'a> {
             } else if now >= next_hot && self.listed {
                 next_hot = now + hot;
                 ("hot", self.hot_poll().await)
-            } else if let Some(id) = self.queue.pop_front() {
-                ("artifacts", self.look(&id, Hint::Sweep).await)
-            } else {
-                let until = if self.listed { next_hot.min(next_sweep) } else { next_sweep };
-                let hint = tokio::select! {
-                    hint = hints.next(), if self.listed => hint,
-                    () = tokio::time::sleep_until(until) => continue,
-                };
+            } else if self.listed
+                && let Some(hint) = hints.try_next()
+            {
+                // What somebody speaks of goes before the artifacts that wait for their turn.
                 let followed = self.follow(&hint).await;
                 // Whatever was not found by it is found by a sweep, which comes at once.
                 if !matches!(followed, Ok(true)) {
@@ -100,9 +96,21 @@ impl<'a> Engine<'a> {
                 }
                 hints.done(hint.id);
                 ("hint", followed.map(drop))
+            } else if let Some(id) = self.queue.pop_front() {
+                ("artifacts", self.look(&id, Hint::Sweep).await)
+            } else {
+                let until = if self.listed { next_hot.min(next_sweep) } else { next_sweep };
+                tokio::select! {
+                    () = hints.wait(), if self.listed => {}
+                    () = tokio::time::sleep_until(until) => {}
+                }
+                continue;
             };
             match result {
                 Ok(()) => {
+                    if what == "sweep" {
+                        self.failing.worked("hint");
+                    }
                     self.failing.worked(what);
                     backoff.reset();
                     self.context.status.change(|state| state.last_success = Some(clock::now()));

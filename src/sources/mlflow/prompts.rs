@@ -20,9 +20,14 @@ const TEXT: &str = "mlflow.prompt.text";
 const KIND: &str = "_mlflow_prompt_type";
 const SCHEME: &str = "mlflow-prompt:/";
 
-/// Whether a version is one of a prompt.
+/// What MLflow writes as the source of a prompt, which has none.
+const NO_SOURCE: &str = "dummy-source";
+
+/// Whether a version is one of a prompt. A tag alone says nothing: anybody may set one on a model, whose bytes would
+/// then be watched no more. The source of a version cannot be changed.
 pub fn is_prompt(version: &Version) -> bool {
-    tag(version, IS_PROMPT) == Some("true")
+    let source = version.source.as_deref().unwrap_or_default();
+    matches!(source, "" | NO_SOURCE) && tag(version, IS_PROMPT) == Some("true")
 }
 
 /// The version as a folder with one file in it.

@@ -64,8 +64,8 @@ impl Source for Registry {
     fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>> {
         let Config { sweep_interval_secs, records_max, .. } = self.checked.config;
         let sweep = Duration::from_secs(sweep_interval_secs);
-        // Pages go on after a name: a deletion moves none over a boundary.
-        let pace = Pace { sweep, glance: None, records_max, misses: 1 };
+        // A registry answers 404 also while it is being set up anew: once is no proof.
+        let pace = Pace { sweep, glance: None, records_max, misses: 2 };
         Box::pin(async move {
             // Another run tells everything anew.
             *self.known.lock().await = Known::default();

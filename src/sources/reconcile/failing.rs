@@ -18,6 +18,11 @@ impl Failing {
         self.0.remove(what);
     }
 
+    /// A complete look worked: whatever failed before is mended, or found by it.
+    pub fn all_worked(&mut self) {
+        self.0.clear();
+    }
+
     pub fn failed(&mut self, what: &'static str, why: (&'static str, String)) {
         self.0.insert(what, why);
     }

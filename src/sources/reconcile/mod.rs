@@ -189,6 +189,9 @@ impl<'p, P: Place> Engine<'p, P> {
     }
 
     fn worked(&mut self, what: &'static str) {
+        if what == "list" {
+            self.failing.all_worked();
+        }
         self.failing.worked(what);
         self.backoff.reset();
         self.sink.status().change(|state| state.last_success = Some(clock::now()));

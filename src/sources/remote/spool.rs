@@ -9,7 +9,6 @@ use tokio::runtime::Handle;
 
 use super::{Entry, Remote, until};
 use crate::artifact::Stop;
-use crate::base::http;
 use crate::sources::StoreError;
 
 /// A download that breaks off is continued so often.
@@ -17,8 +16,8 @@ const CONTINUE_MAX: u32 = 3;
 
 /// Fetches all bytes, unless `stop` says so in between. The file is gone with the process, however that
 /// ends.
-pub fn spool(remote: &dyn Remote, entry: &Entry, runtime: &Handle, stop: &Stop) -> io::Result<Option<File>> {
-    let mut file = tempfile::tempfile()?;
+pub fn spool(remote: &dyn Remote, entry: &Entry, runtime: &Handle, stop: &Stop) -> Result<Option<File>, StoreError> {
+    let mut file = tempfile::tempfile().map_err(disk)?;
     let mut written = 0;
     let mut tries = 0;
     loop {
@@ -32,22 +31,25 @@ pub fn spool(remote: &dyn Remote, entry: &Entry, runtime: &Handle, stop: &Stop) 
             Err(StoreError::Transient(_)) if tries < CONTINUE_MAX => {}
             // It cannot go on in the middle: it begins anew.
             Err(StoreError::Refused(_)) if before > 0 && written == before => {
-                file.set_len(0)?;
-                file.rewind()?;
+                file.set_len(0).and_then(|()| file.rewind()).map_err(disk)?;
                 written = 0;
             }
-            Err(error) => return Err(io::Error::other(http::chain(&error))),
+            Err(error) => return Err(error),
         }
         if written >= entry.size {
             break;
         }
         tries += 1;
         if tries > CONTINUE_MAX {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the download broke off again and again"));
+            return Err(StoreError::Transient("the download broke off again and again".into()));
         }
     }
-    file.flush()?;
+    file.flush().map_err(disk)?;
     Ok(Some(file))
+}
+
+fn disk(error: io::Error) -> StoreError {
+    StoreError::Transient(Box::new(error))
 }
 
 /// Fetches what is left.

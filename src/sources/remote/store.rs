@@ -61,7 +61,7 @@ impl<L: Locate> Store for Fetched<L> {
                 let stop = Stop::when(move || given_up.load(Ordering::Relaxed));
                 spool(&*remote, &entry, &runtime, &stop)
             });
-            let file = fetched.await.map_err(|error| transient(&error))?.map_err(|error| transient(&error))?;
+            let file = fetched.await.map_err(|error| transient(&error))??;
             let file = file.ok_or_else(|| StoreError::Transient("nobody waits for it any more".into()))?;
             let file = OpenFile::from_file(file).map_err(|error| transient(&error))?;
             Ok(Box::new(Spooled(file)) as Box<dyn Opened>)

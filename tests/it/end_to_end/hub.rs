@@ -108,5 +108,16 @@ fn a_cache_is_held_against_its_own_names() {
     wait_for("the link that leads elsewhere", Duration::from_mins(1), || {
         told().iter().any(|rule| rule == "SCN-040b").then_some(())
     });
+    // Neither a folder that is called alike nor a link to a folder hides where a file lies.
+    let before = told().len();
+    make(&snapshot.join("snapshots"));
+    make(&directory.path().join("elsewhere"));
+    std::fs::write(directory.path().join("elsewhere/behind.bin"), b"behind a folder").expect("there is space");
+    std::os::unix::fs::symlink(directory.path().join("elsewhere.bin"), snapshot.join("snapshots/nested.bin"))
+        .expect("there is space");
+    std::os::unix::fs::symlink(directory.path().join("elsewhere"), snapshot.join("folder")).expect("there is space");
+    wait_for("both hidden ones", Duration::from_mins(1), || {
+        (told().iter().filter(|rule| *rule == "SCN-040b").count() >= 3 && told().len() >= before + 2).then_some(())
+    });
     assert_eq!(agent.stop(), Some(0));
 }

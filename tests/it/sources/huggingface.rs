@@ -294,3 +294,69 @@ fn a_mirror_of_the_hub_is_listed_like_the_hub() {
             .await;
     });
 }
+
+#[test]
+fn a_name_is_remembered_when_its_repository_goes() {
+    let runtime = crate::support::runtime();
+    let hub = start(&[(ID, &[("a.bin", b"1")])]);
+    let source = config(&hub.url, None).build().unwrap();
+    runtime.block_on(async {
+        let mut running = start_with(source, std::collections::BTreeMap::new(), 1024);
+        running.listed().await;
+        let mut repository = hub.hub.lock().unwrap().repositories.remove(ID).unwrap();
+        running.until("it to be gone", |running| !running.records.contains_key(REPOSITORY)).await;
+        repository.number = 7;
+        hub.hub.lock().unwrap().repositories.insert(ID.to_owned(), repository);
+        running.until("somebody else", |running| running.records.contains_key(REPOSITORY)).await;
+        let new = &running.records[REPOSITORY].attributes;
+        let changes = running.source.changes(RecordKind::Model, None, Some(new));
+        assert_eq!(changes.first().map(|change| change.action), Some("model.recreated"));
+        // What a hub leaves out is no proof.
+        let mut less = new.clone();
+        less.insert("ml.model.owner.id".to_owned(), Value::from(""));
+        let changes = running.source.changes(RecordKind::Model, Some(new), Some(&less));
+        assert!(changes.is_empty(), "{changes:?}");
+    });
+}
+
+#[test]
+fn a_tag_stays_one_and_what_is_not_fetched_is_told_by_its_digest() {
+    let runtime = crate::support::runtime();
+    let hub = start(&[(ID, &[("big.bin", b"one")])]);
+    {
+        let mut hub = hub.hub.lock().unwrap();
+        let repository = hub.repositories.get_mut(ID).unwrap();
+        let commit = repository.commit.clone();
+        repository.tags.insert("v1".to_owned(), commit.clone());
+        repository.earlier.insert(commit, repository.files.clone());
+    }
+    let mut config = config(&hub.url, None);
+    config.repositories = vec![format!("{ID}@v1")];
+    config.fetch = vec!["*.py".to_owned()];
+    runtime.block_on(async {
+        let mut running = start_with(config.build().unwrap(), std::collections::BTreeMap::new(), 1024);
+        running.listed().await;
+        let key = "file/team/model/v1/big.bin";
+        let old = running.records[key].clone();
+        assert!(old.artifact.is_none() && old.kind == RecordKind::VersionArtifact);
+        // The tag is gone, and a commit of that name answers for it, as a branch would.
+        {
+            let mut hub = hub.hub.lock().unwrap();
+            let repository = hub.repositories.get_mut(ID).unwrap();
+            repository.files.insert("big.bin".to_owned(), b"two".to_vec());
+            repository.push(false);
+            repository.tags.clear();
+            let files = repository.files.clone();
+            repository.earlier.insert("v1".to_owned(), files);
+        }
+        running
+            .until("other bytes", |running| {
+                running.records.get(key).is_some_and(|record| record.signature != old.signature)
+            })
+            .await;
+        let new = &running.records[key];
+        assert_eq!(new.kind, RecordKind::VersionArtifact, "what was a tag must not change, whatever it is now");
+        let changes = running.source.changes(new.kind, Some(&old.attributes), Some(&new.attributes));
+        assert_eq!(changes.first().map(|change| change.action), Some("artifact.tampered"));
+    });
+}

@@ -237,3 +237,30 @@ async fn prompts_are_files_of_their_versions_and_must_not_change() {
     assert_eq!(read(&running, first).await, evil);
     assert_ne!(running.records[first].signature, record.signature);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_makes_no_prompt_of_a_model() {
+    let server = shared().await;
+    let (run, folder) = server.run("disguise").await;
+    server.put(&format!("{folder}/model/weights.bin"), b"weights").await;
+    server.post("registered-models/create", json!({ "name": "disguised" })).await;
+    let source = format!("mlflow-artifacts:/{folder}/model");
+    let version = server.register("disguised", &source, &run).await;
+    let mut running = start(config(&server.url));
+    running.listed().await;
+    let key = "artifact/disguised/1/weights.bin";
+    assert!(running.records.contains_key(key));
+    for (name, value) in [("mlflow.prompt.is_prompt", "true"), ("mlflow.prompt.text", "hello")] {
+        let tag = json!({ "name": "disguised", "version": version, "key": name, "value": value });
+        server.post("model-versions/set-tag", tag).await;
+    }
+    running.until("the tag", |running| running.log.contains(&"+version/disguised/1".to_owned())).await;
+    let before = running.records[key].signature.clone();
+    server.put(&format!("{folder}/model/weights.bin"), b"of somebody else").await;
+    running
+        .until("the overwritten bytes", |running| {
+            running.records.get(key).is_some_and(|record| record.signature != before)
+        })
+        .await;
+    assert!(!running.log.contains(&format!("-{key}")), "they never went away");
+}

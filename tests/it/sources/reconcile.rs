@@ -50,6 +50,9 @@ impl reconcile::Place for Scripted {
     }
 
     async fn follow(&self, hint: &Hinted, sink: &mut Sink) -> Result<bool, Stop> {
+        if hint.body == "fail" {
+            return Err(Failure::Server { status: 503 }.into());
+        }
         let Some(key) = hint.body.as_str() else { return Ok(false) };
         let value = self.script.lock().unwrap().records.get(key).cloned();
         match value {
@@ -198,4 +201,13 @@ async fn more_records_than_are_kept_are_told_of() {
     running.listed().await;
     assert_eq!(running.records.len(), 100);
     running.until("blindness", |running| running.state().blind.contains_key("records_max")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hint_that_could_not_be_followed_blinds_nobody_for_long() {
+    let (mut running, _script) = begin(SLOW, &[("a", "1")]);
+    running.listed().await;
+    running.hints.push(1, "fail".into());
+    running.until("blindness", |running| !running.state().blind.is_empty()).await;
+    running.until("sight, by the listing that follows", |running| running.state().blind.is_empty()).await;
 }
