@@ -1,8 +1,7 @@
 //! How a change of a repository is told.
 
-use std::collections::BTreeMap;
-
 use crate::event::{Fields, Value};
+use crate::sources::models::changes::{aliases, change, list, text};
 use crate::sources::{Change, RecordKind};
 
 pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
@@ -15,15 +14,8 @@ pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> 
         (RecordKind::Model, Some(_), None) => vec![change("model.deleted", [])],
         (RecordKind::Model, Some(old), Some(new)) => repository(old, new),
         // Of bytes that are not fetched the hub's word is all there is.
-        (RecordKind::VersionArtifact, Some(old), Some(new)) => {
-            let told = |fields| text(fields, "ml.artifact.etag");
-            let differ = !told(old).is_empty() && told(old) != told(new);
-            let before = text(old, "artifact.claimed_hash");
-            if differ {
-                vec![change("artifact.tampered", [("artifact.previous_hash", before.into())])]
-            } else {
-                Vec::new()
-            }
+        (RecordKind::VersionArtifact, Some(old), Some(new)) if differs(old, new, "ml.artifact.etag") => {
+            vec![change("artifact.tampered", [("artifact.previous_hash", text(old, "artifact.claimed_hash").into())])]
         }
         (..) => Vec::new(),
     }
@@ -31,65 +23,43 @@ pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> 
 
 fn repository(old: &Fields, new: &Fields) -> Vec<Change> {
     let mut changes = Vec::new();
-    let (owner, created) = ("ml.model.owner.id", "ml.model.created");
-    let differs = |path: &str| {
-        let (before, after) = (text(old, path), text(new, path));
-        !before.is_empty() && !after.is_empty() && before != after
-    };
+    let created = "ml.model.created";
     // Somebody else has the name now: what was known of it says nothing of what is there.
-    if differs(owner) || differs(created) {
+    if differs(old, new, "ml.model.owner.id") || differs(old, new, created) {
         let fields = [
             ("ml.model.previous_created", Value::from(text(old, created))),
-            ("ml.model.created", Value::from(text(new, created))),
+            (created, Value::from(text(new, created))),
         ];
         changes.push(change("model.recreated", fields));
     }
     if is(old, "ml.model.private") && !is(new, "ml.model.private") {
         changes.push(change("model.opened", []));
     }
-    let (before, after) = (references(old), references(new));
-    let known = pairs(old, "ml.model.rewritten");
-    for (branch, commit) in pairs(new, "ml.model.rewritten").into_iter().filter(|pair| !known.contains(pair)) {
+    let before = pairs(old, "ml.model.rewritten");
+    let now = pairs(new, "ml.model.alias_versions");
+    for (branch, commit) in pairs(new, "ml.model.rewritten").into_iter().filter(|pair| !before.contains(pair)) {
+        let at = now.iter().find(|(name, _)| *name == branch).map(|(_, commit)| *commit);
         let fields = [
             ("ml.model.alias", Value::from(branch)),
-            ("ml.model.version", Value::from(after.get(branch).copied().unwrap_or_default())),
+            ("ml.model.version", Value::from(at.unwrap_or_default())),
             ("ml.model.previous_version", Value::from(commit)),
         ];
         changes.push(change("history.rewritten", fields));
     }
-    for (name, commit) in &after {
-        let previous = before.get(name);
-        if previous == Some(commit) {
-            continue;
-        }
-        let mut fields = vec![("ml.model.alias", Value::from(*name)), ("ml.model.version", Value::from(*commit))];
-        fields.extend(previous.map(|previous| ("ml.model.previous_version", Value::from(*previous))));
-        changes.push(change(if previous.is_some() { "alias.moved" } else { "alias.set" }, fields));
-    }
-    for (name, commit) in before.iter().filter(|(name, _)| !after.contains_key(*name)) {
-        let fields = [("ml.model.alias", Value::from(*name)), ("ml.model.previous_version", Value::from(*commit))];
-        changes.push(change("alias.deleted", fields));
-    }
+    // Branches and tags; the hub has no gate of ours.
+    changes.extend(aliases(old, new, &|_| false));
     changes
 }
 
-fn change(action: &'static str, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Change {
-    Change { action, fields: fields.into_iter().map(|(path, value)| (path.to_owned(), value)).collect() }
-}
-
-/// Branches and tags with their commits.
-fn references(fields: &Fields) -> BTreeMap<&str, &str> {
-    pairs(fields, "ml.model.alias_versions").into_iter().collect()
+/// Whether a text was known, is known, and is another: what a hub leaves out says nothing.
+fn differs(old: &Fields, new: &Fields, path: &str) -> bool {
+    let (before, after) = (text(old, path), text(new, path));
+    !before.is_empty() && !after.is_empty() && before != after
 }
 
 /// A list of `name=commit`.
 fn pairs<'f>(fields: &'f Fields, path: &str) -> Vec<(&'f str, &'f str)> {
-    let pairs = fields.get(path).and_then(Value::as_list).unwrap_or_default();
-    pairs.iter().filter_map(Value::as_text).filter_map(|pair| pair.rsplit_once('=')).collect()
-}
-
-fn text<'a>(fields: &'a Fields, path: &str) -> &'a str {
-    fields.get(path).and_then(Value::as_text).unwrap_or_default()
+    list(fields, path).filter_map(|pair| pair.rsplit_once('=')).collect()
 }
 
 fn is(fields: &Fields, path: &str) -> bool {

@@ -8,7 +8,8 @@ use crate::base::text::shorten;
 use crate::base::uri::{encode, encode_path};
 use crate::event::subject::SubjectKind;
 use crate::event::value::to_json;
-use crate::event::{ArtifactRef, Fields, Place, Subject, Value, digest};
+use crate::event::{ArtifactRef, Fields, Place, Subject, digest};
+use crate::sources::models::{self, put};
 use crate::sources::{Hint, Record, RecordKind};
 
 /// Branches and tags of one repository that are kept.
@@ -110,15 +111,11 @@ impl Maker<'_> {
     pub fn file(&self, address: &Address, commit: &str, file: &File, fixed: bool, fetched: bool) -> Record {
         let name = name(address);
         let mut fields = self.fields(&name);
-        let last = file.path.rsplit('/').next().unwrap_or(&file.path);
-        let extension = last.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default();
         if fixed {
             put(&mut fields, "ml.model.version", commit);
         }
         put(&mut fields, "ml.model.aliases", vec![address.revision.clone()]);
-        put(&mut fields, "file.path", file.path.as_str());
-        put(&mut fields, "file.name", last);
-        put(&mut fields, "file.extension", extension);
+        models::file(&mut fields, &file.path);
         if let Some(size) = file.size() {
             put(&mut fields, "file.size", size);
         }
@@ -156,8 +153,4 @@ impl Maker<'_> {
 
 fn time(text: Option<&str>) -> Option<Timestamp> {
     text?.parse().ok()
-}
-
-fn put(fields: &mut Fields, path: &str, value: impl Into<Value>) {
-    fields.insert(path.to_owned(), value.into());
 }

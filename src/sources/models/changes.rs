@@ -55,7 +55,8 @@ fn model(old: Option<&Fields>, new: Option<&Fields>, gated: &dyn Fn(&str) -> boo
     changes
 }
 
-fn aliases(old: &Fields, new: &Fields, gated: &dyn Fn(&str) -> bool) -> Vec<Change> {
+/// How the aliases of a model moved.
+pub fn aliases(old: &Fields, new: &Fields, gated: &dyn Fn(&str) -> bool) -> Vec<Change> {
     let (before, after) = (pairs(old, "ml.model.alias_versions"), pairs(new, "ml.model.alias_versions"));
     let mut changes = Vec::new();
     for (alias, version) in &after {
@@ -105,7 +106,8 @@ fn version(old: Option<&Fields>, new: Option<&Fields>, deletions: &Deletions) ->
     }
 }
 
-fn change(action: &'static str, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Change {
+/// One change with its fields.
+pub fn change(action: &'static str, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Change {
     Change { action, fields: fields.into_iter().map(|(path, value)| (path.to_owned(), value)).collect() }
 }
 
@@ -126,7 +128,8 @@ fn pairs<'a>(fields: &'a Fields, path: &str) -> BTreeMap<&'a str, &'a str> {
     list(fields, path).filter_map(|item| item.rsplit_once('=')).collect()
 }
 
-fn list<'a>(fields: &'a Fields, path: &str) -> impl Iterator<Item = &'a str> {
+/// The texts of a list.
+pub fn list<'a>(fields: &'a Fields, path: &str) -> impl Iterator<Item = &'a str> {
     fields.get(path).and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_text)
 }
 

@@ -191,7 +191,7 @@ fn a_notification_leads_to_one_look_at_one_repository() {
     // What is not understood leads to a listing.
     running.hints.push(3, json!({ "something": "else" }));
     runtime.block_on(
-        running.until("the other", |running| running.log.iter().any(|told| told.starts_with("-version/team%2Fother/"))),
+        running.until("the other", |running| running.log.iter().any(|told| told.starts_with("+version/team%2Fother/"))),
     );
     runtime.block_on(running.until("all hints to be answered", |_| hints.waiting().is_empty()));
     runtime.block_on(running.stop());
