@@ -194,6 +194,13 @@ fn a_notification_leads_to_one_look_at_one_repository() {
         running.until("the other", |running| running.log.iter().any(|told| told.starts_with("+version/team%2Fother/"))),
     );
     runtime.block_on(running.until("all hints to be answered", |_| hints.waiting().is_empty()));
+    // What the one before has no tag for any more is gone once a second listing misses it, too.
+    assert!(!running.log.iter().any(|told| told.starts_with("-version/team%2Fother/")), "{:?}", running.log);
+    running.hints.push(4, json!({ "something": "else again" }));
+    runtime
+        .block_on(running.until("its deletion", |running| {
+            running.log.iter().any(|told| told.starts_with("-version/team%2Fother/"))
+        }));
     runtime.block_on(running.stop());
 }
 
