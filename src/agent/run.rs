@@ -135,7 +135,10 @@ impl Agent {
         for source in checked.sources {
             let hints = hints(&state, source.name())?;
             if let Some(verifier) = checked.receivers.get(source.name()) {
-                receivers.insert(source.name().to_owned(), Receiver::new(verifier.clone(), hints.clone()));
+                receivers.insert(
+                    source.name().to_owned(),
+                    Receiver::new(Arc::clone(&source), verifier.clone(), hints.clone()),
+                );
             }
             let status = Arc::new(Status::default());
             sources.push((source.name().to_owned(), Arc::clone(&status)));
@@ -427,7 +430,7 @@ impl Keeper {
                 cause: Some(error.into()),
             })?;
         let (out, observations) = mpsc::channel(OBSERVATIONS);
-        let pipeline = Pipeline::new(self.shared.clone(), Arc::clone(&self.source), listed);
+        let pipeline = Pipeline::new(self.shared.clone(), Arc::clone(&self.source), self.hints.clone(), listed);
         let stage = self.supervisor.spawn(format!("pipeline {name}"), async move {
             if pipeline.run(observations).await.is_err() {
                 tracing::warn!(

@@ -122,9 +122,14 @@ pub fn client(options: &Options) -> Result<Client, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
+/// Counts an answer that is looked at elsewhere than in [`success`].
+pub fn answered() {
+    METER.try_with(|meter| meter.calls.fetch_add(1, Ordering::Relaxed)).ok();
+}
+
 /// The answer if it is a success, else why it is none.
 pub fn success(response: Response) -> Result<Response, Failure> {
-    METER.try_with(|meter| meter.calls.fetch_add(1, Ordering::Relaxed)).ok();
+    answered();
     let status = response.status();
     if status.is_success() {
         return Ok(response);

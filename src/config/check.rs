@@ -166,6 +166,17 @@ impl Checker<'_> {
         for (index, source) in sources.objects.iter().enumerate() {
             self.source(&format!("sources.objects[{index}]"), source.clone().build(), &mut built);
         }
+        for (index, source) in sources.cloudevents.iter().enumerate() {
+            let setting = format!("sources.cloudevents[{index}]");
+            if !config.receivers.iter().any(|receiver| receiver.source == source.name) {
+                let message = format!("nobody may tell `{}` anything", source.name);
+                self.fail(&setting, message, Some("add it to `receivers`, with a secret"));
+            }
+            self.source(&setting, source.clone().build(), &mut built);
+        }
+        for (index, source) in sources.index.iter().enumerate() {
+            self.source(&format!("sources.index[{index}]"), source.clone().build(), &mut built);
+        }
         for (index, source) in sources.logs.iter().enumerate() {
             self.source(&format!("sources.logs[{index}]"), source.clone().build(), &mut built);
         }

@@ -102,13 +102,22 @@ impl Hints {
         self.lock().waiting.keys().copied().collect()
     }
 
+    /// What a hint led to is on the disk, and the hint is no longer.
+    pub fn settled(&self, id: i64) {
+        let mut queue = self.lock();
+        queue.waiting.remove(&id);
+        queue.given.remove(&id);
+    }
+
+    /// What was not settled is given out once more: whoever took it is gone.
+    pub fn give_again(&self) {
+        self.lock().given.clear();
+        self.shared.more.notify_one();
+    }
+
     /// What a hint spoke of was looked at.
     pub fn done(&self, id: i64) {
-        {
-            let mut queue = self.lock();
-            queue.waiting.remove(&id);
-            queue.given.remove(&id);
-        }
+        self.settled(id);
         if let Some(done) = &self.shared.done {
             done(id);
         }

@@ -15,7 +15,6 @@ mod prompts;
 mod records;
 mod registry;
 mod remote;
-mod source_uri;
 mod store;
 
 use std::path::PathBuf;

@@ -18,6 +18,8 @@ pub struct Commit {
     /// What differs between bytes and those that came after them.
     pub edges: Vec<Edge>,
     pub checkpoints: Vec<Checkpoint>,
+    /// Hints that said it, and were the only ones to: they need not be kept any longer.
+    pub hints: Vec<i64>,
     /// The source's first listing is complete.
     pub listed: bool,
     /// Subjects that are as they should be: what is found there from now on is told anew.
@@ -115,6 +117,9 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, committed: &mut Committ
     }
     for edge in &commit.edges {
         portraits::keep_edge(transaction, edge, now)?;
+    }
+    for hint in &commit.hints {
+        transaction.prepare_cached("DELETE FROM hint WHERE id = ?1")?.execute([hint])?;
     }
     for checkpoint in &commit.checkpoints {
         keep_checkpoint(transaction, &commit.source, checkpoint)?;

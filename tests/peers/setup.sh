@@ -12,6 +12,7 @@ packages=(
   docker-registry         # the real registry of images
   skopeo                  # the real client of registries
   aide                    # another checker of files, for a benchmark
+  nginx-light             # a web server, for the index of models that one serves
 )
 missing=()
 for package in "${packages[@]}"; do

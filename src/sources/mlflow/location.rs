@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Shared;
-use super::source_uri::{scheme, traversal};
+use crate::sources::models::source_uri::{scheme, traversal};
 
 /// A place of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::Config;
 use super::api::{Model, Tag, Version};
 use super::prompts;
 use super::registry::Held;
-use super::{Config, source_uri};
 use crate::base::text::shorten;
 use crate::event::subject::SubjectKind;
 use crate::event::{ArtifactRef, Fields, Place, Subject};
-use crate::sources::models::{self, TEXT_CHARS_MAX, describe, put};
+use crate::sources::models::{self, TEXT_CHARS_MAX, describe, put, source_uri};
 use crate::sources::{Hint, Record, RecordKind};
 
 pub use crate::sources::models::{artifact_key, artifact_prefix, model_key, version_key};

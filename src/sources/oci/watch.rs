@@ -87,13 +87,7 @@ impl Source for Registry {
     }
 
     fn sweep(&self) -> Option<Sweep> {
-        let verify = &self.checked.config.verify;
-        (verify.interval_secs > 0).then(|| Sweep {
-            every: Duration::from_secs(verify.interval_secs),
-            bytes_per_sec: verify.bytes_per_sec,
-            keep_cache: true,
-            roots: vec!["artifact/".to_owned()],
-        })
+        self.checked.config.verify.sweep(&["artifact/"])
     }
 
     fn changes(&self, kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {

@@ -30,6 +30,7 @@ mod servers;
 mod signed;
 mod storm;
 mod telemetry;
+mod told;
 mod tuning;
 mod verbs;
 

@@ -8,3 +8,4 @@ pub mod process;
 pub mod proxy;
 pub mod registry;
 pub mod stub;
+pub mod web;

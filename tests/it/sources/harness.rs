@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use lanner::base::metrics::Metrics;
 use lanner::sources::reconcile::Hints;
-use lanner::sources::{Checkpoint, Context, Line, Observation, Record, Settings, Source, SourceError, State, Status};
+use lanner::sources::{
+    Checkpoint, Context, Line, Observation, Record, Settings, Source, SourceError, State, Statement, Status, Told,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -145,6 +147,19 @@ impl Running {
         }
     }
 
+    /// As the agent does: what was said is settled once it is kept.
+    fn told(&mut self, told: Told) {
+        self.hints.settled(told.hint);
+        if let Some(checkpoint) = told.checkpoint {
+            self.note(Observation::Checkpoint(checkpoint));
+        }
+        match told.statement {
+            Statement::Stands(record) | Statement::Stood(record) => self.note(Observation::Apply(record)),
+            Statement::Gone(key) => self.note(Observation::Delete(key)),
+            Statement::Outdated(key) => self.log.push(format!("={key}")),
+        }
+    }
+
     fn note(&mut self, observation: Observation) {
         match observation {
             Observation::Init => self.listed = false,
@@ -164,6 +179,7 @@ impl Running {
                 self.log.push(format!("-{key}"));
                 self.records.remove(&key);
             }
+            Observation::Told(told) => self.told(told),
             Observation::Line(line) => {
                 self.checkpoints.insert(line.checkpoint.key.clone(), line.checkpoint.position.clone());
                 self.lines.push(line);

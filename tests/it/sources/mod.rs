@@ -1,11 +1,13 @@
 //! Sources against real files and real servers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 
+mod cloudevents;
 mod filesystem;
 mod filesystem_aside;
 mod filesystem_hints;
 mod harness;
 mod huggingface;
+mod index;
 mod logs;
 mod logs_rotation;
 mod mlflow;
