@@ -17,7 +17,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use self::records::Records;
+pub use self::records::FIELDS;
+use self::records::{Compare, Records};
 use self::slots::{Slot, Slots};
 use self::sweeper::Sweeper;
 use self::work::{Receipt, Task, Work};
@@ -309,9 +310,9 @@ impl Pipeline {
                 Work { task: Task::Put { record, first_listing: stood }, receipts }
             });
             if outcome.change.is_some() || !outcome.events.is_empty() || !receipts.is_empty() {
-                let (seen, source) = (clock::now(), origin.source);
+                let (seen, source) = (clock::now(), origin.source.clone());
                 let Verdict { alerts, memos } = shared.judge.judge(&outcome.events, seen);
-                let records = outcome.change.into_iter().collect();
+                let changed = outcome.change.into_iter().collect();
                 let edges = outcome.edge.into_iter().collect();
                 let settled = outcome.settled.into_iter().collect();
                 let settled_hints: Vec<i64> = receipts.iter().map(|receipt| receipt.hint).collect();
@@ -319,7 +320,7 @@ impl Pipeline {
                 let commit = Commit {
                     source,
                     seen,
-                    records,
+                    records: changed,
                     edges,
                     settled,
                     alerts,
@@ -331,6 +332,10 @@ impl Pipeline {
                 shared.desk.commit(commit).await?;
                 for hint in settled_hints {
                     hints.settled(hint);
+                }
+                if let Some(mut compare) = outcome.compare {
+                    let events = records.compare(&mut compare).await;
+                    tell_later(&shared, origin.source, &events).await?;
                 }
             }
             Ok(Done { key, again, slot })
@@ -371,6 +376,16 @@ impl Pipeline {
     }
 }
 
+/// Commits what is told of something that is durable already.
+async fn tell_later(shared: &Shared, source: String, events: &[Event]) -> Result<(), Closed> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let seen = clock::now();
+    let Verdict { alerts, memos } = shared.judge.judge(events, seen);
+    shared.desk.commit(Commit { source, seen, alerts, memos, ..Commit::default() }).await
+}
+
 /// Of each record the position that was said last.
 fn latest(receipts: Vec<Receipt>) -> Vec<Checkpoint> {
     let checkpoints = receipts.into_iter().filter_map(|receipt| receipt.checkpoint);
@@ -404,6 +419,8 @@ struct Outcome {
     edge: Option<Edge>,
     /// A subject whose bytes became those that are approved.
     settled: Option<String>,
+    /// What to compare with other places when it is durable.
+    compare: Option<Compare>,
 }
 
 /// A job that has ended.

@@ -173,6 +173,7 @@ fn put(transaction: &Transaction<'_>, source: &str, seen: &Seen, now: i64) -> ru
             now,
             seen.read,
         ])?;
+    super::identity::keep(transaction, source, seen, before.is_some(), now)?;
     match (&seen.lineage, blob) {
         (Some(lineage), Some(blob)) if before.flatten() != Some(blob) => {
             let path = seen.path.as_deref().unwrap_or(&seen.key);
@@ -183,6 +184,7 @@ fn put(transaction: &Transaction<'_>, source: &str, seen: &Seen, now: i64) -> ru
 }
 
 fn remove(transaction: &Transaction<'_>, source: &str, key: &str, now: i64) -> rusqlite::Result<()> {
+    super::identity::forget(transaction, source, key)?;
     let gone = transaction
         .prepare_cached("DELETE FROM record WHERE source = ?1 AND key = ?2 RETURNING lineage, version, path, blob")?
         .query_row([source, key], |row| {

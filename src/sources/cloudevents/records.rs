@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::data::{Artifact, Data, Gone, Model, Version};
 use super::fetch::Allowed;
 use crate::event::subject::SubjectKind;
-use crate::event::{ArtifactRef, Fields, Subject, Value};
+use crate::event::{ArtifactRef, Fields, Subject, Value, identity};
 use crate::sources::models::changes::{Deletions, Ways, change, text};
 use crate::sources::models::{self, describe, put, source_uri, tags};
 use crate::sources::{Change, Hint, Record, RecordKind, Statement};
@@ -114,6 +114,7 @@ impl Maker<'_> {
         if let Some(url) = &address {
             put(&mut fields, "ml.artifact.url", &**url);
         }
+        put(&mut fields, identity::FIELD, identities(artifact, address.as_deref()));
         let (kind, subject) = match (&artifact.model, &artifact.version) {
             (Some(model), Some(version)) => {
                 (RecordKind::VersionArtifact, Subject::new(SubjectKind::ModelVersion, format!("{model}/{version}")))
@@ -142,6 +143,17 @@ impl Maker<'_> {
             hint: self.hint,
         }
     }
+}
+
+/// What the bytes are wherever they lie: a version of a registry that is named, and an address that can be fetched.
+fn identities(artifact: &Artifact, address: Option<&str>) -> Vec<String> {
+    let version = match (&artifact.registry, &artifact.model, &artifact.version) {
+        (Some(registry), Some(model), Some(version)) => {
+            Some(identity::of_version(registry, model, version, &artifact.path))
+        }
+        (..) => None,
+    };
+    version.into_iter().chain(address.map(identity::of_address)).collect()
 }
 
 fn named(model: Option<&str>, registry: &str) -> Fields {

@@ -4,7 +4,7 @@ use super::Place;
 use super::bucket::Object;
 use super::config::Config;
 use crate::event::subject::SubjectKind;
-use crate::event::{ArtifactRef, Fields, Subject, Value};
+use crate::event::{ArtifactRef, Fields, Subject, Value, identity};
 use crate::sources::{Hint, Record, RecordKind};
 
 /// The record of an object as it stands now. `restored`: the older version that these bytes were once before.
@@ -48,6 +48,7 @@ fn attributes(config: &Config, place: &Place, object: &Object, restored: Option<
     if let Some(modified) = object.modified {
         put("file.modified", modified.to_string().into());
     }
+    put(identity::FIELD, vec![identity::of_address(&address)].into());
     put("ml.artifact.url", address.into());
     if let Some(tag) = object.tag() {
         put("ml.artifact.etag", tag.into());

@@ -269,3 +269,46 @@ fn an_index_is_watched_with_the_bytes_it_names() {
     });
     assert_eq!(agent.stop(), Some(0));
 }
+
+#[test]
+fn a_node_that_loaded_other_bytes_than_the_registry_holds_is_found() {
+    let root = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = root.path();
+    let web = Web::start();
+    let registry = "https://registry.example";
+    let entry = |version: &str, bytes: &[u8]| {
+        let data = json!({
+            "registry": registry, "model": "fraud", "version": version, "path": "model.pkl", "size": bytes.len(),
+            "sha256": Sha256::of(bytes).to_string(),
+        });
+        json!({ "type": "io.lanner.artifact.v1", "data": data })
+    };
+    web.put("index.json", json!([entry("1", b"reviewed"), entry("2", b"other")]).to_string().as_bytes());
+    let receiver = Receiver::start();
+    let index =
+        format!("sources:\n  index: [{{name: catalog, url: \"{}\", sweep_interval_secs: 1}}]\n", web.url("index.json"));
+    let config = platform(root, &receiver).replacen("sources:\n", &index, 1);
+    let agent = Agent::start(root, &config).ready();
+    // What a node tells that it loaded: as it should be, and of a registry that nobody watches.
+    let loaded = |registry: &str, version: &str, bytes: &[u8]| {
+        let mut event = artifact(version, bytes);
+        event[1]["registry"] = json!(registry);
+        event
+    };
+    send(&agent, &[loaded(registry, "1", b"reviewed"), loaded("https://elsewhere.example", "2", b"theirs")]);
+    settled(root);
+    assert_eq!(rules(&receiver), Vec::<String>::new());
+    send(&agent, &[json!(["io.lanner.gone.v1", { "model": "fraud", "version": "2", "path": "model.pkl" }])]);
+    send(&agent, &[loaded(registry, "2", b"poisoned")]);
+    let alert = wait_for("the alert", Duration::from_mins(1), || {
+        receiver.taken().into_iter().find(|delivery| super::rule(delivery) == "REG-001b")
+    });
+    let text = alert.json().to_string();
+    for (what, digest) in [("the node's", Sha256::of(b"poisoned")), ("the registry's", Sha256::of(b"other"))] {
+        assert!(text.contains(&digest.to_string()), "{what}: {text}");
+    }
+    assert!(text.contains("catalog"), "who saw it: {text}");
+    settled(root);
+    assert_eq!(rules(&receiver), ["REG-001b"], "it is told once");
+    assert_eq!(agent.stop(), Some(0));
+}
