@@ -16,7 +16,7 @@ use super::examine::Examiner;
 use super::health::{self, Heartbeat, Voice, Watchman};
 use super::http::{self, Pages};
 use super::judge::{Judge, Law};
-use super::lease;
+use super::lease::Lease;
 use super::pipeline::{Pipeline, Shared};
 use super::readiness::Readiness;
 use super::receive::{Receiver, Receivers};
@@ -57,6 +57,8 @@ pub enum AgentError {
     State(#[from] StateError),
     #[error(transparent)]
     Rules(#[from] RulesError),
+    #[error("a lease cannot be asked for: {0}")]
+    Lease(String),
     #[error("nothing can listen on {listen}: {cause}; choose another `http.listen`")]
     Listen { listen: String, cause: std::io::Error },
 }
@@ -144,7 +146,8 @@ impl Agent {
             sources.push((source.name().to_owned(), Arc::clone(&status)));
             let name = format!("source {}", source.name());
             let leases = checked.config.leases.iter();
-            let lease = leases.filter(|lease| lease.source == source.name()).map(|lease| lease.file.clone()).next();
+            let lease = leases.filter(|lease| lease.source == source.name()).map(Lease::new).next();
+            let lease = lease.transpose().map_err(AgentError::Lease)?;
             let keeper = Keeper {
                 supervisor: supervisor.clone(),
                 shared: shared.clone(),
@@ -368,8 +371,8 @@ struct Keeper {
     status: Arc<Status>,
     /// They outlive a run of the source.
     hints: Hints,
-    /// The file whose lock must be held while the source runs.
-    lease: Option<PathBuf>,
+    /// What must be held while the source runs.
+    lease: Option<Lease>,
     stop: CancellationToken,
 }
 
@@ -379,21 +382,32 @@ impl Keeper {
         let seed = name.bytes().fold(11, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60), seed);
         while !self.stop.is_cancelled() {
-            // Held until this run of the source is over.
-            let _lease = match &self.lease {
-                Some(file) => match lease::hold(file, &self.status, &self.hints, &self.stop).await {
-                    Some(held) => Some(held),
-                    None => return,
-                },
-                None => None,
-            };
             let started = tokio::time::Instant::now();
-            let Err(error) = self.once(&name).await else { continue };
+            let Err(error) = self.leased(&name).await else { continue };
             if started.elapsed() > Duration::from_secs(120) {
                 backoff.reset();
             }
             self.pause(&name, &error, backoff.next_wait()).await;
         }
+    }
+
+    /// One run, while the lease is held.
+    async fn leased(&self, name: &str) -> Result<(), SourceError> {
+        let Some(lease) = &self.lease else { return self.once(name, self.stop.clone()).await };
+        let Some(held) = lease.hold(&self.status, &self.hints, &self.stop).await else { return Ok(()) };
+        let stop = self.stop.child_token();
+        let run = self.once(name, stop.clone());
+        tokio::pin!(run);
+        let result = tokio::select! {
+            result = &mut run => result,
+            () = held.lost() => {
+                // What it told until now is still made durable.
+                stop.cancel();
+                run.await
+            }
+        };
+        held.release().await;
+        result
     }
 
     async fn pause(&self, name: &str, error: &SourceError, wait: Duration) {
@@ -418,7 +432,7 @@ impl Keeper {
 
     /// One run with a queue of its own: the next one reads its checkpoints only when everything
     /// that this one told is durable, so that no line is told twice.
-    async fn once(&self, name: &str) -> Result<(), SourceError> {
+    async fn once(&self, name: &str, stop: CancellationToken) -> Result<(), SourceError> {
         let (state, asked) = (self.shared.state.clone(), name.to_owned());
         let remembered =
             tokio::task::spawn_blocking(move || Ok((state.checkpoints(&asked)?, state.is_listed(&asked)?)));
@@ -440,7 +454,7 @@ impl Keeper {
         });
         let context = Context {
             out,
-            stop: self.stop.clone(),
+            stop,
             checkpoints,
             status: Arc::clone(&self.status),
             metrics: self.shared.metrics.source(name),

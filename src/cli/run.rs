@@ -80,7 +80,7 @@ async fn watch(checked: Checked, file: Option<PathBuf>, mut signals: Signals) ->
 fn explain(error: AgentError) -> anyhow::Error {
     match error {
         AgentError::Rules(error) => Invalid(error.explain()).into(),
-        AgentError::State(_) | AgentError::Listen { .. } => error.into(),
+        AgentError::State(_) | AgentError::Lease(_) | AgentError::Listen { .. } => error.into(),
     }
 }
 

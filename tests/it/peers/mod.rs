@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a peer that cannot be set up fails its test")]
 
 pub mod hub;
+pub mod kube;
 pub mod mlflow;
 pub mod objects;
 pub mod process;
