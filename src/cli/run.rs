@@ -100,6 +100,10 @@ fn greeting(checked: &Checked, file: Option<&std::path::Path>) -> Vec<String> {
     for oci in &checked.config.sources.oci {
         lines.push(format!("  OCI      {}", oci.registry));
     }
+    for git in &checked.config.sources.git {
+        let paths: Vec<String> = git.repositories.iter().map(|path| path.display().to_string()).collect();
+        lines.push(format!("  Git      {}", paths.join(", ")));
+    }
     for logs in &checked.config.sources.logs {
         lines.push(format!("  logs     {}", logs.paths.join(", ")));
     }

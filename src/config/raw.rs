@@ -9,7 +9,7 @@ use crate::detect::correlation::Limits;
 use crate::provenance::policy;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
 use crate::sources::hints::Scheme;
-use crate::sources::{filesystem, huggingface, logs, mlflow, objects, oci};
+use crate::sources::{filesystem, git, huggingface, logs, mlflow, objects, oci};
 
 /// All settings of an agent. Everything has a default; an empty file is a configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -139,6 +139,7 @@ pub struct Sources {
     pub huggingface: Vec<huggingface::Config>,
     pub objects: Vec<objects::Config>,
     pub oci: Vec<oci::Config>,
+    pub git: Vec<git::Config>,
     pub logs: Vec<logs::Config>,
 }
 

@@ -6,6 +6,7 @@
 pub mod fields;
 pub mod filesystem;
 pub mod folder;
+pub mod git;
 pub mod hints;
 pub mod huggingface;
 pub mod logs;
@@ -54,6 +55,7 @@ pub static KINDS: &[SourceKind] = &[
     SourceKind::of::<objects::Config>("objects"),
     SourceKind::of::<huggingface::Config>("huggingface"),
     SourceKind::of::<oci::Config>("oci"),
+    SourceKind::of::<git::Config>("git"),
 ];
 
 /// What a person writes to have a source of one kind.

@@ -4,6 +4,10 @@
 mod filesystem;
 mod filesystem_aside;
 mod filesystem_hints;
+mod git;
+mod git_hostile;
+mod git_kept;
+mod git_suite;
 mod harness;
 mod huggingface;
 mod logs;

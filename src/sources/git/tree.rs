@@ -1,0 +1,293 @@
+//! The files of a tree: what of them is an artifact, and where its bytes are said to be.
+//!
+//! What was read once is known by its name: of a tree that changed only what changed is read.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use gix_hash::ObjectId;
+use gix_object::Kind;
+use gix_object::TreeRefIter;
+use gix_object::tree::EntryKind;
+
+use super::dvc::{self, Out};
+use super::files::Fault;
+use super::objects::Objects;
+use super::pointer::{self, Pointer};
+use crate::sources::filesystem::escape;
+use crate::sources::filter::Filter;
+
+/// Folders in folders.
+const DEPTH_MAX: usize = 64;
+/// Bytes of a path.
+const PATH_MAX: usize = 4096;
+/// Sentences that are kept of what is odd in one tree.
+const PROBLEMS_MAX: usize = 20;
+
+/// What a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// Its bytes are in the repository.
+    Plain,
+    /// It stands for bytes that are kept by LFS.
+    Lfs(Pointer),
+    /// It would, if it were whole.
+    Malformed(&'static str),
+    /// It names what DVC keeps.
+    Dvc(Arc<Vec<Out>>),
+}
+
+/// One file of a tree that is told.
+#[derive(Debug, Clone)]
+pub struct File {
+    pub path: Box<[u8]>,
+    pub blob: ObjectId,
+    pub size: u64,
+    pub what: What,
+}
+
+/// All files of a tree that are told, and what a person should know of the others.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    pub files: Vec<File>,
+    /// Names and contents that are not as they should be.
+    pub problems: Vec<String>,
+    pub problems_more: usize,
+    pub submodules: usize,
+    pub links: usize,
+    /// Objects that are named and cannot be read: what they would be is neither there nor gone.
+    pub unread: Option<Fault>,
+}
+
+impl Files {
+    fn problem(&mut self, problem: impl FnOnce() -> String) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem());
+        } else {
+            self.problems_more += 1;
+        }
+    }
+}
+
+/// What is known of objects, by their names.
+#[derive(Default)]
+pub struct Cache {
+    folders: HashMap<ObjectId, Arc<Vec<Named>>>,
+    blobs: HashMap<ObjectId, (u64, What)>,
+    /// Whole trees.
+    roots: HashMap<ObjectId, Arc<Files>>,
+}
+
+/// An entry of a folder, as its object has it.
+struct Named {
+    name: Box<[u8]>,
+    kind: EntryKind,
+    id: ObjectId,
+}
+
+/// Walks trees for one look; what is not met again is forgotten with the look before.
+pub struct Walk<'w> {
+    pub objects: &'w Objects<'w>,
+    pub filter: &'w Filter,
+    pub entries_max: usize,
+    before: Cache,
+    pub now: Cache,
+    entries: usize,
+}
+
+impl<'w> Walk<'w> {
+    pub fn new(
+        objects: &'w Objects<'w>,
+        filter: &'w Filter,
+        entries_max: usize,
+        before: Cache,
+    ) -> Self {
+        Self { objects, filter, entries_max, before, now: Cache::default(), entries: 0 }
+    }
+
+    /// The files of a tree.
+    pub fn files(&mut self, root: &ObjectId) -> Result<Arc<Files>, Fault> {
+        if let Some(files) = self.now.roots.get(root) {
+            return Ok(Arc::clone(files));
+        }
+        if let Some(files) = self.before.roots.get(root).filter(|files| files.unread.is_none()).cloned() {
+            self.now.roots.insert(*root, Arc::clone(&files));
+            return Ok(files);
+        }
+        let mut files = Files::default();
+        self.entries = 0;
+        let mut path = Vec::new();
+        self.folder(root, &mut path, DEPTH_MAX, &mut files)?;
+        let files = Arc::new(files);
+        self.now.roots.insert(*root, Arc::clone(&files));
+        Ok(files)
+    }
+
+    fn folder(&mut self, id: &ObjectId, path: &mut Vec<u8>, depth: usize, files: &mut Files) -> Result<(), Fault> {
+        let Some(depth) = depth.checked_sub(1) else {
+            files.problem(|| format!("folders lie in folders more than {DEPTH_MAX} deep: `{}`", shown(path)));
+            return Ok(());
+        };
+        let Some(entries) = partly(self.entries_of(id), files)? else { return Ok(()) };
+        let mut names = BTreeSet::new();
+        for entry in entries.iter() {
+            self.entries += 1;
+            if self.entries > self.entries_max {
+                let most = self.entries_max;
+                return Err(Fault::TooLarge(format!("a tree holds more than {most} files; raise `files_max`")));
+            }
+            let length = path.len();
+            if length > 0 {
+                path.push(b'/');
+            }
+            path.extend_from_slice(&entry.name);
+            if path.len() > PATH_MAX {
+                files.problem(|| format!("a path has more than {PATH_MAX} bytes: `{}`", shown(path.get(..100).unwrap_or_default())));
+            } else if is_hostile(&entry.name) || !names.insert(&entry.name) {
+                // A program that trusts such a name writes where it should not, or takes one file for another.
+                files.problem(|| format!("a tree has an entry `{}`, which no file may be called, or has it twice", shown(path)));
+            } else if !self.leaves_out(path) {
+                self.entry(entry, path, depth, files)?;
+            }
+            path.truncate(length);
+        }
+        Ok(())
+    }
+
+    fn leaves_out(&self, path: &[u8]) -> bool {
+        let (folder, name) = parts(path);
+        self.filter.leaves_out(folder, name)
+    }
+
+    fn includes(&self, path: &[u8]) -> bool {
+        let (folder, name) = parts(path);
+        self.filter.includes(folder, name)
+    }
+
+    fn entry(&mut self, entry: &Named, path: &mut Vec<u8>, depth: usize, files: &mut Files) -> Result<(), Fault> {
+        match entry.kind {
+            EntryKind::Tree => self.folder(&entry.id, path, depth, files),
+            EntryKind::Commit => {
+                files.submodules += 1;
+                Ok(())
+            }
+            EntryKind::Link => {
+                files.links += 1;
+                Ok(())
+            }
+            EntryKind::Blob | EntryKind::BlobExecutable => {
+                let blob = self.blob(&entry.id, path, files);
+                let Some((size, what)) = partly(blob, files)? else { return Ok(()) };
+                let told = match &what {
+                    What::Plain => self.includes(path),
+                    What::Malformed(why) => {
+                        files.problem(|| format!("`{}` is a pointer of LFS, but {why}", shown(path)));
+                        true
+                    }
+                    What::Lfs(_) | What::Dvc(_) => true,
+                };
+                if told {
+                    files.files.push(File { path: path.as_slice().into(), blob: entry.id, size, what });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn entries_of(&mut self, id: &ObjectId) -> Result<Arc<Vec<Named>>, Fault> {
+        let known = self.now.folders.get(id).or_else(|| self.before.folders.get(id)).cloned();
+        let entries = match known {
+            Some(entries) => entries,
+            None => Arc::new(self.read_folder(id)?),
+        };
+        self.now.folders.insert(*id, Arc::clone(&entries));
+        Ok(entries)
+    }
+
+    fn read_folder(&self, id: &ObjectId) -> Result<Vec<Named>, Fault> {
+        let (kind, bytes) = self.objects.structure(id)?;
+        let broken = || Fault::Corrupt(format!("tree {id} is none"));
+        if kind != Kind::Tree {
+            return Err(broken());
+        }
+        let mut entries = Vec::new();
+        for entry in TreeRefIter::from_bytes(&bytes, self.objects.hash()) {
+            let entry = entry.map_err(|_| broken())?;
+            if entries.len() >= self.entries_max {
+                return Err(Fault::TooLarge(format!("a folder holds more than {} files", self.entries_max)));
+            }
+            let name: &[u8] = entry.filename.as_ref();
+            entries.push(Named { name: name.into(), kind: entry.mode.kind(), id: entry.oid.to_owned() });
+        }
+        Ok(entries)
+    }
+
+    /// Size of a blob, and what it is.
+    fn blob(&mut self, id: &ObjectId, path: &[u8], files: &mut Files) -> Result<(u64, What), Fault> {
+        let dvc = dvc::is_named(path);
+        // What a file of DVC names depends on where it lies.
+        if !dvc && let Some(known) = self.now.blobs.get(id).or_else(|| self.before.blobs.get(id)).cloned() {
+            self.now.blobs.insert(*id, known.clone());
+            return Ok(known);
+        }
+        let size = self.objects.size(id)?;
+        let what = if dvc {
+            self.dvc(id, path, size, files)?
+        } else if size < pointer::BYTES_MAX {
+            match pointer::read(&self.objects.read(id, pointer::BYTES_MAX)?.1.into_memory()?) {
+                None => What::Plain,
+                Some(Ok(pointer)) => What::Lfs(pointer),
+                Some(Err(why)) => What::Malformed(why),
+            }
+        } else {
+            What::Plain
+        };
+        if !dvc {
+            self.now.blobs.insert(*id, (size, what.clone()));
+        }
+        Ok((size, what))
+    }
+
+    fn dvc(&self, id: &ObjectId, path: &[u8], size: u64, files: &mut Files) -> Result<What, Fault> {
+        let (outs, problems) = match std::str::from_utf8(path) {
+            Ok(text) if size <= dvc::BYTES_MAX => {
+                dvc::read(text, &self.objects.read(id, dvc::BYTES_MAX)?.1.into_memory()?)
+            }
+            Ok(_) => (Vec::new(), vec![format!("it has more than {} bytes", dvc::BYTES_MAX)]),
+            Err(_) => (Vec::new(), vec!["its name is no text".to_owned()]),
+        };
+        for problem in problems {
+            files.problem(|| format!("`{}` is a file of DVC, but {problem}", shown(path)));
+        }
+        Ok(What::Dvc(Arc::new(outs)))
+    }
+}
+
+/// What cannot be read of a tree keeps nobody from looking at the rest.
+fn partly<T>(read: Result<T, Fault>, files: &mut Files) -> Result<Option<T>, Fault> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(fault) if fault.is_partial() => {
+            files.unread.get_or_insert(fault);
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Names that Git itself refuses to write into a working tree.
+fn is_hostile(name: &[u8]) -> bool {
+    matches!(name, b"" | b"." | b"..") || name.contains(&b'/') || name.eq_ignore_ascii_case(b".git")
+}
+
+fn parts(path: &[u8]) -> (&Path, &OsStr) {
+    let path = Path::new(OsStr::from_bytes(path));
+    (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default())
+}
+
+pub fn shown(path: &[u8]) -> String {
+    escape(Path::new(OsStr::from_bytes(path)))
+}
