@@ -53,7 +53,7 @@ pub struct Config {
     pub poll_interval_secs: u64,
     /// Larger artifacts are not opened.
     pub artifact_bytes_max: u64,
-    /// Files of one tree that are looked through, and records that are kept.
+    /// Files of one tree that are looked through.
     pub files_max: usize,
     /// Repositories, refs and files that are kept.
     pub records_max: usize,
@@ -74,7 +74,7 @@ impl Default for Config {
             sweep_interval_secs: 60,
             poll_interval_secs: 5,
             artifact_bytes_max: 4 << 30,
-            files_max: 1_000_000,
+            files_max: 250_000,
             records_max: 200_000,
         }
     }

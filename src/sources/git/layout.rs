@@ -145,7 +145,8 @@ fn git_dir(ground: &Ground, root: &Path) -> Result<(PathBuf, Option<PathBuf>), F
 
 /// Whether a folder looks like a repository.
 pub fn is_repository(ground: &Ground, folder: &Path) -> bool {
-    let has = |name: &str| matches!(ground.stat(&folder.join(name)), Ok(Some(_)));
+    // What leads outside is one that cannot be read.
+    let has = |name: &str| !matches!(ground.stat(&folder.join(name)), Ok(None) | Err(Fault::Missing));
     has(".git") || (has("HEAD") && has("objects") && has("refs"))
 }
 

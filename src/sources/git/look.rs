@@ -17,7 +17,7 @@ use super::objects::Objects;
 use super::records::{Identity, Item};
 use super::refs::{self, Refs};
 use super::stored::{Local, Stores};
-use super::tree::{Cache, File, Files, Walk, What};
+use super::tree::{Bounds, Cache, File, Files, Walk, What};
 use crate::event::Sha256;
 use crate::sources::filesystem::escape;
 
@@ -150,16 +150,20 @@ pub fn look(
         look.unread.push((name.clone(), Fault::Corrupt(why.clone())));
     }
     let before = std::mem::take(&mut memory.cache);
-    let mut walk = Walk::new(&objects, &checked.filter, checked.config.files_max, before);
+    let bounds = Bounds { files: checked.config.files_max, told: checked.config.records_max.saturating_mul(2) };
+    let mut walk = Walk::new(&objects, &checked.filter, bounds, before);
     let mut tips = HashMap::new();
     for (name, target) in &found.targets {
         match branch(name, target, checked, memory, &mut walk, &mut tips) {
             Ok(branch) => look.branches.push(branch),
-            Err(fault @ (Fault::Stopped | Fault::Slow)) => return Err(fault),
+            Err(fault @ (Fault::Stopped | Fault::Slow)) => {
+                memory.cache = walk.broken_off();
+                return Err(fault);
+            }
             Err(fault) => look.unread.push((name.clone(), fault)),
         }
     }
-    memory.cache = walk.now;
+    memory.cache = walk.end();
     memory.tips = tips;
     judge(&objects, &found, memory);
     memory.stores.begin();

@@ -57,10 +57,6 @@ impl<'l> Objects<'l> {
         self.layout.hash
     }
 
-    pub const fn patience(&self) -> &Patience {
-        &self.patience
-    }
-
     /// The size of an object.
     pub fn size(&self, id: &ObjectId) -> Result<u64, Fault> {
         self.patience.check()?;

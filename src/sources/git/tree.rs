@@ -2,7 +2,7 @@
 //!
 //! What was read once is known by its name: of a tree that changed only what changed is read.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -88,42 +88,101 @@ struct Named {
     id: ObjectId,
 }
 
-/// Walks trees for one look; what is not met again is forgotten with the look before.
+impl Cache {
+    /// Forgets what none of these trees leads to.
+    fn keep(&mut self, roots: &HashSet<ObjectId>) {
+        let mut waiting: Vec<ObjectId> = roots.iter().copied().collect();
+        let (mut folders, mut blobs) = (HashSet::new(), HashSet::new());
+        while let Some(id) = waiting.pop() {
+            if !folders.insert(id) {
+                continue;
+            }
+            for entry in self.folders.get(&id).iter().flat_map(|entries| entries.iter()) {
+                match entry.kind {
+                    EntryKind::Tree => waiting.push(entry.id),
+                    EntryKind::Blob | EntryKind::BlobExecutable => drop(blobs.insert(entry.id)),
+                    EntryKind::Link | EntryKind::Commit => {}
+                }
+            }
+        }
+        self.folders.retain(|id, _| folders.contains(id));
+        self.blobs.retain(|id, _| blobs.contains(id));
+        self.roots.retain(|id, _| roots.contains(id));
+    }
+}
+
+/// Walks trees for one look.
 pub struct Walk<'w> {
     pub objects: &'w Objects<'w>,
-    pub filter: &'w Filter,
-    pub entries_max: usize,
-    before: Cache,
-    pub now: Cache,
+    filter: &'w Filter,
+    bounds: Bounds,
+    cache: Cache,
     entries: usize,
+    /// Trees of this look.
+    roots: HashSet<ObjectId>,
+    /// Something was read that was not known.
+    news: bool,
+    /// Entries of all folders that are known, and files of all trees of this look.
+    known: usize,
+    told: usize,
+}
+
+/// How much is looked through and kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Files of one tree; twice as many are kept of all.
+    pub files: usize,
+    /// Files that are told, of all trees.
+    pub told: usize,
 }
 
 impl<'w> Walk<'w> {
-    pub fn new(
-        objects: &'w Objects<'w>,
-        filter: &'w Filter,
-        entries_max: usize,
-        before: Cache,
-    ) -> Self {
-        Self { objects, filter, entries_max, before, now: Cache::default(), entries: 0 }
+    /// What was read before is not read again.
+    pub fn new(objects: &'w Objects<'w>, filter: &'w Filter, bounds: Bounds, cache: Cache) -> Self {
+        let known = cache.folders.values().map(|entries| entries.len()).sum();
+        Self { objects, filter, bounds, cache, entries: 0, roots: HashSet::new(), news: false, known, told: 0 }
+    }
+
+    /// What is known now, of a look that was broken off: the next goes on from there.
+    pub fn broken_off(self) -> Cache {
+        self.cache
+    }
+
+    /// What is known now; the trees of this look, and no others.
+    pub fn end(mut self) -> Cache {
+        if self.news || self.roots.len() < self.cache.roots.len() {
+            self.cache.keep(&self.roots);
+        }
+        self.cache
     }
 
     /// The files of a tree.
     pub fn files(&mut self, root: &ObjectId) -> Result<Arc<Files>, Fault> {
-        if let Some(files) = self.now.roots.get(root) {
-            return Ok(Arc::clone(files));
-        }
-        if let Some(files) = self.before.roots.get(root).filter(|files| files.unread.is_none()).cloned() {
-            self.now.roots.insert(*root, Arc::clone(&files));
+        let met = !self.roots.insert(*root);
+        // What could not be read may be there by the next look.
+        if let Some(files) = self.cache.roots.get(root).filter(|files| met || files.unread.is_none()) {
+            let files = Arc::clone(files);
+            if !met {
+                self.count(&files)?;
+            }
             return Ok(files);
         }
         let mut files = Files::default();
-        self.entries = 0;
+        (self.entries, self.news) = (0, true);
         let mut path = Vec::new();
         self.folder(root, &mut path, DEPTH_MAX, &mut files)?;
+        self.count(&files)?;
         let files = Arc::new(files);
-        self.now.roots.insert(*root, Arc::clone(&files));
+        self.cache.roots.insert(*root, Arc::clone(&files));
         Ok(files)
+    }
+
+    fn count(&mut self, files: &Files) -> Result<(), Fault> {
+        self.told += files.files.len();
+        if self.told <= self.bounds.told {
+            return Ok(());
+        }
+        Err(Fault::TooLarge("its refs lead to more files than are kept; raise `records_max`, or watch fewer `refs`".to_owned()))
     }
 
     fn folder(&mut self, id: &ObjectId, path: &mut Vec<u8>, depth: usize, files: &mut Files) -> Result<(), Fault> {
@@ -135,8 +194,8 @@ impl<'w> Walk<'w> {
         let mut names = BTreeSet::new();
         for entry in entries.iter() {
             self.entries += 1;
-            if self.entries > self.entries_max {
-                let most = self.entries_max;
+            if self.entries > self.bounds.files {
+                let most = self.bounds.files;
                 return Err(Fault::TooLarge(format!("a tree holds more than {most} files; raise `files_max`")));
             }
             let length = path.len();
@@ -198,12 +257,15 @@ impl<'w> Walk<'w> {
     }
 
     fn entries_of(&mut self, id: &ObjectId) -> Result<Arc<Vec<Named>>, Fault> {
-        let known = self.now.folders.get(id).or_else(|| self.before.folders.get(id)).cloned();
-        let entries = match known {
-            Some(entries) => entries,
-            None => Arc::new(self.read_folder(id)?),
-        };
-        self.now.folders.insert(*id, Arc::clone(&entries));
+        if let Some(entries) = self.cache.folders.get(id) {
+            return Ok(Arc::clone(entries));
+        }
+        let entries = Arc::new(self.read_folder(id)?);
+        self.known += entries.len();
+        if self.known > self.bounds.files.saturating_mul(2) {
+            return Err(Fault::TooLarge("all its trees hold too many files; raise `files_max`, or watch fewer `refs`".to_owned()));
+        }
+        self.cache.folders.insert(*id, Arc::clone(&entries));
         Ok(entries)
     }
 
@@ -216,8 +278,8 @@ impl<'w> Walk<'w> {
         let mut entries = Vec::new();
         for entry in TreeRefIter::from_bytes(&bytes, self.objects.hash()) {
             let entry = entry.map_err(|_| broken())?;
-            if entries.len() >= self.entries_max {
-                return Err(Fault::TooLarge(format!("a folder holds more than {} files", self.entries_max)));
+            if entries.len() >= self.bounds.files {
+                return Err(Fault::TooLarge(format!("a folder holds more than {} files", self.bounds.files)));
             }
             let name: &[u8] = entry.filename.as_ref();
             entries.push(Named { name: name.into(), kind: entry.mode.kind(), id: entry.oid.to_owned() });
@@ -229,9 +291,8 @@ impl<'w> Walk<'w> {
     fn blob(&mut self, id: &ObjectId, path: &[u8], files: &mut Files) -> Result<(u64, What), Fault> {
         let dvc = dvc::is_named(path);
         // What a file of DVC names depends on where it lies.
-        if !dvc && let Some(known) = self.now.blobs.get(id).or_else(|| self.before.blobs.get(id)).cloned() {
-            self.now.blobs.insert(*id, known.clone());
-            return Ok(known);
+        if !dvc && let Some(known) = self.cache.blobs.get(id) {
+            return Ok(known.clone());
         }
         let size = self.objects.size(id)?;
         let what = if dvc {
@@ -246,7 +307,7 @@ impl<'w> Walk<'w> {
             What::Plain
         };
         if !dvc {
-            self.now.blobs.insert(*id, (size, what.clone()));
+            self.cache.blobs.insert(*id, (size, what.clone()));
         }
         Ok((size, what))
     }

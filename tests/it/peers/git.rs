@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::peer;
+use crate::support::{peer, peers};
 
 /// A repository in a folder of its own.
 pub struct Repository {
@@ -143,6 +143,19 @@ impl Repository {
         let commit = self.git(&["commit-tree", "-m", "x", tree]);
         self.git(&["update-ref", branch, &commit]);
         commit
+    }
+
+    /// Runs the real DVC, with nobody's configuration.
+    pub fn dvc(&self, arguments: &[&str]) {
+        let program = peers().join("venv/bin/dvc");
+        assert!(program.exists(), "`{}` is not installed; run `make peers`", program.display());
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.path).env("HOME", self.folder()).env("DVC_NO_ANALYTICS", "1");
+        for name in ["DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"] {
+            command.env(name, self.folder());
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "dvc {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// The folder of Git itself.

@@ -91,16 +91,16 @@ impl World for Plain {
 
     /// Packs are cut off as a branch moves: half of what it leads to is there.
     fn damage(&mut self) -> bool {
-        self.repository.git(&["repack", "-a", "-d", "-q"]);
         let next = "refs/next/main";
         self.repository.git(&["update-ref", next, MAIN]);
         let commit = self.repository.import(next, &[(b"slow/other.bin", Some(b"other"))]);
+        self.repository.git(&["repack", "-a", "-d", "-q"]);
         for pack in self.repository.packs("pack") {
             let bytes = std::fs::read(&pack).unwrap();
             let mut permissions = std::fs::metadata(&pack).unwrap().permissions();
             std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
             std::fs::set_permissions(&pack, permissions).unwrap();
-            std::fs::write(&pack, &bytes[..bytes.len() / 8]).unwrap();
+            std::fs::write(&pack, &bytes[..20]).unwrap();
             self.cut.push((pack, bytes));
         }
         std::fs::write(self.repository.path.join(MAIN), format!("{commit}\n")).unwrap();
