@@ -10,8 +10,10 @@ use crate::sources::{Change, RecordKind};
 
 /// What a source knows of the commits that its refs led to.
 pub trait Histories {
-    /// Whether a ref must lead where it always did, and where it led before it went away.
-    fn fixed(&self, repository: &str, reference: &str) -> Option<Option<ObjectId>>;
+    /// Whether a ref must lead where it always did.
+    fn is_fixed(&self, reference: &str) -> bool;
+    /// Where such a ref led before it went away, if it came back as another.
+    fn left(&self, repository: &str, reference: &str) -> Option<ObjectId>;
     /// Whether a commit is part of the history of another; `None` if that cannot be told.
     fn is_ancestor(&self, repository: &str, old: &ObjectId, new: &ObjectId) -> Option<bool>;
     fn claims(&self, repository: &str, commit: &ObjectId) -> Option<Claims>;
@@ -36,10 +38,11 @@ fn repository(old: &Fields, new: &Fields, histories: &dyn Histories) -> Vec<Chan
         if last == Some(*commit) {
             continue;
         }
-        let rewritten = match histories.fixed(repository, reference) {
+        let rewritten = if histories.is_fixed(reference) {
             // A tag that leads elsewhere than it did, even if it was away in between.
-            Some(remembered) => last.or(remembered),
-            None => last.filter(|last| histories.is_ancestor(repository, last, commit) == Some(false)),
+            last.or_else(|| histories.left(repository, reference))
+        } else {
+            last.filter(|last| histories.is_ancestor(repository, last, commit) == Some(false))
         };
         if let Some(old) = rewritten.filter(|old| old != commit) {
             let fields = [

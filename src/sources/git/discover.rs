@@ -1,6 +1,7 @@
 //! Which repositories there are: those that are named, and those below a folder that is.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
@@ -46,7 +47,9 @@ pub fn find(checked: &Checked, patience: &Patience) -> Result<Found, Fault> {
         let mut walk = Walk { ground: &ground, root, patience, folders: 0 };
         match walk.folder(Path::new(""), DEPTH_MAX, &mut found) {
             Ok(()) if found.repositories.len() == before => {
-                let fault = Fault::Unsupported("there is no Git repository; name a working tree, a bare repository or a folder of them".to_owned());
+                let fault = Fault::Unsupported(
+                    "there is no Git repository; name a working tree, a bare repository or a folder of them".to_owned(),
+                );
                 found.unseen.push((root.clone(), fault));
             }
             Ok(()) => {}
@@ -65,13 +68,20 @@ fn named(root: &Path) -> &Path {
 
 impl Found {
     fn put(&mut self, name: String, path: PathBuf) {
-        if self.repositories.len() >= REPOSITORIES_MAX {
-            self.problems.push(format!("there are more than {REPOSITORIES_MAX} repositories; watch some with another source"));
-        } else if self.repositories.contains_key(&name) {
-            let path = path.display();
-            self.problems.push(format!("`{path}` is not watched: another repository is called `{name}` too; name the folder that both lie in"));
-        } else {
-            self.repositories.insert(name, path);
+        let full = self.repositories.len() >= REPOSITORIES_MAX;
+        match self.repositories.entry(name) {
+            Entry::Occupied(known) => {
+                let (path, name) = (path.display(), known.key());
+                self.problems.push(format!(
+                    "`{path}` is not watched: another repository is called `{name}` too; name the folder that both lie in"
+                ));
+            }
+            Entry::Vacant(_) if full => {
+                let why =
+                    format!("there are more than {REPOSITORIES_MAX} repositories; watch some with another source");
+                self.problems.push(why);
+            }
+            Entry::Vacant(place) => drop(place.insert(path)),
         }
     }
 }

@@ -51,32 +51,43 @@ pub fn is_named(path: &[u8]) -> bool {
     name == b"dvc.lock" || (name.ends_with(b".dvc") && name.len() > 4)
 }
 
-/// What a file of DVC names, and what of it is not understood.
-pub fn read(path: &str, bytes: &[u8]) -> (Vec<Out>, Vec<String>) {
-    let mut reading = Reading { outs: Vec::new(), problems: Vec::new() };
+/// What a file of DVC says.
+#[derive(Debug, Default)]
+pub struct Read {
+    pub outs: Vec<Out>,
+    /// Why some of what it names is not known.
+    pub hidden: Vec<String>,
+    /// What it names and nobody here keeps.
+    pub odd: Vec<String>,
+}
+
+impl Read {
+    pub fn failed(why: String) -> Self {
+        Self { hidden: vec![why], ..Self::default() }
+    }
+}
+
+/// Reads what a file of DVC names.
+pub fn read(path: &str, bytes: &[u8]) -> Read {
+    let mut read = Read::default();
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let parsed = std::str::from_utf8(bytes).map_err(|_| "it is no text".to_owned());
     match parsed.and_then(|text| yaml::parse_any(text).map_err(|error| error.to_string())) {
-        Ok(documents) => documents.iter().for_each(|document| reading.document(folder, document)),
-        Err(why) => reading.problems.push(why),
+        Ok(documents) => documents.iter().for_each(|document| read.document(folder, document)),
+        Err(why) => read.hidden.push(why),
     }
-    if reading.outs.len() > OUTS_MAX {
-        reading.outs.truncate(OUTS_MAX);
-        reading.problems.push(format!("it names more than {OUTS_MAX} files"));
+    if read.outs.len() > OUTS_MAX {
+        read.outs.truncate(OUTS_MAX);
+        read.hidden.push(format!("it names more than {OUTS_MAX} files"));
     }
-    (reading.outs, reading.problems)
+    read
 }
 
-struct Reading {
-    outs: Vec<Out>,
-    problems: Vec<String>,
-}
-
-impl Reading {
+impl Read {
     fn document(&mut self, folder: &str, document: &Node) {
         let below = document.get("wdir").and_then(Node::as_text).unwrap_or(".");
         let Some(folder) = join(folder, below) else {
-            self.problems.push("its `wdir` leads out of the repository".to_owned());
+            self.hidden.push("its `wdir` leads out of the repository".to_owned());
             return;
         };
         let stages = document.get("stages").and_then(Node::as_map).unwrap_or_default();
@@ -89,7 +100,7 @@ impl Reading {
 
     fn out(&mut self, folder: &str, out: &Node) {
         let Some(path) = out.get("path").and_then(Node::as_text) else {
-            self.problems.push("an entry of `outs` has no path".to_owned());
+            self.hidden.push("an entry of `outs` has no path".to_owned());
             return;
         };
         // Whatever Git keeps itself is seen there.
@@ -97,7 +108,8 @@ impl Reading {
             return;
         }
         let Some(path) = Some(path).filter(|path| !path.contains("://")).and_then(|path| join(folder, path)) else {
-            self.problems.push(format!("`{}` lies outside of the repository", crate::base::text::shorten(path, 100)));
+            // Kept by DVC in a place of its own: nothing here says what it is.
+            self.odd.push(format!("`{}` lies outside of the repository", crate::base::text::shorten(path, 100)));
             return;
         };
         // Kept by versions of a cloud, a folder is a list of files right here.
@@ -113,11 +125,12 @@ impl Reading {
 
     fn push(&mut self, path: Option<String>, out: &Node) {
         // A scalar such as `00000000000000000000000000000012` is no number here.
-        let md5 = out.get("md5").map(Node::to_json).map(|md5| md5.as_str().map_or_else(|| md5.to_string(), str::to_owned));
+        let md5 =
+            out.get("md5").map(Node::to_json).map(|md5| md5.as_str().map_or_else(|| md5.to_string(), str::to_owned));
         let md5 = md5.unwrap_or_default();
         let (hex, folder) = md5.strip_suffix(".dir").map_or((&*md5, false), |hex| (hex, true));
         let (Some(path), Some(md5)) = (path.filter(|path| !path.is_empty()), Md5::parse(hex)) else {
-            self.problems.push("an entry of `outs` names no file with an MD5".to_owned());
+            self.hidden.push("an entry of `outs` names no file with an MD5".to_owned());
             return;
         };
         let size = match out.get("size").map(|size| &size.data) {

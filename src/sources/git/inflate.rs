@@ -46,7 +46,12 @@ impl Held {
     }
 
     /// Hands on a stretch; false if it is not all there.
-    pub fn copy(&self, offset: u64, length: u64, take: &mut dyn FnMut(&[u8]) -> Result<(), Fault>) -> Result<bool, Fault> {
+    pub fn copy(
+        &self,
+        offset: u64,
+        length: u64,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
+    ) -> Result<bool, Fault> {
         let Some(end) = offset.checked_add(length).filter(|end| *end <= self.len()) else { return Ok(false) };
         match self {
             Self::Memory(held) => {

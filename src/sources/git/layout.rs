@@ -137,7 +137,9 @@ fn git_dir(ground: &Ground, root: &Path) -> Result<(PathBuf, Option<PathBuf>), F
     }
     let bare = ground.is_folder(&root.join("objects"))? && ground.is_folder(&root.join("refs"))?;
     if !bare || ground.stat(&root.join("HEAD"))?.is_none() {
-        return Err(Fault::Unsupported("it is no Git repository; name a working tree, a bare repository or a folder of them".to_owned()));
+        return Err(Fault::Unsupported(
+            "it is no Git repository; name a working tree, a bare repository or a folder of them".to_owned(),
+        ));
     }
     let tree = (root.file_name() == Some(".git".as_ref())).then(|| root.parent().map(Path::to_owned)).flatten();
     Ok((root.to_owned(), tree))

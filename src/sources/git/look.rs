@@ -17,7 +17,7 @@ use super::objects::Objects;
 use super::records::{Identity, Item};
 use super::refs::{self, Refs};
 use super::stored::{Local, Stores};
-use super::tree::{Bounds, Cache, File, Files, Walk, What};
+use super::tree::{Bounds, Cache, File, Listing, Walk, What};
 use crate::event::Sha256;
 use crate::sources::filesystem::escape;
 
@@ -73,7 +73,7 @@ pub struct Branch {
     pub tip: Option<Tip>,
     /// It must lead where it always did.
     pub fixed: bool,
-    pub files: Arc<Files>,
+    pub files: Arc<Listing>,
 }
 
 /// What a look found.
@@ -82,6 +82,8 @@ pub struct Look {
     /// Path of the repository, as it is written in events.
     pub place: String,
     pub branches: Vec<Branch>,
+    /// Refs with the commits that they lead to, also those whose files could not be read.
+    pub tips: Vec<(String, ObjectId)>,
     /// Refs that could not be looked at, with the reason.
     pub unread: Vec<(String, Fault)>,
     /// What is not as it should be and concerns all refs.
@@ -89,7 +91,7 @@ pub struct Look {
     pub cut: bool,
     lfs: HashMap<Sha256, Local>,
     dvc: HashMap<(Md5, bool), Local>,
-    /// Files of folders that DVC keeps, by their paths in them.
+    /// Listing of folders that DVC keeps, by their paths in them.
     lists: HashMap<Md5, Result<Arc<Vec<Out>>, String>>,
     /// Objects and bytes read.
     pub cost: (u64, u64),
@@ -107,7 +109,9 @@ pub struct Memory {
 /// What others may ask of a repository, also while it is being looked at.
 #[derive(Default)]
 pub struct Known {
-    pub refs: Refs,
+    refs: Refs,
+    /// As they were read last, whatever became of the look.
+    pub glanced: Refs,
     /// Where tags led last, also those that went away.
     tags: BTreeMap<String, ObjectId>,
     /// Tags that lead elsewhere than before, with where that was.
@@ -133,11 +137,13 @@ pub fn look(
 ) -> Result<Look, Fault> {
     let layout = Layout::find(path, &checked.outside, &checked.config.dvc_caches)?;
     let found = Refs::read(&layout, &checked.refs)?;
+    known(memory).glanced.clone_from(&found);
     let objects = Objects::new(&layout, patience.clone());
     let mut look = Look {
         name: name.to_owned(),
         place: escape(path),
         branches: Vec::new(),
+        tips: Vec::new(),
         unread: Vec::new(),
         problems: layout.refused.clone(),
         cut: found.cut,
@@ -154,7 +160,17 @@ pub fn look(
     let mut walk = Walk::new(&objects, &checked.filter, bounds, before);
     let mut tips = HashMap::new();
     for (name, target) in &found.targets {
-        match branch(name, target, checked, memory, &mut walk, &mut tips) {
+        let tip = match tips.get(target).or_else(|| memory.tips.get(target)).cloned() {
+            Some(tip) => Ok(tip),
+            None => history::tip(&objects, target),
+        };
+        if let Ok(tip) = &tip {
+            tips.insert(*target, tip.clone());
+        }
+        // A branch is moved by whoever can push; it says so itself, whatever it leads to.
+        let commit = tip.as_ref().ok().and_then(Option::as_ref).map_or(*target, |tip| tip.commit);
+        look.tips.push((name.clone(), commit));
+        match tip.and_then(|tip| branch(name, target, tip, checked, &mut walk)) {
             Ok(branch) => look.branches.push(branch),
             Err(fault @ (Fault::Stopped | Fault::Slow)) => {
                 memory.cache = walk.broken_off();
@@ -176,17 +192,10 @@ pub fn look(
 fn branch(
     name: &str,
     target: &ObjectId,
+    tip: Option<Tip>,
     checked: &Checked,
-    memory: &Memory,
     walk: &mut Walk<'_>,
-    tips: &mut HashMap<ObjectId, Option<Tip>>,
 ) -> Result<Branch, Fault> {
-    let known = tips.get(target).or_else(|| memory.tips.get(target)).cloned();
-    let tip = match known {
-        Some(tip) => tip,
-        None => history::tip(walk.objects, target)?,
-    };
-    tips.insert(*target, tip.clone());
     let files = match &tip {
         Some(tip) => walk.files(&tip.tree)?,
         None => Arc::default(),
@@ -205,7 +214,9 @@ fn judge(objects: &Objects<'_>, found: &Refs, memory: &Memory) {
     let commit = |target: &ObjectId| memory.tips.get(target).and_then(|tip| Some(tip.as_ref()?.commit));
     let before = known(memory).refs.targets.clone();
     for (name, target) in found.targets.iter().filter(|(name, _)| !refs::is_tag(name)) {
-        let Some((old, new)) = before.get(name).filter(|before| *before != target).zip(commit(target)) else { continue };
+        let Some((old, new)) = before.get(name).filter(|before| *before != target).zip(commit(target)) else {
+            continue;
+        };
         let answer = history::is_ancestor(objects, old, &new).unwrap_or(None);
         let mut known = known(memory);
         if known.judged.len() >= JUDGED_MAX {
@@ -238,15 +249,15 @@ impl Known {
 impl Look {
     /// Finds which bytes are on this host.
     fn find_bytes(&mut self, layout: &Layout, stores: &mut Stores, patience: &Patience) -> Result<(), Fault> {
-        let trees: BTreeMap<ObjectId, Arc<Files>> = self
+        let trees: BTreeMap<ObjectId, Arc<Listing>> = self
             .branches
             .iter()
             .filter_map(|branch| Some((branch.tip.as_ref()?.tree, Arc::clone(&branch.files))))
             .collect();
-        for file in trees.values().flat_map(|files| &files.files) {
+        for file in trees.values().flat_map(|files| &files.told) {
             patience.check()?;
             match &file.what {
-                What::Lfs(pointer) => self.lfs(layout, &pointer.sha256)?,
+                What::Lfs(pointer) => self.lfs(layout, &pointer.sha256),
                 What::Dvc(outs) => {
                     for out in outs.iter() {
                         self.dvc(layout, stores, out, patience)?;
@@ -258,9 +269,9 @@ impl Look {
         Ok(())
     }
 
-    fn lfs(&mut self, layout: &Layout, digest: &Sha256) -> Result<(), Fault> {
+    fn lfs(&mut self, layout: &Layout, digest: &Sha256) {
         if self.lfs.contains_key(digest) {
-            return Ok(());
+            return;
         }
         for path in lfs_paths(layout, digest) {
             match layout.ground.stat(&path) {
@@ -272,7 +283,6 @@ impl Look {
                 Err(fault) => self.problem(fault),
             }
         }
-        Ok(())
     }
 
     fn dvc(&mut self, layout: &Layout, stores: &mut Stores, out: &Out, patience: &Patience) -> Result<(), Fault> {
@@ -324,9 +334,7 @@ impl Look {
     pub fn items(&self, file: &File) -> (Vec<Item>, Option<String>) {
         let item = |identity, size, stored, problem| Item { path: file.path.clone(), identity, size, stored, problem };
         match &file.what {
-            What::Plain => {
-                (vec![item(Identity::Git(file.blob), None, Stored::Inside(file.size), None)], None)
-            }
+            What::Plain => (vec![item(Identity::Git(file.blob), None, Stored::Inside(file.size), None)], None),
             What::Malformed(why) => {
                 (vec![item(Identity::Git(file.blob), None, Stored::Inside(file.size), Some(*why))], None)
             }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use gix_hash::{Kind, ObjectId, hasher};
 use gix_object::Kind as ObjectKind;
@@ -18,6 +19,8 @@ pub const STRUCTURE_BYTES_MAX: u64 = 32 << 20;
 const PACKS_MAX: usize = 2_000;
 /// Files of packs that are open at the same time.
 const OPEN_MAX: usize = 32;
+/// Packs are listed again for what is missing, if the last time is so long ago.
+const RELIST: Duration = Duration::from_millis(200);
 /// Bytes that one object may cost beside its own size, for those that it is made from.
 const WORK_MAX: u64 = 1 << 30;
 /// Bytes of a loose object before its content: kind and size.
@@ -34,7 +37,7 @@ pub struct Objects<'l> {
 
 #[derive(Default)]
 struct Packs {
-    listed: bool,
+    listed: Option<Instant>,
     /// Indexes, those that gave something last in front.
     paths: Vec<PathBuf>,
     open: Vec<(PathBuf, Rc<Pack>)>,
@@ -76,20 +79,27 @@ impl<'l> Objects<'l> {
     /// An object of no more than so many bytes.
     pub fn read(&self, id: &ObjectId, bytes_max: u64) -> Result<(ObjectKind, Held), Fault> {
         self.patience.check()?;
-        let work = Cell::new(0_u64);
-        let fits = |size: u64| {
-            work.set(work.get().saturating_add(size));
-            if size > bytes_max || work.get() > bytes_max.saturating_mul(2).saturating_add(WORK_MAX) {
-                return Err(Fault::TooLarge(format!("object {id} has more than {bytes_max} bytes, or is made of such")));
-            }
-            Ok(())
+        let fits = |size: u64, most: u64| {
+            let why = || Fault::TooLarge(format!("object {id} has more than {bytes_max} bytes, or is made of such"));
+            if size > most { Err(why()) } else { Ok(()) }
         };
         let (kind, held) = match self.find(id)? {
-            Found::Packed(pack, offset) => pack.object(offset, &self.patience, &fits)?,
+            Found::Packed(pack, offset) => {
+                fits(pack.size(offset)?, bytes_max)?;
+                // What it is made from may be larger, as a file is that became shorter.
+                let work_max = bytes_max.saturating_mul(64).saturating_add(WORK_MAX >> 4);
+                let work_max = work_max.min(bytes_max.saturating_mul(2).saturating_add(WORK_MAX));
+                let work = Cell::new(0_u64);
+                let count = |size: u64| {
+                    work.set(work.get().saturating_add(size));
+                    fits(work.get(), work_max)
+                };
+                pack.object(offset, &self.patience, &count)?
+            }
             Found::Loose(file) => {
                 let mut stream = Stream::new(&file, 0);
                 let (kind, size, rest) = loose(&mut stream)?;
-                fits(size)?;
+                fits(size, bytes_max)?;
                 let mut held = Held::of(size)?;
                 let Some(left) = size.checked_sub(rest.len() as u64) else { return Err(cut_off()) };
                 held.push(&rest)?;
@@ -145,13 +155,13 @@ impl<'l> Objects<'l> {
     /// Looks in the packs; what was packed meanwhile is found when they are listed `again`.
     fn packed(&self, id: &ObjectId, again: bool) -> Result<Option<Found>, Fault> {
         let mut packs = self.packs.borrow_mut();
-        if again || !packs.listed {
-            let before = std::mem::take(&mut packs.paths);
+        let fresh = packs.listed.is_some_and(|listed| !again || listed.elapsed() < RELIST);
+        if again && fresh {
+            return Ok(None);
+        }
+        if !fresh {
             packs.paths = self.indexes()?;
-            packs.listed = true;
-            if again && before.len() == packs.paths.len() && packs.paths.iter().all(|path| before.contains(path)) {
-                return Ok(None);
-            }
+            packs.listed = Some(Instant::now());
         }
         for number in 0..packs.paths.len() {
             let Some(path) = packs.paths.get(number).cloned() else { break };

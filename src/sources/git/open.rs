@@ -57,7 +57,8 @@ impl Store for Artifacts {
 
 fn open(checked: &Checked, artifact: &ArtifactRef, patience: &Patience) -> Result<File, StoreError> {
     let refused = |why: &str| StoreError::Refused(why.to_owned());
-    let identity = artifact.version.as_deref().and_then(Identity::parse).ok_or_else(|| refused("it is named by no digest"))?;
+    let identity =
+        artifact.version.as_deref().and_then(Identity::parse).ok_or_else(|| refused("it is named by no digest"))?;
     let repository = repository(checked, &artifact.path).ok_or(StoreError::Gone)?;
     let layout = Layout::find(&repository, &checked.outside, &checked.config.dvc_caches).map_err(store_error)?;
     let most = checked.config.artifact_bytes_max;

@@ -125,7 +125,10 @@ impl Pack {
         while last & 0x80 != 0 {
             last = next()?;
             let part = u64::from(last & 0x7f);
-            size |= part.checked_shl(shift).filter(|moved| moved >> shift == part).ok_or_else(|| self.broken("a size is none"))?;
+            size |= part
+                .checked_shl(shift)
+                .filter(|moved| moved >> shift == part)
+                .ok_or_else(|| self.broken("a size is none"))?;
             shift += 7;
         }
         let what = match first >> 4 & 7 {

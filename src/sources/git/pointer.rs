@@ -8,11 +8,8 @@ use crate::event::Sha256;
 pub const BYTES_MAX: u64 = 1024;
 
 /// Values of `version`: that of the specification, and of what came before it.
-const VERSIONS: [&str; 3] = [
-    "https://git-lfs.github.com/spec/v1",
-    "https://hawser.github.com/spec/v1",
-    "http://git-media.io/v/2",
-];
+const VERSIONS: [&str; 3] =
+    ["https://git-lfs.github.com/spec/v1", "https://hawser.github.com/spec/v1", "http://git-media.io/v/2"];
 
 /// Digest and size of a file that lies elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +22,8 @@ pub struct Pointer {
 ///
 /// Lines are `key value`, `version` first, the others in order, each once; `ext-N-name` are those of extensions.
 pub fn read(bytes: &[u8]) -> Option<Result<Pointer, &'static str>> {
-    let meant = bytes.starts_with(b"version https://git-lfs") || bytes.starts_with(b"version https://hawser")
+    let meant = bytes.starts_with(b"version https://git-lfs")
+        || bytes.starts_with(b"version https://hawser")
         || bytes.starts_with(b"version http://git-media");
     meant.then(|| parse(bytes))
 }

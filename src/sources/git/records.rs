@@ -91,8 +91,7 @@ impl Maker<'_> {
     /// The repository, and where its refs lead.
     pub fn repository(&self) -> Record {
         let mut fields = self.fields();
-        let tips = self.look.branches.iter().take(NAMED_MAX);
-        let tips = tips.map(|branch| (short(&branch.name), branch.tip.as_ref().map_or(branch.target, |tip| tip.commit)));
+        let tips = self.look.tips.iter().take(NAMED_MAX).map(|(name, commit)| (short(name), commit));
         let (names, pairs): (Vec<String>, Vec<String>) =
             tips.map(|(name, commit)| (name.to_owned(), format!("{name}={commit}"))).unzip();
         put(&mut fields, "ml.model.aliases", names);
@@ -137,7 +136,7 @@ impl Maker<'_> {
         if let Some(problem) = item.problem.or(size_differs.then_some("its size is not that of the bytes")) {
             put(&mut fields, "git.pointer_problem", problem);
         }
-        let key = if matches!(item.identity, Identity::Dvc(_)) { 1 } else { 0 };
+        let key = usize::from(matches!(item.identity, Identity::Dvc(_)));
         let prefix = prefixes(name, &branch.name).into_iter().nth(key).unwrap_or_default();
         let artifact = ArtifactRef {
             store: self.source.to_owned(),

@@ -113,7 +113,9 @@ impl Reading<'_> {
         let entries = self.ground().list(&path, FILES_MAX)?;
         self.files += entries.len();
         if self.files > FILES_MAX {
-            return Err(Fault::TooLarge(format!("it has more than {FILES_MAX} loose refs; pack them with `git pack-refs`")));
+            return Err(Fault::TooLarge(format!(
+                "it has more than {FILES_MAX} loose refs; pack them with `git pack-refs`"
+            )));
         }
         for (name, kind) in entries {
             // No ref is called like this: it is being written.
@@ -126,7 +128,9 @@ impl Reading<'_> {
                 continue;
             };
             let full = format!("{folder}/{text}");
-            if kind == FileType::Directory || (kind != FileType::RegularFile && self.ground().is_folder(&path.join(&name))?) {
+            if kind == FileType::Directory
+                || (kind != FileType::RegularFile && self.ground().is_folder(&path.join(&name))?)
+            {
                 self.loose(&full, depth)?;
             } else if self.globs.take(&full) {
                 self.file(&path.join(&name), &full)?;
@@ -214,7 +218,8 @@ fn object(hex: &[u8], kind: gix_hash::Kind) -> Option<ObjectId> {
 
 /// What people call a ref: branches by their names, tags as `tags/v1`, all others by their whole names.
 pub fn short(name: &str) -> &str {
-    let branch = name.strip_prefix("refs/heads/").filter(|name| !name.starts_with("tags/") && !name.starts_with("refs/"));
+    let branch =
+        name.strip_prefix("refs/heads/").filter(|name| !name.starts_with("tags/") && !name.starts_with("refs/"));
     branch.or_else(|| name.strip_prefix("refs/").filter(|_| is_tag(name))).unwrap_or(name)
 }
 

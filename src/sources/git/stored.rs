@@ -1,6 +1,7 @@
 //! Bytes that lie in files of their own, named by their digests: LFS storage and caches of DVC.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,13 @@ impl Local {
     pub fn of(stat: &Stat) -> Self {
         let stamp = format!(
             "{}:{} {} {}.{:09} {}.{:09}",
-            stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec
+            stat.st_dev,
+            stat.st_ino,
+            stat.st_size,
+            stat.st_mtime,
+            stat.st_mtime_nsec,
+            stat.st_ctime,
+            stat.st_ctime_nsec
         );
         Self { size: u64::try_from(stat.st_size).unwrap_or(0), stamp, broken: false }
     }
@@ -91,5 +98,9 @@ fn digest(file: &File, size: u64, patience: &Patience, path: &Path) -> Result<St
         hasher.update(buffer.get(..count).unwrap_or_default());
         at += count as u64;
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut text = String::with_capacity(32);
+    for byte in hasher.finalize() {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    Ok(text)
 }

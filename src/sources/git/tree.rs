@@ -51,23 +51,28 @@ pub struct File {
 
 /// All files of a tree that are told, and what a person should know of the others.
 #[derive(Debug, Clone, Default)]
-pub struct Files {
-    pub files: Vec<File>,
-    /// Names and contents that are not as they should be.
-    pub problems: Vec<String>,
-    pub problems_more: usize,
+pub struct Listing {
+    pub told: Vec<File>,
+    /// Why some of it is not seen.
+    pub hidden: Vec<String>,
+    /// What is not as it should be, and seen all the same.
+    pub odd: Vec<String>,
     pub submodules: usize,
     pub links: usize,
     /// Objects that are named and cannot be read: what they would be is neither there nor gone.
     pub unread: Option<Fault>,
 }
 
-impl Files {
-    fn problem(&mut self, problem: impl FnOnce() -> String) {
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(problem());
-        } else {
-            self.problems_more += 1;
+impl Listing {
+    fn hide(&mut self, why: impl FnOnce() -> String) {
+        if self.hidden.len() < PROBLEMS_MAX {
+            self.hidden.push(why());
+        }
+    }
+
+    fn odd(&mut self, what: impl FnOnce() -> String) {
+        if self.odd.len() < PROBLEMS_MAX {
+            self.odd.push(what());
         }
     }
 }
@@ -78,7 +83,7 @@ pub struct Cache {
     folders: HashMap<ObjectId, Arc<Vec<Named>>>,
     blobs: HashMap<ObjectId, (u64, What)>,
     /// Whole trees.
-    roots: HashMap<ObjectId, Arc<Files>>,
+    roots: HashMap<ObjectId, Arc<Listing>>,
 }
 
 /// An entry of a folder, as its object has it.
@@ -130,9 +135,9 @@ pub struct Walk<'w> {
 /// How much is looked through and kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Files of one tree; twice as many are kept of all.
+    /// Listing of one tree; twice as many are kept of all.
     pub files: usize,
-    /// Files that are told, of all trees.
+    /// Listing that are told, of all trees.
     pub told: usize,
 }
 
@@ -157,7 +162,7 @@ impl<'w> Walk<'w> {
     }
 
     /// The files of a tree.
-    pub fn files(&mut self, root: &ObjectId) -> Result<Arc<Files>, Fault> {
+    pub fn files(&mut self, root: &ObjectId) -> Result<Arc<Listing>, Fault> {
         let met = !self.roots.insert(*root);
         // What could not be read may be there by the next look.
         if let Some(files) = self.cache.roots.get(root).filter(|files| met || files.unread.is_none()) {
@@ -167,7 +172,7 @@ impl<'w> Walk<'w> {
             }
             return Ok(files);
         }
-        let mut files = Files::default();
+        let mut files = Listing::default();
         (self.entries, self.news) = (0, true);
         let mut path = Vec::new();
         self.folder(root, &mut path, DEPTH_MAX, &mut files)?;
@@ -177,17 +182,19 @@ impl<'w> Walk<'w> {
         Ok(files)
     }
 
-    fn count(&mut self, files: &Files) -> Result<(), Fault> {
-        self.told += files.files.len();
+    fn count(&mut self, files: &Listing) -> Result<(), Fault> {
+        self.told += files.told.len();
         if self.told <= self.bounds.told {
             return Ok(());
         }
-        Err(Fault::TooLarge("its refs lead to more files than are kept; raise `records_max`, or watch fewer `refs`".to_owned()))
+        Err(Fault::TooLarge(
+            "its refs lead to more files than are kept; raise `records_max`, or watch fewer `refs`".to_owned(),
+        ))
     }
 
-    fn folder(&mut self, id: &ObjectId, path: &mut Vec<u8>, depth: usize, files: &mut Files) -> Result<(), Fault> {
+    fn folder(&mut self, id: &ObjectId, path: &mut Vec<u8>, depth: usize, files: &mut Listing) -> Result<(), Fault> {
         let Some(depth) = depth.checked_sub(1) else {
-            files.problem(|| format!("folders lie in folders more than {DEPTH_MAX} deep: `{}`", shown(path)));
+            files.hide(|| format!("folders lie in folders more than {DEPTH_MAX} deep: `{}`", shown(path)));
             return Ok(());
         };
         let Some(entries) = partly(self.entries_of(id), files)? else { return Ok(()) };
@@ -204,10 +211,14 @@ impl<'w> Walk<'w> {
             }
             path.extend_from_slice(&entry.name);
             if path.len() > PATH_MAX {
-                files.problem(|| format!("a path has more than {PATH_MAX} bytes: `{}`", shown(path.get(..100).unwrap_or_default())));
+                files.hide(|| {
+                    format!("a path has more than {PATH_MAX} bytes: `{}`", shown(path.get(..100).unwrap_or_default()))
+                });
             } else if is_hostile(&entry.name) || !names.insert(&entry.name) {
                 // A program that trusts such a name writes where it should not, or takes one file for another.
-                files.problem(|| format!("a tree has an entry `{}`, which no file may be called, or has it twice", shown(path)));
+                files.hide(|| {
+                    format!("a tree has an entry `{}`, which no file may be called, or has it twice", shown(path))
+                });
             } else if !self.leaves_out(path) {
                 self.entry(entry, path, depth, files)?;
             }
@@ -226,7 +237,7 @@ impl<'w> Walk<'w> {
         self.filter.includes(folder, name)
     }
 
-    fn entry(&mut self, entry: &Named, path: &mut Vec<u8>, depth: usize, files: &mut Files) -> Result<(), Fault> {
+    fn entry(&mut self, entry: &Named, path: &mut Vec<u8>, depth: usize, files: &mut Listing) -> Result<(), Fault> {
         match entry.kind {
             EntryKind::Tree => self.folder(&entry.id, path, depth, files),
             EntryKind::Commit => {
@@ -243,13 +254,13 @@ impl<'w> Walk<'w> {
                 let told = match &what {
                     What::Plain => self.includes(path),
                     What::Malformed(why) => {
-                        files.problem(|| format!("`{}` is a pointer of LFS, but {why}", shown(path)));
+                        files.odd(|| format!("`{}` is a pointer of LFS, but {why}", shown(path)));
                         true
                     }
                     What::Lfs(_) | What::Dvc(_) => true,
                 };
                 if told {
-                    files.files.push(File { path: path.as_slice().into(), blob: entry.id, size, what });
+                    files.told.push(File { path: path.as_slice().into(), blob: entry.id, size, what });
                 }
                 Ok(())
             }
@@ -263,7 +274,9 @@ impl<'w> Walk<'w> {
         let entries = Arc::new(self.read_folder(id)?);
         self.known += entries.len();
         if self.known > self.bounds.files.saturating_mul(2) {
-            return Err(Fault::TooLarge("all its trees hold too many files; raise `files_max`, or watch fewer `refs`".to_owned()));
+            return Err(Fault::TooLarge(
+                "all its trees hold too many files; raise `files_max`, or watch fewer `refs`".to_owned(),
+            ));
         }
         self.cache.folders.insert(*id, Arc::clone(&entries));
         Ok(entries)
@@ -288,7 +301,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Size of a blob, and what it is.
-    fn blob(&mut self, id: &ObjectId, path: &[u8], files: &mut Files) -> Result<(u64, What), Fault> {
+    fn blob(&mut self, id: &ObjectId, path: &[u8], files: &mut Listing) -> Result<(u64, What), Fault> {
         let dvc = dvc::is_named(path);
         // What a file of DVC names depends on where it lies.
         if !dvc && let Some(known) = self.cache.blobs.get(id) {
@@ -312,23 +325,26 @@ impl<'w> Walk<'w> {
         Ok((size, what))
     }
 
-    fn dvc(&self, id: &ObjectId, path: &[u8], size: u64, files: &mut Files) -> Result<What, Fault> {
-        let (outs, problems) = match std::str::from_utf8(path) {
+    fn dvc(&self, id: &ObjectId, path: &[u8], size: u64, files: &mut Listing) -> Result<What, Fault> {
+        let read = match std::str::from_utf8(path) {
             Ok(text) if size <= dvc::BYTES_MAX => {
                 dvc::read(text, &self.objects.read(id, dvc::BYTES_MAX)?.1.into_memory()?)
             }
-            Ok(_) => (Vec::new(), vec![format!("it has more than {} bytes", dvc::BYTES_MAX)]),
-            Err(_) => (Vec::new(), vec!["its name is no text".to_owned()]),
+            Ok(_) => dvc::Read::failed(format!("it has more than {} bytes", dvc::BYTES_MAX)),
+            Err(_) => dvc::Read::failed("its name is no text".to_owned()),
         };
-        for problem in problems {
-            files.problem(|| format!("`{}` is a file of DVC, but {problem}", shown(path)));
+        for problem in &read.hidden {
+            files.hide(|| format!("`{}` is a file of DVC, but {problem}", shown(path)));
         }
-        Ok(What::Dvc(Arc::new(outs)))
+        for problem in &read.odd {
+            files.odd(|| format!("`{}`: {problem}", shown(path)));
+        }
+        Ok(What::Dvc(Arc::new(read.outs)))
     }
 }
 
 /// What cannot be read of a tree keeps nobody from looking at the rest.
-fn partly<T>(read: Result<T, Fault>, files: &mut Files) -> Result<Option<T>, Fault> {
+fn partly<T>(read: Result<T, Fault>, files: &mut Listing) -> Result<Option<T>, Fault> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(fault) if fault.is_partial() => {

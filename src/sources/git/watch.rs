@@ -19,6 +19,7 @@ use super::objects::Objects;
 use super::open::{Artifacts, GiveUp};
 use super::records::{self, Maker};
 use super::refs::{self, Refs};
+use super::tree::Listing;
 use crate::base::http::{self, Failure};
 use crate::base::text::shorten;
 use crate::event::Fields;
@@ -123,21 +124,18 @@ impl Shared {
         for fault in &look.problems {
             sink.blind(fault.reason(), || format!("`{place}`: {fault}"));
         }
-        if look.cut || look.branches.len() > records::NAMED_MAX {
+        if look.cut || look.tips.len() > records::NAMED_MAX {
             let most = if look.cut { refs::REFS_MAX } else { records::NAMED_MAX };
-            sink.blind("too_many_refs", || format!("`{place}` has more than {most} refs; name those to watch in `refs`"));
+            sink.blind("too_many_refs", || {
+                format!("`{place}` has more than {most} refs; name those to watch in `refs`")
+            });
         }
         for (reference, fault) in &look.unread {
             let [file, dvc] = records::prefixes(&look.name, reference);
             sink.unseen(file, fault.reason(), || format!("`{place}`, {}: {fault}", shorten(reference, 200)));
             sink.unseen_too(dvc);
         }
-        if look.unread.is_empty() {
-            sink.tell(maker.repository()).await?;
-        } else {
-            // What it says of its refs would be taken for all of them.
-            sink.unseen_too(records::repository_key(&look.name));
-        }
+        sink.tell(maker.repository()).await?;
         for branch in &look.branches {
             self.tell_files(&maker, branch, sink).await?;
         }
@@ -152,16 +150,11 @@ impl Shared {
             sink.unseen(prefixes[0].as_str(), fault.reason(), sentence);
             sink.unseen_too(prefixes[1].as_str());
         }
-        for problem in &files.problems {
+        for problem in &files.hidden {
             sink.blind("malformed", || format!("`{place}`, {}: {problem}", shorten(reference, 200)));
         }
-        let mut left_out = BTreeMap::new();
-        left_out.insert("submodules", (files.submodules, "submodules are not looked into; watch their repositories"));
-        left_out.insert("links", (files.links, "symbolic links are not followed"));
-        for (what, (count, sentence)) in left_out.into_iter().filter(|(_, (count, _))| *count > 0) {
-            sink.note(what, format!("`{place}`, {}: {count} {what}: {sentence}", shorten(reference, 200)));
-        }
-        for file in &files.files {
+        note(place, reference, files, sink);
+        for file in &files.told {
             let (items, problem) = maker.look.items(file);
             if let Some(problem) = problem {
                 sink.blind("malformed", || format!("`{place}`, {}: {problem}", shorten(reference, 200)));
@@ -206,6 +199,23 @@ impl Shared {
     fn failed(&self, path: &Path, fault: &Fault) -> Stop {
         *locked(&self.fault) = Some((fault.reason(), format!("`{}`: {fault}", escape(path))));
         Failure::Garbage(format!("`{}`: {fault}", escape(path))).into()
+    }
+}
+
+/// What is left out on purpose, and what is odd though nothing is missed by it.
+fn note(place: &str, reference: &str, files: &Listing, sink: &mut Sink) {
+    let said = |text: String| format!("`{place}`, {}: {text}", shorten(reference, 200));
+    if files.submodules > 0 {
+        let count = files.submodules;
+        sink.note("submodules", said(format!("{count} submodules are not looked into; watch their repositories")));
+    }
+    if files.links > 0 {
+        sink.note("links", said(format!("{} symbolic links are not followed", files.links)));
+    }
+    if let Some(odd) = files.odd.first() {
+        let more = files.odd.len() - 1;
+        let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+        sink.note("odd", said(format!("{odd}{more}")));
     }
 }
 
@@ -278,7 +288,7 @@ impl Shared {
             }
             let refs = Layout::find(&path, &self.checked.outside, &[])
                 .and_then(|layout| Refs::read(&layout, &self.checked.refs));
-            if refs.is_ok_and(|refs| refs != locked(&known).refs) {
+            if refs.is_ok_and(|refs| refs != locked(&known).glanced) {
                 moved.push((name, path));
             }
         }
@@ -293,9 +303,12 @@ impl Shared {
 }
 
 impl Histories for Shared {
-    fn fixed(&self, repository: &str, reference: &str) -> Option<Option<ObjectId>> {
-        let tag = reference.strip_prefix("tags/").filter(|tag| !self.checked.moving.is_match(tag))?;
-        Some(self.known(repository, |known| known.left.get(&format!("refs/tags/{tag}")).copied()))
+    fn is_fixed(&self, reference: &str) -> bool {
+        reference.strip_prefix("tags/").is_some_and(|tag| !self.checked.moving.is_match(tag))
+    }
+
+    fn left(&self, repository: &str, reference: &str) -> Option<ObjectId> {
+        self.known(repository, |known| known.left.get(&format!("refs/{reference}")).copied())
     }
 
     fn is_ancestor(&self, repository: &str, old: &ObjectId, new: &ObjectId) -> Option<bool> {

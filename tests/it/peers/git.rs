@@ -65,7 +65,10 @@ impl Repository {
         let repository = Self::tree();
         peer("git-lfs");
         repository.git(&["lfs", "install", "--local"]);
-        let lines: String = patterns.split(' ').map(|name| format!("{name} filter=lfs diff=lfs merge=lfs -text\n")).collect();
+        let mut lines = String::new();
+        for name in patterns.split(' ') {
+            writeln!(lines, "{name} filter=lfs diff=lfs merge=lfs -text").unwrap();
+        }
         repository.commit(&[(".gitattributes", lines.as_bytes())], "large files are kept by LFS");
         repository
     }

@@ -125,7 +125,8 @@ fn a_tag_must_lead_where_it_always_did() {
         repository.git(&["tag", "-f", "v1"]);
         let told = changes(&mut running, &mut old).await;
         assert_eq!(actions(&told), ["alias.moved tags/v1", "history.rewritten tags/v1"]);
-        assert_eq!(running.records[fixed].attributes["ml.model.version"], Value::from(&*second));
+        let version = |running: &Running| running.records[fixed].attributes["ml.model.version"].clone();
+        running.until("the file", |running| version(running) == Value::from(&*second)).await;
         // Away, and back as something else.
         repository.git(&["tag", "-d", "v1"]);
         assert_eq!(actions(&changes(&mut running, &mut old).await), ["alias.deleted tags/v1"]);
@@ -237,11 +238,7 @@ fn all_repositories_of_a_server_are_found_and_one_that_goes_is_told() {
     for name in ["acme/ranker.git", "acme/clicks.git", "other/ranker.git"] {
         make(name);
     }
-    let config = Config {
-        repositories: vec![folder.path().to_owned()],
-        sweep_interval_secs: 1,
-        ..Config::default()
-    };
+    let config = Config { repositories: vec![folder.path().to_owned()], sweep_interval_secs: 1, ..Config::default() };
     runtime().block_on(async {
         let mut running = listed(config).await;
         let repositories = |running: &Running| {

@@ -53,8 +53,7 @@ fn names_that_no_file_may_have_are_told_and_the_others_listed() {
     repository.commit_tree(MAIN, &tree);
     runtime().block_on(async {
         let running = listed(config(&repository)).await;
-        let keys: Vec<&str> =
-            running.records.keys().filter_map(|key| key.strip_prefix("file/models/main/")).collect();
+        let keys: Vec<&str> = running.records.keys().filter_map(|key| key.strip_prefix("file/models/main/")).collect();
         assert_eq!(keys, ["%01%1B%5B31m.pkl", "good.pkl", "latin%E9.pkl", "run.pkl", "twice/y.pkl"]);
         let latin = &running.records["file/models/main/latin%E9.pkl"];
         assert_eq!(latin.attributes["file.path"].as_text(), Some("latin\\xe9.pkl"));
@@ -91,6 +90,8 @@ fn trees_without_end_end() {
         let files: Vec<&String> = running.records.keys().filter(|key| key.starts_with("file/")).collect();
         assert_eq!(files, ["file/models/main/model.pkl", "file/models/main/other/data.csv"]);
         assert!(running.kept.contains(&"file/models/bomb/".to_owned()), "{:?}", running.kept);
+        let refs = format!("{:?}", running.records["repository/models"].attributes["ml.model.aliases"]);
+        assert!(refs.contains("bomb") && refs.contains("deep") && refs.contains("main"), "moves are told: {refs}");
         let blind = running.state().blind;
         assert!(blind["too_large"].contains("files_max") && blind["malformed"].contains("64 deep"), "{blind:?}");
     });
@@ -104,7 +105,7 @@ fn objects_that_are_larger_than_they_should_be_are_refused_before_there_is_room_
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
         packed.write_all(header.as_bytes()).unwrap();
         for _ in 0..megabytes {
-            packed.write_all(&[0; 1 << 20]).unwrap();
+            packed.write_all(&vec![0; 1 << 20]).unwrap();
         }
         packed.finish().unwrap()
     };
@@ -191,7 +192,9 @@ fn what_leads_out_of_the_repository_is_not_followed_unless_it_is_named() {
 #[test]
 fn pipes_devices_and_links_in_the_place_of_files_hold_nobody_up() {
     let kinds: [&dyn Fn(&Path); 3] = [
-        &|path| rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap(),
+        &|path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        },
         &|path| symlink("/dev/zero", path).unwrap(),
         &|path| symlink("/etc/passwd", path).unwrap(),
     ];
@@ -228,7 +231,12 @@ fn a_clone_that_is_not_whole_is_told_and_nothing_of_it_counts_as_deleted() {
     let from = format!("file://{}", origin.path.display());
     let clone = |name: &str, option: &str| {
         let path = folder.path().join(name);
-        git_in(folder.path(), folder.path(), &["clone", "--quiet", "--bare", option, &from, path.to_str().unwrap()], b"");
+        git_in(
+            folder.path(),
+            folder.path(),
+            &["clone", "--quiet", "--bare", option, &from, path.to_str().unwrap()],
+            b"",
+        );
         Config { repositories: vec![path], ..config(&origin) }
     };
     // A shallow clone has all files of its tip; of its history nothing is said that is not known.
@@ -241,17 +249,23 @@ fn a_clone_that_is_not_whole_is_told_and_nothing_of_it_counts_as_deleted() {
         origin.import(MAIN, &[(b"model.pkl", Some(b"new"))]);
         origin.import(MAIN, &[(b"model.pkl", Some(b"newer"))]);
         let path = folder.path().join("shallow.git");
-        git_in(&path, folder.path(), &["fetch", "--quiet", "--depth=1", "--update-shallow", "origin", "+main:main"], b"");
+        git_in(
+            &path,
+            folder.path(),
+            &["fetch", "--quiet", "--depth=1", "--update-shallow", "origin", "+main:main"],
+            b"",
+        );
         running.until("the fetch", |running| running.log.iter().any(|told| told == "+repository/shallow")).await;
         let new = &running.records["repository/shallow"].attributes;
         let told = running.source.changes(lanner::sources::RecordKind::Model, Some(&old), Some(new));
         let told: Vec<&str> = told.iter().map(|change| change.action).collect();
         assert_eq!(told, ["alias.moved"], "whether the history was rewritten cannot be told");
     });
-    let running = blind(clone("partial.git", "--filter=blob:none"), "missing_objects");
+    let missing = |config: Config| runtime().block_on(listed(config));
+    let running = missing(clone("partial.git", "--filter=blob:none"));
     assert!(running.kept.contains(&"file/partial/main/".to_owned()), "{:?}", running.kept);
     assert!(running.state().blind["missing_objects"].contains("partial"), "{:?}", running.state());
-    let running = blind(clone("treeless.git", "--filter=tree:0"), "missing_objects");
+    let running = missing(clone("treeless.git", "--filter=tree:0"));
     assert!(running.kept.contains(&"file/treeless/main/".to_owned()), "{:?}", running.kept);
 }
 
@@ -323,8 +337,53 @@ fn names_of_objects_may_be_longer_and_other_ways_to_keep_refs_are_refused_by_nam
     std::fs::write(file, text).unwrap();
     let running = blind(config(&repository), "unsupported");
     assert!(running.state().blind["unsupported"].contains("refstorage"), "{:?}", running.state());
-    let running = blind(Config { repositories: vec![std::env::temp_dir().join("no-such-folder")], ..config(&repository) }, "no_repository");
+    let running = blind(
+        Config { repositories: vec![std::env::temp_dir().join("no-such-folder")], ..config(&repository) },
+        "no_repository",
+    );
     assert!(!running.listed);
+}
+
+#[test]
+fn every_byte_is_what_git_itself_says() {
+    let repository = Repository::bare();
+    let mut numbers = crate::support::Numbers(7);
+    let mut large: Vec<u8> = (0..6 << 20).map(|_| u8::try_from(numbers.next() & 0xff).unwrap()).collect();
+    let mut rows = Vec::new();
+    for version in 0..80_u32 {
+        rows.extend(format!("{version},{}\n", numbers.next()).into_bytes());
+        large[(version as usize * 77_777) % (6 << 20)] ^= 0xff;
+        let branch = if version % 20 == 19 { format!("refs/heads/at-{version}") } else { MAIN.to_owned() };
+        let weights: Option<&[u8]> = (version % 20 == 19).then_some(&large);
+        let mut files: Vec<(&[u8], Option<&[u8]>)> =
+            vec![(b"rows.csv", Some(&rows)), (b"small.pkl", Some(b"")), (b"a/b.csv", Some(&rows[..1]))];
+        files.extend(weights.map(|weights| (&b"weights.bin"[..], Some(weights))));
+        repository.import(&branch, &files);
+    }
+    let ask = |key: &str| {
+        let (branch, path) = key.strip_prefix("file/models/").unwrap().split_once('/').unwrap();
+        repository.git(&["rev-parse", &format!("{branch}:{path}")])
+    };
+    for packed in [false, true] {
+        if packed {
+            repository.git(&["-c", "pack.window=50", "-c", "pack.depth=50", "repack", "-a", "-d", "-f", "-q"]);
+            repository.git(&["prune-packed", "-q"]);
+        }
+        runtime().block_on(async {
+            let running = listed(config(&repository)).await;
+            assert!(running.records.len() >= 20, "{:?}", running.records.keys());
+            for (key, record) in running.records.iter().filter(|(key, _)| key.starts_with("file/")) {
+                let opened = running.source.store().unwrap().open(record.artifact.as_ref().unwrap()).await.unwrap();
+                let mut bytes = vec![0; usize::try_from(opened.len()).unwrap()];
+                let mut read = 0;
+                while read < bytes.len() {
+                    read += opened.read_at(read as u64, &mut bytes[read..]).unwrap();
+                }
+                let said = repository.git_with(&["hash-object", "--stdin"], &bytes);
+                assert_eq!(said, ask(key), "{key}");
+            }
+        });
+    }
 }
 
 #[test]
@@ -333,14 +392,18 @@ fn nothing_is_written_and_no_program_is_run() {
     repository.commit(&[("model.bin", b"one"), ("plain.pkl", b"two")], "x");
     let mark = repository.folder().join("ran");
     let touch = format!("touch {}", mark.display());
-    for key in ["core.fsmonitor", "core.sshCommand", "filter.lfs.smudge", "filter.lfs.process", "diff.external", "core.pager"] {
+    for key in
+        ["core.fsmonitor", "core.sshCommand", "filter.lfs.smudge", "filter.lfs.process", "diff.external", "core.pager"]
+    {
         repository.git(&["config", key, &touch]);
     }
     let hook = repository.inner().join("hooks/post-checkout");
     std::fs::write(&hook, format!("#!/bin/sh\n{touch}\n")).unwrap();
     let snapshot = || {
         let walk = walkdir::WalkDir::new(&repository.path).sort_by_file_name().into_iter();
-        let stat = |path: &Path| path.symlink_metadata().map(|one| (one.ino(), one.mtime_nsec(), one.ctime_nsec(), one.len())).unwrap();
+        let stat = |path: &Path| {
+            path.symlink_metadata().map(|one| (one.ino(), one.mtime_nsec(), one.ctime_nsec(), one.len())).unwrap()
+        };
         walk.map(|entry| entry.unwrap().into_path()).map(|path| (stat(&path), path)).collect::<Vec<_>>()
     };
     // Somebody else's: whose it is makes no difference to reading it.

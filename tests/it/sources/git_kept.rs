@@ -166,8 +166,9 @@ fn pointers_that_are_none_are_told() {
             assert!(!of(name).unwrap().attributes.contains_key("git.pointer_problem"), "{name}");
         }
         assert!(of("large").is_none() && of("text").is_none(), "neither is a pointer");
-        let blind = running.state().blind;
-        assert!(blind["malformed"].contains("pointer of LFS") && blind["malformed"].contains("10 more"), "{blind:?}");
+        let notes = running.state().notes;
+        assert!(notes["odd"].contains("pointer of LFS") && notes["odd"].contains("10 more"), "{notes:?}");
+        assert!(running.state().blind.is_empty(), "all of them are seen");
     });
 }
 
@@ -188,7 +189,10 @@ fn what_dvc_keeps_is_told_and_held_against_its_digests() {
     write("data/a.csv", "1\n");
     write("data/in/b.csv", "2\n");
     repository.dvc(&["add", "--quiet", "deep/model.pkl", "data"]);
-    write("dvc.yaml", "stages:\n  train:\n    cmd: cp deep/model.pkl out.bin\n    deps: [deep/model.pkl]\n    outs: [out.bin]\n");
+    write(
+        "dvc.yaml",
+        "stages:\n  train:\n    cmd: cp deep/model.pkl out.bin\n    deps: [deep/model.pkl]\n    outs: [out.bin]\n",
+    );
     repository.dvc(&["repro", "--quiet"]);
     repository.commit(&[], "kept by DVC");
     runtime().block_on(async {
@@ -224,7 +228,9 @@ fn what_dvc_keeps_is_told_and_held_against_its_digests() {
         std::fs::remove_file(repository.path.join("data/a.csv")).unwrap();
         repository.dvc(&["add", "--quiet", "deep/model.pkl", "data"]);
         repository.commit(&[], "better");
-        running.until("the file to be gone", |running| !running.records.contains_key("dvc/models/main/data/a.csv")).await;
+        running
+            .until("the file to be gone", |running| !running.records.contains_key("dvc/models/main/data/a.csv"))
+            .await;
         assert_eq!(bytes(&running, &running.records[key]).await.unwrap(), b"a better model\n");
     });
 }
@@ -234,7 +240,7 @@ fn files_of_dvc_that_make_no_sense_are_told_and_lead_nowhere() {
     let repository = Repository::tree();
     let md5 = "0123456789abcdef0123456789abcdef";
     let out = |path: &str, md5: &str| format!("outs:\n- md5: {md5}\n  path: {path}\n").into_bytes();
-    let many: String = (0..20_000).map(|number| format!("- {{md5: {md5}, path: a{number}}}\n")).collect();
+    let many: Vec<String> = (0..20_000).map(|number| format!("- {{md5: {md5}, path: a{number}}}")).collect();
     repository.commit(
         &[
             ("good.dvc", &out("sub/x.bin", md5)),
@@ -245,9 +251,12 @@ fn files_of_dvc_that_make_no_sense_are_told_and_lead_nowhere() {
             ("traversal.dvc", &out("x", "../../../../../../etc/passwd")),
             ("none.dvc", b"\x00\xff"),
             ("unclosed.dvc", b"outs: ["),
-            ("many.dvc", format!("outs:\n{many}").as_bytes()),
+            ("many.dvc", format!("outs:\n{}\n", many.join("\n")).as_bytes()),
             ("folder.dvc", &out("folder", &format!("{md5}.dir"))),
-            ("deep/dvc.lock", b"stages:\n  a:\n    outs:\n    - {path: ../up.bin, md5: 0123456789abcdef0123456789abcdef}\n"),
+            (
+                "deep/dvc.lock",
+                b"stages:\n  a:\n    outs:\n    - {path: ../up.bin, md5: 0123456789abcdef0123456789abcdef}\n",
+            ),
         ],
         "odd",
     );
@@ -266,6 +275,7 @@ fn files_of_dvc_that_make_no_sense_are_told_and_lead_nowhere() {
         assert_eq!(keys, ["folder", "sub/x.bin", "up.bin"], "inside of the repository");
         assert!(running.records.keys().filter(|key| key.contains("/main/a")).count() <= 10_000);
         assert!(running.state().blind["malformed"].contains("DVC"), "{:?}", running.state());
+        assert!(running.state().notes["odd"].contains("outside of the repository"), "{:?}", running.state());
         running.during(Duration::from_secs(2)).await;
         assert_eq!(running.log, [""; 0]);
     });

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lanner::event::Sha256;
 use lanner::sources::git::Config;
 use lanner::sources::{Settings as _, Source};
 
@@ -202,4 +203,85 @@ impl World for Lfs {
 #[test]
 fn files_of_lfs_keep_the_contract_of_all_sources() {
     suite::everything(&mut Lfs { repository: Repository::lfs("*.bin *.pkl *.pt *.safetensors") });
+}
+
+/// A bare repository of pointers of LFS, whose bytes are elsewhere.
+pub struct Pointers(Plain);
+
+impl Pointers {
+    pub fn make() -> Self {
+        Self(Plain { repository: Repository::bare(), cut: Vec::new() })
+    }
+}
+
+fn pointer(bytes: &[u8]) -> Vec<u8> {
+    let digest = Sha256::of(bytes);
+    format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {}\n", bytes.len()).into_bytes()
+}
+
+impl World for Pointers {
+    fn source(&self, by: &str) -> Arc<dyn Source> {
+        self.0.source(by)
+    }
+
+    fn address(&self) -> String {
+        self.0.address()
+    }
+
+    fn stranger(&self) -> Option<Arc<dyn Source>> {
+        None
+    }
+
+    fn put(&mut self, name: &str, bytes: &[u8]) {
+        self.0.put(name, &pointer(bytes));
+    }
+
+    fn delete(&mut self, name: &str) {
+        self.0.delete(name);
+    }
+
+    fn key(&self, name: &str, bytes: &[u8]) -> String {
+        self.0.key(name, bytes)
+    }
+
+    fn stop(&mut self) {
+        self.0.stop();
+    }
+
+    fn start(&mut self) {
+        self.0.start();
+    }
+
+    fn fill(&mut self, names: &[String]) {
+        let pointers: Vec<Vec<u8>> = names.iter().map(|name| pointer(name.as_bytes())).collect();
+        let files: Vec<(&[u8], Option<&[u8]>)> =
+            names.iter().zip(&pointers).map(|(name, bytes)| (name.as_bytes(), Some(&**bytes))).collect();
+        self.0.repository.import(MAIN, &files);
+        self.0.repository.git(&["gc", "--quiet"]);
+    }
+
+    fn odd_names(&self) -> Vec<&'static str> {
+        self.0.odd_names()
+    }
+}
+
+#[test]
+fn ten_thousand_pointers_are_listed_once() {
+    let mut world = Pointers::make();
+    world.fill(&(0..10_000).map(|number| format!("many/{number:05}.bin")).collect::<Vec<_>>());
+    let runtime = crate::support::runtime();
+    runtime.block_on(async {
+        let source = world.source("");
+        let mut running = super::harness::start_with(source, std::collections::BTreeMap::new(), 1024);
+        running.listed().await;
+        assert_eq!(running.records.len(), 10_001);
+        let objects = |running: &super::harness::Running| running.metric("lanner_source_requests_total");
+        let first = objects(&running);
+        running.during(std::time::Duration::from_secs(3)).await;
+        assert!((objects(&running) - first).abs() < 0.5, "no object is read again");
+        world.put("many/00007.bin", b"another");
+        running.until("the change", |running| running.log.len() == 2).await;
+        let more = objects(&running) - first;
+        assert!(more <= 6.0, "a commit, two trees and one pointer, asked for its size and read: {more}");
+    });
 }

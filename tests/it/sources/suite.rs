@@ -224,7 +224,9 @@ fn survives_damage(world: &mut impl World, key: &str, weights: &[u8]) {
     world.damage();
     watched.until("blindness", |running| !running.state().blind.is_empty());
     watched.during(Duration::from_secs(2));
-    assert_eq!(watched.running.log.len(), told, "what cannot be read is neither there nor gone");
+    // That a name leads elsewhere may be told; of entries nothing is known.
+    let entries = watched.running.log.iter().skip(told).filter(|told| told.starts_with('-') || told.contains("slow"));
+    assert_eq!(entries.collect::<Vec<_>>(), [""; 0], "what cannot be read is neither there nor gone");
     world.mend();
     watched.until("sight", |running| running.state().blind.is_empty());
     assert_eq!(watched.bytes(key), weights);
