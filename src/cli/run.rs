@@ -112,6 +112,10 @@ fn greeting(checked: &Checked, file: Option<&std::path::Path>) -> Vec<String> {
     for told in &checked.config.sources.cloudevents {
         lines.push(format!("  events   POST /api/v1/events/{}", told.name));
     }
+    for git in &checked.config.sources.git {
+        let paths: Vec<String> = git.repositories.iter().map(|path| path.display().to_string()).collect();
+        lines.push(format!("  Git      {}", paths.join(", ")));
+    }
     for logs in &checked.config.sources.logs {
         lines.push(format!("  logs     {}", logs.paths.join(", ")));
     }

@@ -163,6 +163,9 @@ impl Checker<'_> {
         for (index, source) in sources.oci.iter().enumerate() {
             self.source(&format!("sources.oci[{index}]"), source.clone().build(), &mut built);
         }
+        for (index, source) in sources.git.iter().enumerate() {
+            self.source(&format!("sources.git[{index}]"), source.clone().build(), &mut built);
+        }
         for (index, source) in sources.objects.iter().enumerate() {
             self.source(&format!("sources.objects[{index}]"), source.clone().build(), &mut built);
         }

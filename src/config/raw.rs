@@ -9,7 +9,7 @@ use crate::detect::correlation::Limits;
 use crate::provenance::policy;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
 use crate::sources::hints::Scheme;
-use crate::sources::{cloudevents, filesystem, huggingface, logs, mlflow, objects, oci};
+use crate::sources::{cloudevents, filesystem, git, huggingface, logs, mlflow, objects, oci};
 
 /// All settings of an agent. Everything has a default; an empty file is a configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -141,6 +141,7 @@ pub struct Sources {
     pub oci: Vec<oci::Config>,
     pub cloudevents: Vec<cloudevents::Config>,
     pub index: Vec<cloudevents::IndexConfig>,
+    pub git: Vec<git::Config>,
     pub logs: Vec<logs::Config>,
 }
 

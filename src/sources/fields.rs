@@ -103,6 +103,18 @@ pub const OCI: &[Field] = &[
     ),
 ];
 
+/// Of records of a Git repository, beside those of every registry: a repository is a model there, a commit a version,
+/// and a branch or tag an alias.
+pub const GIT: &[Field] = &[
+    field("git.ref", FieldType::Text, "Whole name of the branch or tag, for example `refs/heads/main`."),
+    field("git.kept_by", FieldType::Text, "Who keeps the bytes of the file: git, lfs or dvc."),
+    field("git.bytes_here", FieldType::Bool, "The bytes are on this host; else only their digest is known."),
+    field("git.pointer_problem", FieldType::Text, "Why a pointer of LFS or an entry of DVC is not as it should be."),
+    field("git.claimed.author", FieldType::Text, "Who the commit says wrote it: anybody can claim to be anybody."),
+    field("git.claimed.committer", FieldType::Text, "Who the commit says made it; not who pushed it."),
+    field("git.claimed.time", FieldType::Time, "When the commit says that it was made."),
+];
+
 /// Of log lines.
 pub const LOG: &[Field] = &[
     field("log.line", FieldType::Text, "The message, without colour codes; the last state of a progress bar."),
@@ -115,5 +127,5 @@ pub const LOG: &[Field] = &[
 
 /// All of them.
 pub fn fields() -> Vec<Field> {
-    [FILE, REGISTRY, OBJECT, OCI, LOG].concat()
+    [FILE, REGISTRY, OBJECT, OCI, GIT, LOG].concat()
 }

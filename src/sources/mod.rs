@@ -7,6 +7,7 @@ pub mod cloudevents;
 pub mod fields;
 pub mod filesystem;
 pub mod folder;
+pub mod git;
 pub mod hints;
 pub mod huggingface;
 pub mod logs;
@@ -59,6 +60,7 @@ pub static KINDS: &[SourceKind] = &[
     SourceKind::of::<oci::Config>("oci"),
     SourceKind::of::<cloudevents::Config>("cloudevents"),
     SourceKind::of::<cloudevents::IndexConfig>("index"),
+    SourceKind::of::<git::Config>("git"),
 ];
 
 /// What a person writes to have a source of one kind.

@@ -11,6 +11,7 @@ packages=(
   buildah                 # builds the image without a daemon
   docker-registry         # the real registry of images
   skopeo                  # the real client of registries
+  git-lfs                 # the real keeper of large files, with Git itself
   aide                    # another checker of files, for a benchmark
   nginx-light             # a web server, for the index of models that one serves
 )

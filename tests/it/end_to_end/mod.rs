@@ -23,6 +23,7 @@ mod outage;
 mod registry;
 mod reload;
 mod reports;
+mod repositories;
 mod scanning;
 mod sequence;
 mod served;

@@ -240,7 +240,7 @@ fn configuration_can_be_begun_checked_and_described() {
     std::fs::write(root.join("whole.yaml"), whole).expect("there is space");
     let checked = lanner_in(root, &["config", "check", "whole.yaml"]);
     assert!(checked.status.success(), "{}", stderr(&checked));
-    assert!(stdout(&checked).contains("8 sources, 5 sinks"), "{}", stdout(&checked));
+    assert!(stdout(&checked).contains("9 sources, 5 sinks"), "{}", stdout(&checked));
     for what in ["config", "alert"] {
         let schema: Value = serde_json::from_str(&stdout(&lanner(&["config", "schema", what]))).expect("it is JSON");
         assert!(jsonschema::validator_for(&schema).is_ok(), "{what}");

@@ -1,6 +1,7 @@
 //! Real servers that tests talk to: started here, on free ports of 127.0.0.1, and stopped by pid.
 #![expect(clippy::unwrap_used, reason = "a peer that cannot be set up fails its test")]
 
+pub mod git;
 pub mod hub;
 pub mod kube;
 pub mod mlflow;

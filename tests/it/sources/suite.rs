@@ -33,6 +33,13 @@ pub trait World {
     fn fill(&mut self, names: &[String]);
     /// Names that this kind of server takes, the odder the better.
     fn odd_names(&self) -> Vec<&'static str>;
+    /// Makes what is there unreadable, in the middle, as a connection that breaks off would; false where there is a
+    /// connection to do it to.
+    fn damage(&mut self) -> bool {
+        false
+    }
+    /// Undoes the damage.
+    fn mend(&mut self) {}
     /// How many entries the large listing has.
     fn many(&self) -> usize {
         10_000
@@ -190,6 +197,10 @@ fn survives_bad_connections(world: &mut impl World) {
     let weights = vec![7; 100_000];
     world.put("slow/weights.bin", &weights);
     let key = world.key("slow/weights.bin", &weights);
+    if world.damage() {
+        world.mend();
+        return survives_damage(world, &key, &weights);
+    }
     let proxy = Proxy::start(&world.address());
     // Answers that break off are neither a listing nor bytes.
     let mut watched = Watched::listed(world.source(&proxy.address()));
@@ -203,6 +214,22 @@ fn survives_bad_connections(world: &mut impl World) {
     proxy.set(Fault::Slow { bytes: 20_000, pause: Duration::from_millis(100) });
     assert_eq!(watched.bytes(&key), weights);
     proxy.set(Fault::None);
+    watched.stop();
+}
+
+/// The same where nothing is between the source and what it watches.
+fn survives_damage(world: &mut impl World, key: &str, weights: &[u8]) {
+    let mut watched = Watched::listed(world.source(&world.address()));
+    let told = watched.running.log.len();
+    world.damage();
+    watched.until("blindness", |running| !running.state().blind.is_empty());
+    watched.during(Duration::from_secs(2));
+    // That a name leads elsewhere may be told; of entries nothing is known.
+    let entries = watched.running.log.iter().skip(told).filter(|told| told.starts_with('-') || told.contains("slow"));
+    assert_eq!(entries.collect::<Vec<_>>(), [""; 0], "what cannot be read is neither there nor gone");
+    world.mend();
+    watched.until("sight", |running| running.state().blind.is_empty());
+    assert_eq!(watched.bytes(key), weights);
     watched.stop();
 }
 

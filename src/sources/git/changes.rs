@@ -1,0 +1,98 @@
+//! How a change of a repository is told.
+
+use gix_hash::ObjectId;
+use jiff::Timestamp;
+
+use super::history::Claims;
+use crate::event::{Fields, Value};
+use crate::sources::models::changes::{aliases, change, list, text};
+use crate::sources::{Change, RecordKind};
+
+/// What a source knows of the commits that its refs led to.
+pub trait Histories {
+    /// Whether a ref must lead where it always did.
+    fn is_fixed(&self, reference: &str) -> bool;
+    /// Where such a ref led before it went away, if it came back as another.
+    fn left(&self, repository: &str, reference: &str) -> Option<ObjectId>;
+    /// Whether a commit is part of the history of another; `None` if that cannot be told.
+    fn is_ancestor(&self, repository: &str, old: &ObjectId, new: &ObjectId) -> Option<bool>;
+    fn claims(&self, repository: &str, commit: &ObjectId) -> Option<Claims>;
+}
+
+pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>, histories: &dyn Histories) -> Vec<Change> {
+    match (kind, old, new) {
+        (RecordKind::Model, None, Some(_)) => vec![change("model.created", [])],
+        (RecordKind::Model, Some(_), None) => vec![change("model.deleted", [])],
+        (RecordKind::Model, Some(old), Some(new)) => repository(old, new, histories),
+        (RecordKind::Artifact | RecordKind::VersionArtifact, Some(old), Some(new)) => file(kind, old, new),
+        (..) => Vec::new(),
+    }
+}
+
+fn repository(old: &Fields, new: &Fields, histories: &dyn Histories) -> Vec<Change> {
+    let repository = text(new, "ml.model.registry");
+    let (before, now) = (pairs(old), pairs(new));
+    let mut changes = Vec::new();
+    for (reference, commit) in &now {
+        let last = before.iter().find(|(name, _)| name == reference).map(|(_, commit)| *commit);
+        if last == Some(*commit) {
+            continue;
+        }
+        let rewritten = if histories.is_fixed(reference) {
+            // A tag that leads elsewhere than it did, even if it was away in between.
+            last.or_else(|| histories.left(repository, reference))
+        } else {
+            last.filter(|last| histories.is_ancestor(repository, last, commit) == Some(false))
+        };
+        if let Some(old) = rewritten.filter(|old| old != commit) {
+            let fields = [
+                ("ml.model.alias", Value::from(*reference)),
+                ("ml.model.version", Value::from(commit.to_string())),
+                ("ml.model.previous_version", Value::from(old.to_string())),
+            ];
+            changes.push(change("history.rewritten", fields));
+        }
+    }
+    changes.extend(aliases(old, new, &|_| false));
+    for change in &mut changes {
+        claim(change, repository, histories);
+    }
+    changes
+}
+
+/// Adds what the commit says of itself.
+fn claim(change: &mut Change, repository: &str, histories: &dyn Histories) {
+    let commit = ObjectId::from_hex(text(&change.fields, "ml.model.version").as_bytes()).ok();
+    let Some(claims) = commit.and_then(|commit| histories.claims(repository, &commit)) else { return };
+    let mut put = |path: &str, value: Value| drop(change.fields.insert(path.to_owned(), value));
+    put("git.claimed.author", claims.author.into());
+    put("git.claimed.committer", claims.committer.into());
+    if let Ok(time) = Timestamp::from_second(claims.seconds) {
+        put("git.claimed.time", time.to_string().into());
+    }
+}
+
+/// Of bytes that are not on this host the pointer's word is all there is.
+fn file(kind: RecordKind, old: &Fields, new: &Fields) -> Vec<Change> {
+    let (before, after) = (text(old, "ml.artifact.etag"), text(new, "ml.artifact.etag"));
+    if before == after || before.is_empty() || after.is_empty() || new.get("git.bytes_here") == Some(&true.into()) {
+        return Vec::new();
+    }
+    let action = if kind == RecordKind::VersionArtifact { "artifact.tampered" } else { "artifact.repointed" };
+    let fields = [("artifact.previous_hash", Value::from(before)), ("artifact.hash", Value::from(after))];
+    vec![change(action, fields)]
+}
+
+/// A list of `ref=commit`.
+fn pairs(fields: &Fields) -> Vec<(&str, ObjectId)> {
+    let pair = |pair: &'_ str| -> Option<(usize, ObjectId)> {
+        let (name, commit) = pair.rsplit_once('=')?;
+        Some((name.len(), ObjectId::from_hex(commit.as_bytes()).ok()?))
+    };
+    list(fields, "ml.model.alias_versions")
+        .filter_map(|text| {
+            let (length, commit) = pair(text)?;
+            Some((text.get(..length)?, commit))
+        })
+        .collect()
+}
