@@ -5,6 +5,7 @@ mod cloudevents;
 mod filesystem;
 mod filesystem_aside;
 mod filesystem_hints;
+mod filesystem_suite;
 mod git;
 mod git_hostile;
 mod git_kept;
