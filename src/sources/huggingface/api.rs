@@ -63,7 +63,9 @@ pub struct About {
     pub number: String,
     pub id: String,
     pub sha: Option<String>,
-    pub private: bool,
+    pub private: Option<bool>,
+    /// `false`, or who lets people in: `auto` or `manual`.
+    pub gated: Option<serde_json::Value>,
     #[serde(rename = "createdAt")]
     pub created: Option<String>,
     #[serde(rename = "lastModified")]

@@ -32,7 +32,7 @@ fn repository(old: &Fields, new: &Fields) -> Vec<Change> {
         ];
         changes.push(change("model.recreated", fields));
     }
-    if is(old, "ml.model.private") && !is(new, "ml.model.private") {
+    if was_opened(old, new) {
         changes.push(change("model.opened", []));
     }
     let before = pairs(old, "ml.model.rewritten");
@@ -60,6 +60,13 @@ fn differs(old: &Fields, new: &Fields, path: &str) -> bool {
 /// A list of `name=commit`.
 fn pairs<'f>(fields: &'f Fields, path: &str) -> Vec<(&'f str, &'f str)> {
     list(fields, path).filter_map(|pair| pair.rsplit_once('=')).collect()
+}
+
+/// Whether only those who are let in could read it, and now everybody can: what a hub leaves out says nothing.
+fn was_opened(old: &Fields, new: &Fields) -> bool {
+    let bars = ["ml.model.private", "ml.model.gated"];
+    let closed = |fields: &Fields| bars.iter().any(|bar| is(fields, bar));
+    closed(old) && !closed(new) && bars.iter().all(|bar| !is(old, bar) || new.contains_key(*bar))
 }
 
 fn is(fields: &Fields, path: &str) -> bool {

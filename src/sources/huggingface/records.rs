@@ -1,6 +1,7 @@
 //! Records of repositories and their files, in declared fields.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Kind};
 use super::api::{About, File, References};
@@ -34,7 +35,8 @@ pub fn files_prefix(name: &str, revision: &str) -> String {
 }
 
 /// Who had a name: the number of the repository, and when it was created.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Owner {
     pub number: String,
     pub created: String,
@@ -50,6 +52,32 @@ impl Owner {
     pub fn is_another(&self, other: &Self) -> bool {
         let differ = |one: &str, two: &str| !one.is_empty() && !two.is_empty() && one != two;
         differ(&self.number, &other.number) || differ(&self.created, &other.created)
+    }
+}
+
+/// Who has a name, and who had it before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub owner: Owner,
+    pub before: Option<Owner>,
+}
+
+impl Held {
+    /// Who has a name now, given who had it; true if that is somebody else. Who had it before is said for as long as the
+    /// repository stays (`told`): one that went and came back as it was is nobody else's.
+    pub fn next(known: Option<Self>, now: Owner, told: bool) -> (Self, bool) {
+        match known {
+            None => (Self { owner: now, before: None }, false),
+            Some(known) if known.owner.is_another(&now) => (Self { owner: now, before: Some(known.owner) }, true),
+            Some(known) => {
+                let known_or = |now: String, known: String| if now.is_empty() { known } else { now };
+                let owner = Owner {
+                    number: known_or(now.number, known.owner.number),
+                    created: known_or(now.created, known.owner.created),
+                };
+                (Self { owner, before: known.before.filter(|_| told) }, false)
+            }
+        }
     }
 }
 
@@ -81,7 +109,12 @@ impl Maker<'_> {
             all.iter().map(|one| format!("{}={}", shorten(&one.name, 200), shorten(&one.commit, 64))).collect();
         put(&mut fields, "ml.model.aliases", names);
         put(&mut fields, "ml.model.alias_versions", pairs);
-        put(&mut fields, "ml.model.private", about.private);
+        if let Some(private) = about.private {
+            put(&mut fields, "ml.model.private", private);
+        }
+        if let Some(gated) = &about.gated {
+            put(&mut fields, "ml.model.gated", *gated != serde_json::Value::Bool(false) && !gated.is_null());
+        }
         put(&mut fields, "ml.model.owner.id", shorten(&about.number, 64));
         if let Some(created) = time(about.created.as_deref()) {
             put(&mut fields, "ml.model.created", created.to_string());

@@ -12,7 +12,7 @@ use globset::GlobSet;
 use super::address::{Address, Kind};
 use super::api::{About, Api, File, References};
 use super::config::Config;
-use super::records::{self, Maker, Owner};
+use super::records::{self, Held, Maker, Owner};
 use super::{Repository, changes};
 use crate::base::http::Failure;
 use crate::event::{ArtifactRef, Fields};
@@ -24,8 +24,8 @@ use crate::sources::{BoxFuture, Change, Context, RecordKind, Source, SourceError
 const AUTHOR_MAX: usize = 10_000;
 /// Listings of files kept beside the last one.
 const EARLIER_MAX: usize = 2;
-/// Names of which it is remembered who had them.
-const OWNERS_MAX: usize = 100_000;
+/// Names of which it is remembered who had them, also after a restart.
+const REMEMBERED_MAX: usize = 100_000;
 
 pub struct Hub {
     shared: Arc<Shared>,
@@ -39,7 +39,7 @@ struct Shared {
     api: Arc<Api>,
     seen: Mutex<BTreeMap<String, Seen>>,
     /// Who had each name last; kept when the repository goes.
-    owners: Mutex<BTreeMap<String, Owner>>,
+    owners: Mutex<BTreeMap<String, Held>>,
 }
 
 /// A revision as the last listing found it; by its name with the revision.
@@ -51,7 +51,7 @@ struct Seen {
     /// The files of commits shortly before: some of them may still be fetched.
     earlier: Vec<(String, Arc<Vec<File>>)>,
     references: References,
-    /// It was a tag or a commit when it was first seen: what it is called then must never change.
+    /// It was a tag or a commit when it was first seen, also by an earlier run: what it is called then must never change.
     fixed: bool,
 }
 
@@ -85,7 +85,7 @@ impl Shared {
             Err(failure) => return Err(failure.into()),
         };
         let rewritten = self.rewritten(address, seen.as_ref(), &references).await;
-        let before = self.previous_owner(&name, about);
+        let before = self.previous_owner(&name, about, sink).await?;
         let maker = Maker { source: &self.config.name, endpoint: self.api.endpoint(), hint: sink.hint() };
         sink.tell(maker.repository(&name, about, &references, &rewritten, before.as_ref())).await?;
         let commit = match references.commit_of(&address.revision) {
@@ -103,7 +103,7 @@ impl Shared {
                 files
             }
         };
-        let fixed = seen.is_some_and(|seen| seen.fixed) || references.is_fixed(&address.revision);
+        let fixed = self.is_fixed(address, seen.as_ref(), &references, sink).await?;
         // Before anybody is told: whoever opens a file looks here.
         let kept = Seen {
             commit: commit.clone(),
@@ -139,14 +139,43 @@ impl Shared {
         rewritten
     }
 
-    /// Who had this name before, where that was another repository.
-    fn previous_owner(&self, name: &str, about: &About) -> Option<Owner> {
-        let now = Owner::of(about);
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        if owners.len() >= OWNERS_MAX && !owners.contains_key(name) {
-            return None;
+    /// Who had this name before, in this run or one before, where that was another repository.
+    async fn previous_owner(&self, name: &str, about: &About, sink: &mut Sink) -> Result<Option<Owner>, Stop> {
+        let (now, key) = (Owner::of(about), format!("owner/{name}"));
+        let durable = sink.recalled(&key).and_then(|known| serde_json::from_value::<Owner>(known.clone()).ok());
+        if durable.is_none() && sink.remembered() >= REMEMBERED_MAX {
+            sink.note("names", format!("it is remembered of {REMEMBERED_MAX} names who had them, and of no more"));
+            return Ok(None);
         }
-        owners.insert(name.to_owned(), now.clone()).filter(|before| before.is_another(&now))
+        let told = sink.knows(&records::repository_key(name));
+        let (held, taken) = {
+            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = owners.remove(name).or_else(|| durable.map(|owner| Held { owner, before: None }));
+            let (held, taken) = Held::next(known, now, told);
+            owners.insert(name.to_owned(), held.clone());
+            (held, taken)
+        };
+        // Who took a name is remembered by the look after the one that tells of it: what is told is durable by then.
+        if !taken {
+            sink.remember(&key, serde_json::to_value(&held.owner).unwrap_or_default()).await?;
+        }
+        Ok(held.before)
+    }
+
+    /// Whether a revision must never change: it is a tag or a commit, or was one when it was first seen.
+    async fn is_fixed(
+        &self,
+        address: &Address,
+        seen: Option<&Seen>,
+        references: &References,
+        sink: &mut Sink,
+    ) -> Result<bool, Stop> {
+        let key = format!("fixed/{}", place(address));
+        if references.is_fixed(&address.revision) && sink.remembered() < REMEMBERED_MAX {
+            sink.remember(&key, true.into()).await?;
+        }
+        let known = seen.is_some_and(|seen| seen.fixed) || sink.recalled(&key).is_some();
+        Ok(known || references.is_fixed(&address.revision))
     }
 
     /// Keeps what was seen of a revision, as far as there is room for its files.

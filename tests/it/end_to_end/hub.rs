@@ -5,7 +5,7 @@ use std::time::Duration;
 use lanner::event::Sha256;
 
 use super::rules;
-use crate::peers::hub::start;
+use crate::peers::hub::{Repository, TOKEN, start};
 use crate::support::program::Agent;
 use crate::support::receiver::Receiver;
 use crate::support::wait_for;
@@ -71,6 +71,52 @@ fn attacks_on_a_hub_reach_people_and_an_ordinary_push_does_not() {
     wait_for("the name that was taken", Duration::from_mins(1), || {
         registry().iter().any(|rule| rule == "REG-007").then_some(())
     });
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn a_private_repository_that_is_opened_reaches_people_and_what_is_new_or_closed_does_not() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let hub = start(&[(ID, &[("config.json", b"{}")]), ("acme/gated", &[]), ("acme/open", &[("a.bin", b"1")])]);
+    let edit = |id: &str, edit: &dyn Fn(&mut Repository)| {
+        let mut hub = hub.hub.lock().expect("no test panics while it holds this");
+        edit(hub.repositories.get_mut(id).expect("it is there"));
+    };
+    edit(ID, &|repository| repository.private = true);
+    edit("acme/gated", &|repository| repository.gated = "manual".into());
+    std::fs::write(directory.path().join("token"), TOKEN).expect("there is space");
+    let receiver = Receiver::start();
+    let config = format!(
+        "sources:\n  huggingface:\n    - {{name: hub, endpoint: \"{}\", repositories: [{ID}, acme/gated, acme/open], \
+         authors: [acme], token_file: token, sweep_interval_secs: 1}}\n\
+         sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
+        hub.url,
+        receiver.url()
+    );
+    let agent = Agent::start(directory.path(), &config).ready();
+    let registry = || rules(&receiver).into_iter().filter(|rule| rule.starts_with("REG-")).collect::<Vec<_>>();
+    let looks = || {
+        let before = agent.metric("lanner_rescans_total", "source=\"hub\"");
+        wait_for("two listings", Duration::from_mins(1), || {
+            (agent.metric("lanner_rescans_total", "source=\"hub\"") >= before + 2.0).then_some(())
+        });
+    };
+    // The benign twin: one is closed, one is made that everybody can read from its first day, one lets people in otherwise.
+    edit("acme/open", &|repository| repository.private = true);
+    edit("acme/gated", &|repository| repository.gated = "auto".into());
+    let new = Repository { commit: "c".repeat(40), ..Repository::default() };
+    hub.hub.lock().expect("no test panics while it holds this").repositories.insert("acme/new".to_owned(), new);
+    looks();
+    let watched = || agent.metric("lanner_source_watched", "source=\"hub\"");
+    wait_for("the new repository", Duration::from_mins(1), || (watched() >= 6.0).then_some(()));
+    assert_eq!(registry(), Vec::<String>::new(), "nothing was opened");
+
+    edit(ID, &|repository| repository.private = false);
+    wait_for("the opened repository", Duration::from_mins(1), || (registry() == ["REG-013b"]).then_some(()));
+    edit("acme/gated", &|repository| repository.gated = false.into());
+    wait_for("the gate that is gone", Duration::from_mins(1), || (registry().len() == 2).then_some(()));
+    let about: Vec<String> = receiver.taken().iter().map(super::subject).collect();
+    assert_eq!(about, [ID, "acme/gated"], "and nothing else");
     assert_eq!(agent.stop(), Some(0));
 }
 

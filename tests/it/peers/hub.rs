@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use axum::response::Response;
@@ -38,6 +38,8 @@ pub struct Repository {
     /// Another repository of the same name has another number.
     pub number: u32,
     pub created: Option<String>,
+    /// Who lets people in; null as good as false.
+    pub gated: Value,
 }
 
 #[derive(Default)]
@@ -88,7 +90,13 @@ pub fn start(repositories: &[(&str, Files<'_>)]) -> Running {
     Running { hub, url: format!("http://127.0.0.1:{port}"), _runtime: runtime }
 }
 
-async fn answer(State(hub): State<Arc<Mutex<Hub>>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+async fn answer(
+    State(hub): State<Arc<Mutex<Hub>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if hub.lock().unwrap().stalls && uri.path().starts_with("/lfs/") {
         tokio::time::sleep(std::time::Duration::from_mins(5)).await;
     }
@@ -131,10 +139,13 @@ async fn answer(State(hub): State<Arc<Mutex<Hub>>>, method: Method, uri: Uri, he
         (true, Some("tree"), revision) if repository.has(revision) => {
             hub.tree(&id, &repository, revision, &uri, &text("host").unwrap_or_default())
         }
+        (true, Some("paths-info"), revision) if method == Method::POST && repository.has(revision) => {
+            paths_info(repository.at(revision), &body)
+        }
         (true, Some("refs"), _) => json_answer(&repository.references(), &[]),
         (true, Some("commits"), revision) if repository.has(revision) => {
             let all = std::iter::once(&repository.commit).chain(&repository.history);
-            json_answer(&all.map(|id| json!({ "id": id, "title": "a commit" })).collect::<Value>(), &[])
+            json_answer(&all.map(|id| json!({ "id": id, "title": "a commit", "message": "", "authors": [{ "user": "somebody" }], "date": CREATED })).collect::<Value>(), &[])
         }
         (false, Some("resolve"), rest) => {
             let (revision, file) = rest.split_once('/').unwrap_or_default();
@@ -154,6 +165,12 @@ impl Repository {
             || revision == self.commit
             || self.tags.contains_key(revision)
             || self.earlier.contains_key(revision)
+    }
+
+    /// The commit that a revision stands at.
+    fn commit_of<'a>(&'a self, revision: &'a str) -> &'a str {
+        let commit = self.tags.get(revision).map_or(revision, String::as_str);
+        if self.earlier.contains_key(commit) { commit } else { &self.commit }
     }
 
     /// Files at a revision.
@@ -205,7 +222,7 @@ impl Hub {
 
     fn resolve(&self, repository: &Repository, revision: &str, file: &str, method: &Method) -> Response {
         let Some(bytes) = repository.at(revision).get(file) else { return missing("EntryNotFound") };
-        let commit = ("x-repo-commit", repository.commit.clone());
+        let commit = ("x-repo-commit", repository.commit_of(revision).to_owned());
         let digest = Sha256::of(bytes).to_string();
         if is_large(file) {
             // Another host name: a token must not go along.
@@ -222,7 +239,9 @@ impl Hub {
     }
 
     fn large(&self, digest: &str, range: Option<&str>) -> Response {
-        let stored = self.repositories.values().flat_map(|repository| repository.files.values());
+        let stored = self.repositories.values().flat_map(|repository| {
+            repository.files.values().chain(repository.earlier.values().flat_map(BTreeMap::values))
+        });
         let mut stored = stored.filter(|bytes| Sha256::of(bytes).to_string() == digest);
         let Some(bytes) = self.tampered.get(digest).or_else(|| stored.next()) else { return missing("EntryNotFound") };
         let asked = range.filter(|_| !self.without_ranges).and_then(|range| {
@@ -257,10 +276,26 @@ fn tree_entry(path: &str, bytes: &[u8]) -> Value {
     entry
 }
 
+/// Some files of a repository: their paths come as JSON, or as a form.
+fn paths_info(files: &BTreeMap<String, Vec<u8>>, body: &[u8]) -> Response {
+    let asked: Vec<String> = match serde_json::from_slice::<Value>(body) {
+        Ok(body) => {
+            body["paths"].as_array().into_iter().flatten().filter_map(|path| path.as_str().map(Into::into)).collect()
+        }
+        Err(_) => {
+            let form = reqwest::Url::parse(&format!("http://form/?{}", String::from_utf8_lossy(body))).unwrap();
+            form.query_pairs().filter(|(name, _)| name == "paths").map(|(_, path)| path.into_owned()).collect()
+        }
+    };
+    let found = asked.iter().filter_map(|path| Some(tree_entry(path, files.get(path)?)));
+    json_answer(&Value::Array(found.collect()), &[])
+}
+
 fn about(id: &str, repository: &Repository) -> Value {
     let files: Vec<Value> = repository.files.keys().map(|path| json!({ "rfilename": path })).collect();
     json!({
-        "_id": repository.number.to_string(), "id": id, "modelId": id, "sha": repository.commit, "private": repository.private, "siblings": files,
+        "_id": repository.number.to_string(), "id": id, "modelId": id, "sha": repository.commit, "private": repository.private,
+        "gated": if repository.gated.is_null() { json!(false) } else { repository.gated.clone() }, "siblings": files,
         "tags": [], "downloads": 0, "likes": 0, "lastModified": CREATED, "createdAt": repository.created.as_deref().unwrap_or(CREATED),
     })
 }
