@@ -218,6 +218,11 @@ impl SourceMetrics {
         self.metrics.log_bytes_possibly_lost.with_label_values(&[&*self.name, reason]).inc();
     }
 
+    /// What became of a hint that the source came by itself; `outcome` is from a closed set.
+    pub fn hint(&self, outcome: &'static str) {
+        self.metrics.hints_received.with_label_values(&[&*self.name, outcome]).inc();
+    }
+
     /// What was asked of the source's server since this was called last.
     pub fn cost(&self, meter: &Meter) {
         let taken = |number: &AtomicU64| number.swap(0, Ordering::Relaxed);

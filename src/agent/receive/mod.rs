@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use crate::base::clock;
 use crate::base::metrics::Metrics;
-use crate::sources::hints::{Hints, Refusal, Verifier};
+use crate::sources::hints::{Hints, Offered, Refusal, Verifier};
 use crate::state::State;
 use crate::state::hints::Kept;
 use rate::Rate;
@@ -124,22 +124,32 @@ async fn answer(
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(&body) else {
         return ("malformed", (StatusCode::BAD_REQUEST, "the body is no JSON\n").into_response());
     };
-    let (state, name, text) = (receivers.state.clone(), source.to_owned(), value.to_string());
-    let keep = move || state.keep_hint(&name, delivery.as_deref(), &text, WAITING_MAX);
-    match tokio::task::spawn_blocking(keep).await {
-        Ok(Ok(Kept::New(id))) => {
+    match keep(&receivers.state, source, delivery, &value).await {
+        Offered::New(id) => {
             receiver.hints.push(id, value);
             ("taken", (StatusCode::ACCEPTED, "taken\n").into_response())
         }
-        Ok(Ok(Kept::Known)) => ("repeated", (StatusCode::ACCEPTED, "taken before\n").into_response()),
-        Ok(Ok(Kept::Full)) => {
+        Offered::Known => ("repeated", (StatusCode::ACCEPTED, "taken before\n").into_response()),
+        Offered::Full => {
             let headers = [(RETRY_AFTER, "60")];
             ("full", (StatusCode::TOO_MANY_REQUESTS, headers, "too many hints wait\n").into_response())
         }
+        Offered::Unkept => ("unkept", (StatusCode::SERVICE_UNAVAILABLE, "it cannot be kept now\n").into_response()),
+    }
+}
+
+/// Puts a hint of a source on the disk, as far as there is room.
+pub async fn keep(state: &State, source: &str, delivery: Option<String>, body: &serde_json::Value) -> Offered {
+    let (state, name, text) = (state.clone(), source.to_owned(), body.to_string());
+    let kept = tokio::task::spawn_blocking(move || state.keep_hint(&name, delivery.as_deref(), &text, WAITING_MAX));
+    match kept.await {
+        Ok(Ok(Kept::New(id))) => Offered::New(id),
+        Ok(Ok(Kept::Known)) => Offered::Known,
+        Ok(Ok(Kept::Full)) => Offered::Full,
         Ok(Err(error)) => {
-            tracing::warn!(source, %error, "a hint could not be kept; its sender is asked to come back");
-            ("unkept", (StatusCode::SERVICE_UNAVAILABLE, "it cannot be kept now\n").into_response())
+            tracing::warn!(source, %error, "a hint could not be kept; whoever gave it is asked to come back");
+            Offered::Unkept
         }
-        Err(_) => ("unkept", StatusCode::SERVICE_UNAVAILABLE.into_response()),
+        Err(_) => Offered::Unkept,
     }
 }

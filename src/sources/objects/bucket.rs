@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Place;
+use super::signer::Signer;
 use crate::base::http::{self, Failure};
 use crate::base::secret::Secret;
 use crate::sources::remote::{Body, Entry, NAME_MAX, RemoteError};
@@ -104,6 +105,11 @@ pub trait Bucket: Send + Sync {
 
     /// What helps when access was denied.
     fn access(&self) -> &'static str;
+
+    /// What signs requests to other services of the same provider; `None` where there are none that are asked.
+    fn signer(&self) -> Option<Arc<Signer>> {
+        None
+    }
 
     /// Objects in the order of their keys; of one key the newest version first.
     fn page<'a>(&'a self, ask: &'a Ask<'a>) -> BoxFuture<'a, Result<Page, Failure>>;

@@ -1,13 +1,14 @@
 //! A bucket of S3, or of what speaks like it: listed and read, signed by `object_store`.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer};
-use object_store::client::{HttpRequest, HttpRequestBody};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use reqwest::header::IF_MATCH;
 use reqwest::{Client, Method, RequestBuilder, Url};
 
 use super::bucket::{self, Access, Ask, Page};
+use super::signer::{Plain, Signer};
 use super::{Place, xml};
 use crate::base::http::{self, Failure};
 use crate::base::uri;
@@ -23,11 +24,7 @@ pub struct Bucket {
     downloads: Client,
     /// Address of the bucket, with a slash at its end.
     address: Url,
-    region: String,
-    /// Finds credentials, and renews them.
-    identity: AmazonS3,
-    /// Nothing is signed: for public buckets.
-    anonymous: bool,
+    signer: Arc<Signer>,
 }
 
 impl Bucket {
@@ -65,25 +62,15 @@ impl Bucket {
         let builder = builder.with_allow_http(address.scheme() == "http").with_region(&region);
         let identity = builder.build().map_err(|error| failed(&error))?;
         let (client, downloads) = with.clients()?;
-        Ok(Self { place, client, downloads, address, region, identity, anonymous })
+        let signer = Arc::new(Signer::new(identity, region, anonymous));
+        Ok(Self { place, client, downloads, address, signer })
     }
 
     /// A signed request.
     async fn request(&self, client: &Client, url: &Url) -> Result<RequestBuilder, Failure> {
-        let request = client.request(Method::GET, url.clone());
-        if self.anonymous {
-            return Ok(request);
-        }
-        let credential = self.identity.credentials().get_credential().await.map_err(|error| {
-            tracing::debug!(%error, "no credentials");
-            Failure::Denied { status: 401 }
-        })?;
-        let mut signed = HttpRequest::new(HttpRequestBody::empty());
-        *signed.uri_mut() = url.as_str().parse().map_err(|_| Failure::Garbage("an address that is none".to_owned()))?;
-        AwsAuthorizer::new(&credential, "s3", &self.region)
-            .try_authorize(&mut signed, None)
-            .map_err(|error| Failure::Garbage(http::chain(&error)))?;
-        Ok(request.headers(signed.headers().clone()))
+        let plain = Plain { method: Method::GET, url, headers: &[], body: Vec::new() };
+        let headers = self.signer.sign("s3", self.signer.region(), plain).await?;
+        Ok(client.request(Method::GET, url.clone()).headers(headers))
     }
 
     async fn ask(&self, ask: &Ask<'_>) -> Result<Page, Failure> {
@@ -132,6 +119,10 @@ impl bucket::Bucket for Bucket {
 
     fn access(&self) -> &'static str {
         ACCESS
+    }
+
+    fn signer(&self) -> Option<Arc<Signer>> {
+        Some(Arc::clone(&self.signer))
     }
 
     fn page<'a>(&'a self, ask: &'a Ask<'a>) -> BoxFuture<'a, Result<Page, Failure>> {

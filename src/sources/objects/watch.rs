@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::bucket::{Object, Pages, Shared as Asked};
 use super::config::Config;
+use super::events::{Desk, Events};
 use super::scanned::Scanned;
 use super::versions::{Versions, Whole};
 use super::{health, hints, records};
@@ -15,7 +16,7 @@ use crate::event::ArtifactRef;
 use crate::sources::filter::Filter;
 use crate::sources::reconcile::{self, Hinted, Place, Sink, Stop};
 use crate::sources::remote::{Entry, Fetched, Locate, Remote};
-use crate::sources::{BoxFuture, Context, Source, SourceError, Store, StoreError};
+use crate::sources::{BoxFuture, Context, Source, SourceError, State, Store, StoreError};
 
 /// Pages of one listing: some hundred million objects, of which the globs choose.
 const PAGES_MAX: usize = 200_000;
@@ -37,11 +38,12 @@ struct Shared {
     config: Config,
     filter: Filter,
     bucket: Asked,
+    events: Option<Events>,
 }
 
 impl Objects {
-    pub fn new(config: Config, filter: Filter, bucket: Asked) -> Self {
-        Self { shared: Arc::new(Shared { config, filter, bucket }) }
+    pub fn new(config: Config, filter: Filter, bucket: Asked, events: Option<Events>) -> Self {
+        Self { shared: Arc::new(Shared { config, filter, bucket, events }) }
     }
 }
 
@@ -132,6 +134,12 @@ impl Place for Shared {
         Ok(true)
     }
 
+    fn report(&self, state: &mut State) {
+        if let Some(events) = &self.events {
+            events.report(state);
+        }
+    }
+
     fn explain(&self, failure: &Failure) -> (&'static str, String) {
         health::explain(failure, &self.config.url, self.bucket.access())
     }
@@ -165,7 +173,23 @@ impl Source for Objects {
 
     fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>> {
         let shared = &*self.shared;
-        Box::pin(reconcile::run(shared, &shared.config.name, shared.config.pace(), context))
+        let desk = Desk {
+            hints: context.hints.clone(),
+            metrics: context.metrics.clone(),
+            status: Arc::clone(&context.status),
+        };
+        let looking = reconcile::run(shared, &shared.config.name, shared.config.pace(), context);
+        Box::pin(async move {
+            let Some(events) = &shared.events else { return looking.await };
+            if !desk.hints.are_kept() {
+                events.look(&desk).await;
+                return looking.await;
+            }
+            tokio::select! {
+                ended = looking => ended,
+                () = events.receive(&desk) => Ok(()),
+            }
+        })
     }
 
     fn store(&self) -> Option<Arc<dyn Store>> {

@@ -3,6 +3,7 @@
 
 pub mod hub;
 pub mod mlflow;
+pub mod moto;
 pub mod objects;
 pub mod process;
 pub mod proxy;

@@ -14,6 +14,7 @@ mod mlflow_faults;
 mod mlflow_suite;
 mod objects;
 mod objects_cost;
+mod objects_events;
 mod objects_hints;
 mod objects_hostile;
 mod objects_versions;
