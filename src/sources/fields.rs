@@ -26,6 +26,18 @@ pub const FILE: &[Field] = &[
         "Digest that the registry or store promises: `sha256:` and 64 hexadecimal digits.",
     ),
     field("file.leads_outside", FieldType::Bool, "A link in a repository of the hub's cache that leads out of it."),
+    field("file.cache.other", FieldType::Bool, "A file in the hub's cache that is not what its commit has there."),
+    field(
+        "file.cache.unlisted",
+        FieldType::Bool,
+        "A file in a snapshot of the hub's cache that its commit does not have.",
+    ),
+    field(
+        "file.cache.detached",
+        FieldType::Bool,
+        "A file of its own among links, in a snapshot of the hub's cache: nothing says that it was fetched.",
+    ),
+    field("file.cache.dangling", FieldType::Bool, "A reference of the hub's cache to a commit that was never fetched."),
     field("file.target_path", FieldType::Text, "Where a symbolic link leads, where the path is one."),
 ];
 

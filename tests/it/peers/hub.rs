@@ -234,7 +234,7 @@ impl Hub {
             ];
             return respond(StatusCode::FOUND, &headers, Vec::new());
         }
-        let headers = [commit, ("etag", format!("\"{}\"", &digest[..40])), ("content-length", bytes.len().to_string())];
+        let headers = [commit, ("etag", format!("\"{}\"", git(bytes))), ("content-length", bytes.len().to_string())];
         respond(StatusCode::OK, &headers, if method == Method::HEAD { Vec::new() } else { bytes.clone() })
     }
 
@@ -267,10 +267,20 @@ fn is_large(path: &str) -> bool {
     LARGE.iter().any(|ending| path.ends_with(ending))
 }
 
+/// What Git calls a file.
+fn git(bytes: &[u8]) -> String {
+    let whole = [format!("blob {}\0", bytes.len()).as_bytes(), bytes].concat();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &whole);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn tree_entry(path: &str, bytes: &[u8]) -> Value {
     let digest = Sha256::of(bytes).to_string();
-    let mut entry = json!({ "type": "file", "path": path, "size": bytes.len(), "oid": &digest[..40] });
+    let mut entry = json!({ "type": "file", "path": path, "size": bytes.len(), "oid": git(bytes) });
     if is_large(path) {
+        let pointer =
+            format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {}\n", bytes.len());
+        entry["oid"] = git(pointer.as_bytes()).into();
         entry["lfs"] = json!({ "oid": digest, "size": bytes.len(), "pointerSize": 130 });
     }
     entry
