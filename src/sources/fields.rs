@@ -67,6 +67,9 @@ pub const REGISTRY: &[Field] = &[
     field("ml.model.version.tags.*", FieldType::Open, "Tags of the version."),
     field("ml.model.private", FieldType::Bool, "Only those who are let in can read it."),
     field("ml.model.gated", FieldType::Bool, "Everybody sees it, and has to ask before reading it."),
+    field("ml.model.scan.done", FieldType::Bool, "The registry's own scanners have looked at all of it."),
+    field("ml.model.scan.issues", FieldType::TextList, "Files that they flag, as `path=level`."),
+    field("ml.artifact.scan.level", FieldType::Text, "How they flag the file: unsafe, suspicious, caution."),
     field("ml.model.created", FieldType::Time, "When the registry says that it was created."),
     field("ml.model.owner.id", FieldType::Text, "What its registry knows the repository by, whatever it is called."),
     field(

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Kind};
-use super::api::{About, File, References};
+use super::api::{About, File, References, Scans};
 use crate::base::text::shorten;
 use crate::base::uri::{encode, encode_path};
 use crate::event::subject::SubjectKind;
@@ -15,6 +15,10 @@ use crate::sources::{Hint, Record, RecordKind};
 
 /// Branches and tags of one repository that are kept.
 const REFERENCES_MAX: usize = 1000;
+/// Flagged files of one repository that are kept.
+const ISSUES_MAX: usize = 200;
+/// Characters of a level.
+const LEVEL_MAX: usize = 32;
 
 /// What a repository is called, with its collection unless that is the one of models.
 pub fn name(address: &Address) -> String {
@@ -81,6 +85,26 @@ impl Held {
     }
 }
 
+/// How a file is looked at.
+pub struct Look<'a> {
+    /// What it is part of must never change.
+    pub fixed: bool,
+    /// It is fetched and looked into.
+    pub fetched: bool,
+    /// How bad the hub's own scanners find it.
+    pub level: Option<&'a str>,
+}
+
+/// Files that the hub's scanners flag, as `path=level`.
+fn issues(scans: &Scans) -> Vec<String> {
+    let all = scans.files_with_issues.iter().take(ISSUES_MAX);
+    let mut all: Vec<String> =
+        all.map(|one| format!("{}={}", shorten(&one.path, 200), shorten(&one.level, LEVEL_MAX))).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// What all records have in common.
 pub struct Maker<'a> {
     /// Name of the source, which is that of its store.
@@ -116,6 +140,10 @@ impl Maker<'_> {
             put(&mut fields, "ml.model.gated", *gated != serde_json::Value::Bool(false) && !gated.is_null());
         }
         put(&mut fields, "ml.model.owner.id", shorten(&about.number, 64));
+        if let Some(scans) = &about.scans {
+            put(&mut fields, "ml.model.scan.done", scans.done);
+            put(&mut fields, "ml.model.scan.issues", issues(scans));
+        }
         if let Some(created) = time(about.created.as_deref()) {
             put(&mut fields, "ml.model.created", created.to_string());
         }
@@ -141,9 +169,13 @@ impl Maker<'_> {
     }
 
     /// One file at a commit. What must never change is part of a version; a branch moves.
-    pub fn file(&self, address: &Address, commit: &str, file: &File, fixed: bool, fetched: bool) -> Record {
+    pub fn file(&self, address: &Address, commit: &str, file: &File, look: &Look<'_>) -> Record {
+        let &Look { fixed, fetched, level } = look;
         let name = name(address);
         let mut fields = self.fields(&name);
+        if let Some(level) = level {
+            put(&mut fields, "ml.artifact.scan.level", shorten(level, LEVEL_MAX));
+        }
         if fixed {
             put(&mut fields, "ml.model.version", commit);
         }

@@ -10,15 +10,15 @@ use std::time::Duration;
 use globset::GlobSet;
 
 use super::address::{Address, Kind};
-use super::api::{About, Api, File, References};
+use super::api::{About, Api, File, References, Scans};
 use super::config::Config;
-use super::records::{self, Held, Maker, Owner};
+use super::records::{self, Held, Look, Maker, Owner};
 use super::{Repository, changes};
 use crate::base::http::Failure;
 use crate::event::{ArtifactRef, Fields};
 use crate::sources::reconcile::{self, Hinted, Pace, Place, Sink, Stop};
 use crate::sources::remote::{Entry, Fetched, Locate, Remote};
-use crate::sources::{BoxFuture, Change, Context, RecordKind, Source, SourceError, Store, StoreError};
+use crate::sources::{BoxFuture, Change, Context, RecordKind, Source, SourceError, State, Store, StoreError};
 
 /// Repositories of one author.
 const AUTHOR_MAX: usize = 10_000;
@@ -114,8 +114,12 @@ impl Shared {
             fixed,
         };
         self.keep(kept);
+        // They say it of the newest commit.
+        let scans = about.scans.as_ref().filter(|_| about.sha.as_deref() == Some(&*commit));
+        let issues: BTreeMap<&str, &str> = scans.map_or_else(BTreeMap::new, Scans::levels);
         for file in files.iter().filter(|file| address.covers(&file.path)) {
-            sink.tell(maker.file(address, &commit, file, fixed, self.fetches(file))).await?;
+            let look = Look { fixed, fetched: self.fetches(file), level: issues.get(&*file.path).copied() };
+            sink.tell(maker.file(address, &commit, file, &look)).await?;
         }
         Ok(())
     }
@@ -201,23 +205,14 @@ impl Shared {
 
     /// Tells one of several repositories; one that cannot be read keeps nobody from looking at the others, and is
     /// given back with the reason.
-    async fn tell_one(
-        &self,
-        address: &Address,
-        about: Option<&About>,
-        sink: &mut Sink,
-    ) -> Result<Option<Failure>, Stop> {
-        let asked = match about {
-            Some(_) => None,
-            None => match self.api.about(address).await {
-                Ok(about) => Some(about),
-                // It is gone, and so is what was told of it.
-                Err(Failure::Gone) => return Ok(None),
-                Err(failure) => return self.refused(address, failure, sink),
-            },
+    async fn tell_one(&self, address: &Address, sink: &mut Sink) -> Result<Option<Failure>, Stop> {
+        let about = match self.api.about(address).await {
+            Ok(about) => about,
+            // It is gone, and so is what was told of it.
+            Err(Failure::Gone) => return Ok(None),
+            Err(failure) => return self.refused(address, failure, sink),
         };
-        let Some(about) = about.or(asked.as_ref()) else { return Ok(None) };
-        match self.tell_known(address, about, sink).await {
+        match self.tell_known(address, &about, sink).await {
             Err(Stop::Failed(failure)) => self.refused(address, failure, sink),
             told => told.map(|()| None),
         }
@@ -266,6 +261,13 @@ impl Shared {
     }
 }
 
+impl Scans {
+    /// How each flagged file is flagged.
+    fn levels(&self) -> BTreeMap<&str, &str> {
+        self.files_with_issues.iter().map(|issue| (&*issue.path, &*issue.level)).collect()
+    }
+}
+
 impl References {
     /// Whether a revision is a tag, or a commit itself.
     fn is_fixed(&self, revision: &str) -> bool {
@@ -296,14 +298,15 @@ impl Place for Hub {
                     });
                     continue;
                 };
-                match shared.tell_one(&address, Some(&about), sink).await? {
+                // The list does not tell what the hub's scanners say.
+                match shared.tell_one(&address, sink).await? {
                     None => told += 1,
                     Some(failure) => refused = Some(failure),
                 }
             }
         }
         for address in &shared.addresses {
-            match shared.tell_one(address, None, sink).await {
+            match shared.tell_one(address, sink).await {
                 Ok(None) => told += 1,
                 Ok(Some(failure)) => refused = Some(failure),
                 Err(Stop::Failed(failure)) => failed = Some(failure),
@@ -345,6 +348,12 @@ impl Place for Hub {
             sink.complete(&records::files_prefix(&records::name(address), &address.revision)).await?;
         }
         Ok(true)
+    }
+
+    fn report(&self, state: &mut State) {
+        if let Some(sentence) = self.shared.api.pace() {
+            state.notes.insert("paced".to_owned(), sentence);
+        }
     }
 
     fn explain(&self, failure: &Failure) -> (&'static str, String) {

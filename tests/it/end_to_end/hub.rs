@@ -101,6 +101,8 @@ fn a_private_repository_that_is_opened_reaches_people_and_what_is_new_or_closed_
             (agent.metric("lanner_rescans_total", "source=\"hub\"") >= before + 2.0).then_some(())
         });
     };
+    // What its scanners are still looking at, and what they only want one to be careful with.
+    edit("acme/open", &|repository| repository.issues = Some(vec![("a.bin", "caution")]));
     // The benign twin: one is closed, one is made that everybody can read from its first day, one lets people in otherwise.
     edit("acme/open", &|repository| repository.private = true);
     edit("acme/gated", &|repository| repository.gated = "auto".into());
@@ -115,7 +117,13 @@ fn a_private_repository_that_is_opened_reaches_people_and_what_is_new_or_closed_
     wait_for("the opened repository", Duration::from_mins(1), || (registry() == ["REG-013b"]).then_some(()));
     edit("acme/gated", &|repository| repository.gated = false.into());
     wait_for("the gate that is gone", Duration::from_mins(1), || (registry().len() == 2).then_some(()));
-    let about: Vec<String> = receiver.taken().iter().map(super::subject).collect();
-    assert_eq!(about, [ID, "acme/gated"], "and nothing else");
+    let about = || receiver.taken().iter().map(super::subject).collect::<Vec<_>>();
+    assert_eq!(about(), [ID, "acme/gated"], "and nothing else");
+    edit("acme/open", &|repository| repository.issues = Some(vec![("a.bin", "unsafe")]));
+    wait_for("the flag of the hub", Duration::from_mins(1), || (registry().len() == 3).then_some(()));
+    assert_eq!(
+        (registry().last().map(String::as_str), about().last().map(String::as_str)),
+        (Some("REG-014"), Some("acme/open"))
+    );
     assert_eq!(agent.stop(), Some(0));
 }

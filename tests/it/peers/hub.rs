@@ -40,6 +40,8 @@ pub struct Repository {
     pub created: Option<String>,
     /// Who lets people in; null as good as false.
     pub gated: Value,
+    /// What the hub's scanners flag: path and level; `None` while they are at work.
+    pub issues: Option<Vec<(&'static str, &'static str)>>,
 }
 
 #[derive(Default)]
@@ -51,6 +53,11 @@ pub struct Hub {
     pub repositories: BTreeMap<String, Repository>,
     /// What is stored under a digest, where that is not what belongs there.
     pub tampered: BTreeMap<String, Vec<u8>>,
+    /// Calls that are taken in a window, and how long that is; those beyond are answered with 429.
+    pub quota: Option<(u32, std::time::Duration)>,
+    window: Option<(std::time::Instant, u32)>,
+    /// Calls that were beyond it.
+    pub refused: u32,
     /// So many requests are answered with 429 first.
     pub throttled: u32,
     /// The store of large files ignores ranges.
@@ -111,52 +118,15 @@ async fn answer(
         hub.throttled -= 1;
         return respond(StatusCode::TOO_MANY_REQUESTS, &[("retry-after", "1".to_owned())], Vec::new());
     }
-    let path = percent_encoding::percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
-    if let Some(digest) = path.strip_prefix("/lfs/") {
-        return hub.large(digest, text("range").as_deref());
+    let mut limit = Vec::new();
+    if uri.path().starts_with("/api/") && !hub.take(&mut limit) {
+        return respond(StatusCode::TOO_MANY_REQUESTS, &limit, Vec::new());
     }
-    if path == "/api/models" {
-        let author = uri.query().and_then(|query| query.split('&').find_map(|one| one.strip_prefix("author=")));
-        let prefix = format!("{}/", author.unwrap_or_default());
-        let listed = hub.repositories.iter().filter(|(id, one)| id.starts_with(&prefix) && !one.private);
-        let listed: Vec<Value> = listed.map(|(id, one)| about(id, one)).collect();
-        return json_answer(&Value::Array(listed), &[]);
+    let mut answer = hub.respond_to(&method, &uri, &headers, &body);
+    for (name, value) in limit {
+        answer.headers_mut().insert(HeaderName::from_static(name), value.parse().unwrap());
     }
-    let (api, rest) = match path.strip_prefix("/api/models/") {
-        Some(rest) => (true, rest.to_owned()),
-        None => (false, path.trim_start_matches('/').to_owned()),
-    };
-    let parts: Vec<&str> = rest.splitn(4, '/').collect();
-    let id = parts.iter().take(2).copied().collect::<Vec<_>>().join("/");
-    let Some(repository) = hub.repositories.get(&id).cloned() else { return missing("RepoNotFound") };
-    if repository.private && text("authorization") != Some(format!("Bearer {TOKEN}")) {
-        return respond(StatusCode::UNAUTHORIZED, &[("x-error-code", "RepoNotFound".to_owned())], Vec::new());
-    }
-    // A mirror writes an empty path behind the revision.
-    match (api, parts.get(2).copied(), parts.get(3).copied().unwrap_or_default().trim_end_matches('/')) {
-        (true, None, _) => json_answer(&about(&id, &repository), &[]),
-        (true, Some("revision"), revision) if repository.has(revision) => json_answer(&about(&id, &repository), &[]),
-        (true, Some("tree"), revision) if repository.has(revision) => {
-            hub.tree(&id, &repository, revision, &uri, &text("host").unwrap_or_default())
-        }
-        (true, Some("paths-info"), revision) if method == Method::POST && repository.has(revision) => {
-            paths_info(repository.at(revision), &body)
-        }
-        (true, Some("refs"), _) => json_answer(&repository.references(), &[]),
-        (true, Some("commits"), revision) if repository.has(revision) => {
-            let all = std::iter::once(&repository.commit).chain(&repository.history);
-            json_answer(&all.map(|id| json!({ "id": id, "title": "a commit", "message": "", "authors": [{ "user": "somebody" }], "date": CREATED })).collect::<Value>(), &[])
-        }
-        (false, Some("resolve"), rest) => {
-            let (revision, file) = rest.split_once('/').unwrap_or_default();
-            if repository.has(revision) {
-                hub.resolve(&repository, revision, file, &method)
-            } else {
-                missing("RevisionNotFound")
-            }
-        }
-        _ => missing("RevisionNotFound"),
-    }
+    answer
 }
 
 impl Repository {
@@ -200,6 +170,85 @@ impl Repository {
             self.history.clear();
         } else {
             self.history.insert(0, before);
+        }
+    }
+}
+
+impl Hub {
+    /// Counts a call, and says what is left of the window as the hub says it; false if it is beyond.
+    fn take(&mut self, headers: &mut Vec<(&'static str, String)>) -> bool {
+        let Some((quota, window)) = self.quota else { return true };
+        let now = std::time::Instant::now();
+        let (began, used) = self.window.filter(|(began, _)| now.duration_since(*began) < window).unwrap_or((now, 0));
+        self.window = Some((began, used + 1));
+        let left = quota.saturating_sub(used + 1);
+        let seconds = (window - now.duration_since(began)).as_secs_f64().ceil();
+        headers.push(("ratelimit", format!("\"api\";r={left};t={seconds}")));
+        headers.push(("ratelimit-policy", format!("\"fixed window\";\"api\";q={quota};w={}", window.as_secs())));
+        let taken = used < quota;
+        self.refused += u32::from(!taken);
+        taken
+    }
+
+    fn respond_to(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+        let path = percent_encoding::percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
+        if let Some(digest) = path.strip_prefix("/lfs/") {
+            return self.large(digest, text("range").as_deref());
+        }
+        if path == "/api/models" {
+            let author = uri.query().and_then(|query| query.split('&').find_map(|one| one.strip_prefix("author=")));
+            let prefix = format!("{}/", author.unwrap_or_default());
+            let listed = self.repositories.iter().filter(|(id, one)| id.starts_with(&prefix) && !one.private);
+            let listed: Vec<Value> = listed.map(|(id, one)| about(id, one)).collect();
+            return json_answer(&Value::Array(listed), &[]);
+        }
+        let (api, rest) = match path.strip_prefix("/api/models/") {
+            Some(rest) => (true, rest.to_owned()),
+            None => (false, path.trim_start_matches('/').to_owned()),
+        };
+        let parts: Vec<&str> = rest.splitn(4, '/').collect();
+        let id = parts.iter().take(2).copied().collect::<Vec<_>>().join("/");
+        let Some(repository) = self.repositories.get(&id).cloned() else { return missing("RepoNotFound") };
+        if repository.private && text("authorization") != Some(format!("Bearer {TOKEN}")) {
+            return respond(StatusCode::UNAUTHORIZED, &[("x-error-code", "RepoNotFound".to_owned())], Vec::new());
+        }
+        // A mirror writes an empty path behind the revision.
+        match (api, parts.get(2).copied(), parts.get(3).copied().unwrap_or_default().trim_end_matches('/')) {
+            (true, None, _) => {
+                let mut about = about(&id, &repository);
+                if uri.query().is_some_and(|query| query.contains("securityStatus=true")) {
+                    let issues = repository.issues.iter().flatten();
+                    let issues: Vec<Value> =
+                        issues.map(|(path, level)| json!({ "path": path, "level": level })).collect();
+                    about["securityRepoStatus"] =
+                        json!({ "scansDone": repository.issues.is_some(), "filesWithIssues": issues });
+                }
+                json_answer(&about, &[])
+            }
+            (true, Some("revision"), revision) if repository.has(revision) => {
+                json_answer(&about(&id, &repository), &[])
+            }
+            (true, Some("tree"), revision) if repository.has(revision) => {
+                self.tree(&id, &repository, revision, uri, &text("host").unwrap_or_default())
+            }
+            (true, Some("paths-info"), revision) if *method == Method::POST && repository.has(revision) => {
+                paths_info(repository.at(revision), body)
+            }
+            (true, Some("refs"), _) => json_answer(&repository.references(), &[]),
+            (true, Some("commits"), revision) if repository.has(revision) => {
+                let all = std::iter::once(&repository.commit).chain(&repository.history);
+                json_answer(&all.map(|id| json!({ "id": id, "title": "a commit", "message": "", "authors": [{ "user": "somebody" }], "date": CREATED })).collect::<Value>(), &[])
+            }
+            (false, Some("resolve"), rest) => {
+                let (revision, file) = rest.split_once('/').unwrap_or_default();
+                if repository.has(revision) {
+                    self.resolve(&repository, revision, file, method)
+                } else {
+                    missing("RevisionNotFound")
+                }
+            }
+            _ => missing("RevisionNotFound"),
         }
     }
 }

@@ -6,6 +6,7 @@ mod filesystem_aside;
 mod filesystem_hints;
 mod harness;
 mod huggingface;
+mod huggingface_limits;
 mod huggingface_mirror;
 mod logs;
 mod logs_rotation;
