@@ -6,6 +6,7 @@
 
 mod azure;
 mod bucket;
+mod checksums;
 mod config;
 mod events;
 mod google;

@@ -12,6 +12,7 @@ use super::Place;
 use super::signer::Signer;
 use crate::base::http::{self, Failure};
 use crate::base::secret::Secret;
+use crate::event::Sha256;
 use crate::sources::remote::{Body, Entry, NAME_MAX, RemoteError};
 use crate::sources::{BoxFuture, StoreError};
 
@@ -125,6 +126,11 @@ pub trait Bucket: Send + Sync {
             unreadable: unreadable(object, climbs(&object.key)),
             key: object.key.clone(),
         }
+    }
+
+    /// The digest that the store keeps of all bytes of an object as it is listed: not one made of those of its parts.
+    fn checksum<'a>(&'a self, _object: &'a Object) -> BoxFuture<'a, Result<Option<Sha256>, Failure>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// Bytes of an object: those that were listed, or none.

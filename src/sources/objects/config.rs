@@ -64,6 +64,9 @@ pub struct Config {
     pub records_max: usize,
     /// Size of one object that is fetched.
     pub artifact_bytes_max: u64,
+    /// Of objects of so many bytes S3 is asked for the SHA-256 that it keeps, before they are fetched: one call for each
+    /// that is new or changed. 0 asks for none.
+    pub checksum_bytes_min: u64,
 }
 
 /// Where a bucket tells what happens.
@@ -92,6 +95,7 @@ impl Default for Config {
             request_timeout_secs: 30,
             records_max: 1_000_000,
             artifact_bytes_max: 16 << 30,
+            checksum_bytes_min: 64 << 20,
         }
     }
 }

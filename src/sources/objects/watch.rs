@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::bucket::{Object, Pages, Shared as Asked};
+use super::checksums::Checksums;
 use super::config::Config;
 use super::events::{Desk, Events};
 use super::scanned::Scanned;
@@ -39,11 +40,12 @@ struct Shared {
     filter: Filter,
     bucket: Asked,
     events: Option<Events>,
+    checksums: Checksums,
 }
 
 impl Objects {
     pub fn new(config: Config, filter: Filter, bucket: Asked, events: Option<Events>) -> Self {
-        Self { shared: Arc::new(Shared { config, filter, bucket, events }) }
+        Self { shared: Arc::new(Shared { config, filter, bucket, events, checksums: Checksums::default() }) }
     }
 }
 
@@ -86,8 +88,10 @@ impl Shared {
             return Ok(());
         }
         let hint = sink.hint();
+        let large = self.config.checksum_bytes_min > 0 && object.size >= self.config.checksum_bytes_min;
+        let claimed = if large { self.checksums.of(&*self.bucket, &object).await? } else { None };
         let restored = whole.restored.as_deref();
-        sink.tell(records::record(&self.config, self.bucket.place(), &object, restored, hint)).await
+        sink.tell(records::record(&self.config, self.bucket.place(), &object, restored, claimed, hint)).await
     }
 }
 
@@ -127,6 +131,7 @@ impl Place for Shared {
         for key in keys {
             let whole = self.look(key).await?;
             if whole.now.is_none() {
+                self.checksums.forget(key);
                 sink.gone(key).await?;
             }
             self.tell(whole, sink).await?;

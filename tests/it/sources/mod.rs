@@ -14,6 +14,7 @@ mod mlflow;
 mod mlflow_faults;
 mod mlflow_suite;
 mod objects;
+mod objects_checksums;
 mod objects_cost;
 mod objects_events;
 mod objects_hints;
