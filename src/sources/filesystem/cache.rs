@@ -124,8 +124,9 @@ fn differs(path: &Path, digest: &str) -> bool {
     let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
     context.update(format!("blob {}\0", bytes.len()).as_bytes());
     context.update(&bytes);
-    let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    hex != digest
+    let pairs = digest.as_bytes().chunks_exact(2).map(|pair| std::str::from_utf8(pair).unwrap_or_default());
+    let promised: Vec<u8> = pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
+    context.finish().as_ref() != promised
 }
 
 /// Whether a file lies among links: where there are none, the cache is of a system without them.

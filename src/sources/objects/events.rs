@@ -136,7 +136,7 @@ impl Events {
                 self.poisoned(message);
                 ("malformed", true)
             }
-            Meant::Hint(body) => match desk.hints.offer(message.message_id.clone(), body).await {
+            Meant::Hint(body) => match desk.hints.offer(message.id.clone(), body).await {
                 Offered::New(_) => ("taken", true),
                 Offered::Known => ("repeated", true),
                 Offered::Full => ("full", false),
@@ -158,7 +158,7 @@ impl Events {
     /// A message that is not understood is told of, and not received for ever.
     fn poisoned(&self, message: &Message) {
         let shown = shorten(&message.body, SHOWN);
-        tracing::warn!(queue = %self.queue.url(), id = %shorten(&message.message_id, SHOWN), body = %shown,
+        tracing::warn!(queue = %self.queue.url(), id = %shorten(&message.id, SHOWN), body = %shown,
             "a message of the queue is no event of a bucket; it is deleted");
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.poison = told.poison.saturating_add(1);

@@ -1,5 +1,6 @@
 //! A queue of Amazon SQS, by its JSON protocol: messages are received, and deleted when they were kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName};
@@ -9,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::signer::{Plain, Signer};
 use crate::base::http::{self, Failure};
-use std::sync::Arc;
 
 /// Messages of one answer: the most that the service gives.
 pub const MESSAGES: usize = 10;
@@ -21,11 +21,14 @@ const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// One message.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(default)]
 pub struct Message {
-    pub message_id: String,
+    #[serde(rename = "MessageId")]
+    pub id: String,
     /// Names this delivery of the message, to delete it.
-    pub receipt_handle: String,
+    #[serde(rename = "ReceiptHandle")]
+    pub receipt: String,
+    #[serde(rename = "Body")]
     pub body: String,
 }
 
@@ -90,7 +93,7 @@ impl Queue {
 
     /// Deletes messages that were received, ten at most; how many could not be.
     pub async fn delete(&self, messages: &[Message]) -> Result<usize, Failure> {
-        let entry = |(number, message): (usize, &Message)| json!({ "Id": number.to_string(), "ReceiptHandle": message.receipt_handle });
+        let entry = |(number, message): (usize, &Message)| json!({ "Id": number.to_string(), "ReceiptHandle": message.receipt });
         let entries: Vec<Value> = messages.iter().enumerate().map(entry).collect();
         let ask = json!({ "QueueUrl": self.url, "Entries": entries });
         let deleted: Deleted = self.call("AmazonSQS.DeleteMessageBatch", &ask).await?;

@@ -182,7 +182,7 @@ impl Hub {
         let (began, used) = self.window.filter(|(began, _)| now.duration_since(*began) < window).unwrap_or((now, 0));
         self.window = Some((began, used + 1));
         let left = quota.saturating_sub(used + 1);
-        let seconds = (window - now.duration_since(began)).as_secs_f64().ceil();
+        let seconds = window.saturating_sub(now.duration_since(began)).as_secs_f64().ceil();
         headers.push(("ratelimit", format!("\"api\";r={left};t={seconds}")));
         headers.push(("ratelimit-policy", format!("\"fixed window\";\"api\";q={quota};w={}", window.as_secs())));
         let taken = used < quota;
@@ -320,7 +320,7 @@ fn is_large(path: &str) -> bool {
 fn git(bytes: &[u8]) -> String {
     let whole = [format!("blob {}\0", bytes.len()).as_bytes(), bytes].concat();
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &whole);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 fn tree_entry(path: &str, bytes: &[u8]) -> Value {
@@ -337,14 +337,11 @@ fn tree_entry(path: &str, bytes: &[u8]) -> Value {
 
 /// Some files of a repository: their paths come as JSON, or as a form.
 fn paths_info(files: &BTreeMap<String, Vec<u8>>, body: &[u8]) -> Response {
-    let asked: Vec<String> = match serde_json::from_slice::<Value>(body) {
-        Ok(body) => {
-            body["paths"].as_array().into_iter().flatten().filter_map(|path| path.as_str().map(Into::into)).collect()
-        }
-        Err(_) => {
-            let form = reqwest::Url::parse(&format!("http://form/?{}", String::from_utf8_lossy(body))).unwrap();
-            form.query_pairs().filter(|(name, _)| name == "paths").map(|(_, path)| path.into_owned()).collect()
-        }
+    let asked: Vec<String> = if let Ok(body) = serde_json::from_slice::<Value>(body) {
+        body["paths"].as_array().into_iter().flatten().filter_map(|path| path.as_str().map(Into::into)).collect()
+    } else {
+        let form = reqwest::Url::parse(&format!("http://form/?{}", String::from_utf8_lossy(body))).unwrap();
+        form.query_pairs().filter(|(name, _)| name == "paths").map(|(_, path)| path.into_owned()).collect()
     };
     let found = asked.iter().filter_map(|path| Some(tree_entry(path, files.get(path)?)));
     json_answer(&Value::Array(found.collect()), &[])

@@ -78,7 +78,7 @@ impl Listings {
     /// What a commit has; `None` where nobody wrote it down, or so that it cannot be read.
     pub fn of(&mut self, repository: &Path, commit: &str) -> Option<&BTreeMap<String, Entry>> {
         let path = repository.join("trees").join(format!("{commit}.json"));
-        let metadata = path.symlink_metadata().ok().filter(|metadata| metadata.is_file());
+        let metadata = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file);
         let stat = metadata.map(|metadata| (metadata.ino(), metadata.len(), metadata.ctime(), metadata.ctime_nsec()));
         let stat = stat.filter(|stat| stat.1 <= BYTES_MAX)?;
         if self.path != path || self.stat != stat {
