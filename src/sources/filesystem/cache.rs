@@ -88,45 +88,57 @@ impl Cache {
             put("file.cache.unlisted");
         }
         let entry = entry.flatten();
-        let is_other = match target {
-            Some(target) => leads_to_another(&place, target, entry),
-            // What a file system without links holds is as good as a link, if its bytes are right.
-            None => entry.is_some_and(|entry| entry.lfs_sha256.is_none() && differs(path, &entry.blob_id)),
-        };
-        if is_other {
+        let name = target.and_then(|target| blob(&place, target));
+        if is_other(path, name.as_deref(), entry) {
             put("file.cache.other");
         }
         if target.is_none() && is_detached(&place, path) {
             put("file.cache.detached");
         }
-        let promised = entry.filter(|_| target.is_none()).and_then(|entry| entry.lfs_sha256.as_ref());
-        if let Some(promised) = promised.and_then(|text| text.parse::<Sha256>().ok()) {
+        // The name of a blob promises the same, or another digest, and then it is another blob.
+        let promised = entry.filter(|_| name.as_deref().is_none_or(|name| !is_hex(name, 64)));
+        let promised = promised.and_then(|entry| entry.lfs_sha256.as_ref()?.parse::<Sha256>().ok());
+        if let Some(promised) = promised {
             attributes.insert("artifact.claimed_hash".to_owned(), format!("sha256:{promised}").into());
         }
     }
 }
 
-/// Whether a link leads to another blob than its commit has, or to a small one whose bytes are not those of its name.
-fn leads_to_another(place: &Place<'_>, target: &Path, entry: Option<&Entry>) -> bool {
-    let blobs = place.repository.canonicalize().map(|repository| repository.join("blobs"));
-    let name = target.file_name().and_then(|name| name.to_str());
-    // What lies elsewhere is told as such.
-    let Some(name) = name.filter(|_| blobs.is_ok_and(|blobs| target.parent() == Some(&*blobs))) else { return false };
-    entry.is_some_and(|entry| !entry.blob().is_empty() && entry.blob() != name) || differs(target, name)
+/// The name of the blob to which a link leads; `None` if it leads elsewhere, which is told as such.
+fn blob(place: &Place<'_>, target: &Path) -> Option<String> {
+    let blobs = place.repository.canonicalize().ok()?.join("blobs");
+    target.file_name()?.to_str().filter(|_| target.parent() == Some(&*blobs)).map(str::to_owned)
 }
 
-/// Whether a small file has other bytes than a digest of Git says; of others nothing is said.
+/// Whether a file is not what its commit has, or, where nobody listed that, not what the name of its blob says. What a
+/// file system without links holds is as good as a link, if its bytes are right.
+fn is_other(path: &Path, name: Option<&str>, entry: Option<&Entry>) -> bool {
+    match (entry, name) {
+        (Some(Entry { lfs_sha256: Some(digest), .. }), Some(name)) => is_hex(name, 64) && name != digest,
+        (Some(Entry { lfs_sha256: Some(_), .. }), None) | (None, None) => false,
+        (Some(Entry { blob_id, lfs_sha256: None }), _) => differs(path, blob_id),
+        (None, Some(name)) => differs(path, name),
+    }
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether a small file has other bytes than a SHA-1 says, be it that of Git or, as some mirrors have it, of the bytes
+/// alone; of others nothing is said.
 fn differs(path: &Path, digest: &str) -> bool {
-    let named = digest.len() == 40 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let Some(bytes) = Some(path).filter(|_| named).and_then(|path| files::read(path, SMALL_BYTES_MAX).ok()) else {
-        return false;
-    };
-    let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
-    context.update(format!("blob {}\0", bytes.len()).as_bytes());
-    context.update(&bytes);
+    let read = Some(path).filter(|_| is_hex(digest, 40)).and_then(|path| files::read(path, SMALL_BYTES_MAX).ok());
+    let Some(bytes) = read else { return false };
     let pairs = digest.as_bytes().chunks_exact(2).map(|pair| std::str::from_utf8(pair).unwrap_or_default());
     let promised: Vec<u8> = pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
-    context.finish().as_ref() != promised
+    let is = |header: &str| {
+        let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
+        context.update(header.as_bytes());
+        context.update(&bytes);
+        context.finish().as_ref() == promised
+    };
+    !is(&format!("blob {}\0", bytes.len())) && !is("")
 }
 
 /// Whether a file lies among links: where there are none, the cache is of a system without them.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::address::{Address, Kind};
 use super::limits::{Bucket, Limits};
@@ -73,6 +74,8 @@ pub struct About {
     #[serde(rename = "lastModified")]
     pub modified: Option<String>,
     pub disabled: bool,
+    /// Its files, which are only counted.
+    pub siblings: Vec<IgnoredAny>,
     /// What the hub's own scanners say.
     #[serde(rename = "securityRepoStatus")]
     pub scans: Option<Scans>,

@@ -114,8 +114,17 @@ impl Shared {
             fixed,
         };
         self.keep(kept);
+        let newest = about.sha.as_deref() == Some(&*commit);
+        if newest && about.siblings.len() > files.len() {
+            let (told, all) = (files.len(), about.siblings.len());
+            sink.unseen(records::files_prefix(&name, &address.revision), "truncated", || {
+                format!(
+                    "`{name}`: {told} of {all} files are listed; a mirror that gives one page only hides the others"
+                )
+            });
+        }
         // They say it of the newest commit.
-        let scans = about.scans.as_ref().filter(|_| about.sha.as_deref() == Some(&*commit));
+        let scans = about.scans.as_ref().filter(|_| newest);
         let issues: BTreeMap<&str, &str> = scans.map_or_else(BTreeMap::new, Scans::levels);
         for file in files.iter().filter(|file| address.covers(&file.path)) {
             let look = Look { fixed, fetched: self.fetches(file), level: issues.get(&*file.path).copied() };

@@ -48,6 +48,8 @@ pub struct Repository {
 pub struct Hub {
     /// Entries on one page of a tree; 0: as few as make several pages.
     pub page: usize,
+    /// Pages lead to no further ones, as by way of a mirror that leaves headers out.
+    pub without_links: bool,
     /// Nobody answers.
     pub down: bool,
     pub repositories: BTreeMap<String, Repository>,
@@ -262,7 +264,7 @@ impl Hub {
         let page: Vec<Value> =
             files.iter().skip(from).take(most).map(|(path, bytes)| tree_entry(path, bytes)).collect();
         let mut headers = Vec::new();
-        if from + most < files.len() {
+        if from + most < files.len() && !self.without_links {
             let next = format!("http://{host}/api/models/{id}/tree/{revision}?recursive=true&cursor={}", from + most);
             headers.push(("link", format!("<{next}>; rel=\"next\"")));
         }

@@ -1,4 +1,5 @@
-//! What the hub says beside its listings: how many calls it still takes, and what its scanners flag.
+//! What the hub says beside its listings: how many files there are, how many calls it still takes, and what its scanners
+//! flag.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -82,6 +83,32 @@ fn what_the_hubs_scanners_flag_is_told_with_the_repository_and_the_file() {
         let at_first = running.source.changes(RecordKind::Model, None, Some(&new));
         assert_eq!(at_first.iter().filter(|change| change.action == "issue.created").count(), 2);
         assert_eq!(running.source.changes(RecordKind::Model, Some(&new), Some(&old)), []);
+        running.stop().await;
+    });
+}
+
+#[test]
+fn files_that_a_mirror_hides_are_told_and_are_neither_there_nor_gone() {
+    let runtime = runtime();
+    let files: [(&str, &[u8]); 4] = [("b.bin", b"1"), ("c.bin", b"2"), ("d.bin", b"3"), ("e.bin", b"4")];
+    let hub = start(&[(ID, &files)]);
+    runtime.block_on(async {
+        let mut running = start_with(config(&hub.url, None).build().unwrap(), BTreeMap::new(), 1024);
+        running.listed().await;
+        assert_eq!(running.records.len(), 5);
+        {
+            let mut hub = hub.hub.lock().unwrap();
+            hub.without_links = true;
+            let repository = hub.repositories.get_mut(ID).unwrap();
+            repository.files.insert("a.bin".to_owned(), b"5".to_vec());
+            repository.push(false);
+        }
+        running.until("blindness", |running| running.state().blind.contains_key("truncated")).await;
+        assert!(running.state().blind["truncated"].contains("3 of 5 files"), "{:?}", running.state());
+        running.until("what is listed", |running| running.records.keys().any(|key| key.ends_with("/a.bin"))).await;
+        running.during(Duration::from_secs(4)).await;
+        assert_eq!(running.records.len(), 6, "{:?}", running.log);
+        hub.hub.lock().unwrap().without_links = false;
         running.stop().await;
     });
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use lanner::sources::{Settings as _, Source};
 use tempfile::TempDir;
 
+use super::harness::start_with;
 use super::huggingface::{Hubs, config};
 use super::suite::{World, everything};
 use crate::peers::hub::TOKEN;
 use crate::peers::process::Process;
-use crate::support::{free_port, peers};
+use crate::support::{free_port, peers, runtime};
 
 /// The stand-in of the hub, and the mirror in front of it.
 struct Mirrored {
@@ -21,7 +22,7 @@ struct Mirrored {
 impl Mirrored {
     fn start() -> Self {
         let hubs = Hubs::private();
-        // The mirror passes no links to further pages on: the hub gives a thousand files on one.
+        // The mirror gives the first page again and again: the hub gives a thousand files on one.
         hubs.hub().page = 1000;
         let (netloc, mirror) = (hubs.address(), format!("127.0.0.1:{}", free_port()));
         let lfs = netloc.replace("127.0.0.1", "localhost");
@@ -88,4 +89,18 @@ impl World for Mirrored {
 #[test]
 fn a_mirror_of_the_hub_is_watched_like_the_hub() {
     everything(&mut Mirrored::start());
+}
+
+#[test]
+fn a_mirror_that_gives_the_first_page_again_and_again_is_told() {
+    let mut mirrored = Mirrored::start();
+    mirrored.hubs.hub().page = 1;
+    mirrored.put("a.bin", b"bytes");
+    let runtime = runtime();
+    runtime.block_on(async {
+        let mut running = start_with(mirrored.source(&mirrored.address()), std::collections::BTreeMap::new(), 1024);
+        running.until("blindness", |running| running.state().blind.contains_key("not_a_hub")).await;
+        assert!(!running.listed && running.state().blind["not_a_hub"].contains("without end"), "{:?}", running.state());
+        running.stop().await;
+    });
 }

@@ -26,13 +26,6 @@ pub struct Entry {
     pub lfs_sha256: Option<String>,
 }
 
-impl Entry {
-    /// What the blob of the file is called in the cache.
-    pub fn blob(&self) -> &str {
-        self.lfs_sha256.as_deref().unwrap_or(&self.blob_id)
-    }
-}
-
 #[derive(Deserialize)]
 struct Listing {
     files: Files,
