@@ -93,7 +93,10 @@ impl Shared {
             None => self.api.commit(address).await?,
         };
         let mut earlier = seen.as_ref().map(|seen| seen.earlier.clone()).unwrap_or_default();
-        let known = seen.as_ref().filter(|seen| seen.commit == commit).map(|seen| Arc::clone(&seen.files));
+        let newest = about.sha.as_deref() == Some(&*commit);
+        let hidden = |files: &[File]| newest && about.siblings.len() > files.len();
+        let known = seen.as_ref().filter(|seen| seen.commit == commit && !hidden(&seen.files));
+        let known = known.map(|seen| Arc::clone(&seen.files));
         let files = match (known, &seen) {
             (Some(files), _) => files,
             (None, seen) => {
@@ -114,8 +117,7 @@ impl Shared {
             fixed,
         };
         self.keep(kept);
-        let newest = about.sha.as_deref() == Some(&*commit);
-        if newest && about.siblings.len() > files.len() {
+        if hidden(&files) {
             let (told, all) = (files.len(), about.siblings.len());
             sink.unseen(records::files_prefix(&name, &address.revision), "truncated", || {
                 format!(

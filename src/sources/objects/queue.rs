@@ -87,7 +87,9 @@ impl Queue {
     /// Messages that wait; comes back empty after a while without any.
     pub async fn receive(&self) -> Result<Vec<Message>, Failure> {
         let ask = json!({ "QueueUrl": self.url, "MaxNumberOfMessages": MESSAGES, "WaitTimeSeconds": WAIT_SECS });
-        let received: Received = self.call("AmazonSQS.ReceiveMessage", &ask).await?;
+        let mut received: Received = self.call("AmazonSQS.ReceiveMessage", &ask).await?;
+        // Whoever gives more keeps the others.
+        received.messages.truncate(MESSAGES);
         Ok(received.messages)
     }
 

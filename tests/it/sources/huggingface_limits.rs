@@ -108,7 +108,10 @@ fn files_that_a_mirror_hides_are_told_and_are_neither_there_nor_gone() {
         running.until("what is listed", |running| running.records.keys().any(|key| key.ends_with("/a.bin"))).await;
         running.during(Duration::from_secs(4)).await;
         assert_eq!(running.records.len(), 6, "{:?}", running.log);
+        // The same commit, as soon as all of it is listed.
         hub.hub.lock().unwrap().without_links = false;
+        running.until("sight", |running| running.state().blind.is_empty()).await;
+        assert_eq!(running.records.len(), 6, "{:?}", running.log);
         running.stop().await;
     });
 }

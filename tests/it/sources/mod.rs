@@ -3,6 +3,7 @@
 
 mod filesystem;
 mod filesystem_aside;
+mod filesystem_cache;
 mod filesystem_hints;
 mod harness;
 mod huggingface;

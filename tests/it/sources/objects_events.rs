@@ -286,3 +286,54 @@ fn queues_that_are_none_are_refused() {
     }
     assert!(with("gs://models", "https://sqs.eu-central-1.amazonaws.com/1/a").contains("s3:// alone"));
 }
+
+#[test]
+fn a_queue_that_lies_costs_little_and_is_told() {
+    let bucket = Bucket::start();
+    bucket.put("a.bin", b"bytes");
+    let many: Vec<serde_json::Value> = (0..5_000)
+        .map(|number| serde_json::json!({ "MessageId": number.to_string(), "ReceiptHandle": "x", "Body": "[".repeat(200) }))
+        .collect();
+    let large = "x".repeat(2 << 20);
+    let answers: [(&str, Vec<u8>); 6] = [
+        ("no JSON", b"<html>".to_vec()),
+        ("of other types", br#"{"Messages": [{"MessageId": 7}]}"#.to_vec()),
+        ("without end", vec![b' '; 17 << 20]),
+        ("many", serde_json::json!({ "Messages": many, "Failed": [] }).to_string().into_bytes()),
+        (
+            "a large one",
+            serde_json::json!({ "Messages": [{ "MessageId": "1", "Body": large }], "Failed": [] })
+                .to_string()
+                .into_bytes(),
+        ),
+        (
+            "none that can be deleted",
+            serde_json::json!({ "Messages": [{ "Body": "{}" }], "Failed": [{}] }).to_string().into_bytes(),
+        ),
+    ];
+    let runtime = runtime();
+    for (name, answer) in answers {
+        let queue = Receiver::answering(free_port(), move |_| (200, Vec::new(), answer.clone()));
+        let config = bucket.listening(&format!("http://127.0.0.1:{}/1/lanner", queue.port));
+        runtime.block_on(async {
+            let mut running = watched(config).await;
+            let asked = |target: &str| {
+                let all = queue.deliveries();
+                all.iter().filter(|one| one.header("x-amz-target").ends_with(target)).count()
+            };
+            if matches!(name, "many" | "a large one") {
+                running.until(name, |running| running.state().notes.contains_key("events")).await;
+                let first = queue.deliveries().into_iter().find(|one| one.header("x-amz-target").ends_with("Batch"));
+                let most = first.map_or(0, |one| one.json()["Entries"].as_array().unwrap().len());
+                assert!((1..=10).contains(&most), "{name}: {most}");
+                assert!(running.state().notes["events"].len() < 1000, "{name}");
+            } else {
+                running.until(name, |running| running.state().blind.contains_key("no_events")).await;
+                running.during(Duration::from_secs(1)).await;
+                assert!(asked("ReceiveMessage") <= 5, "{name}: it is asked less and less often");
+            }
+            assert!(running.log.is_empty() && running.kept_hints.all.lock().unwrap().is_empty(), "{name}");
+            running.stop().await;
+        });
+    }
+}
