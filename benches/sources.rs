@@ -22,6 +22,8 @@ mod account;
 mod git_suite;
 #[path = "../tests/it/sources/harness.rs"]
 mod harness;
+#[path = "../tests/it/sources/huggingface.rs"]
+mod huggingface;
 #[path = "../tests/it/sources/mlflow_suite.rs"]
 mod mlflow_suite;
 #[path = "../tests/it/sources/objects.rs"]
@@ -68,6 +70,29 @@ const CASES: &[Case] = &[
         entries: 10_000,
         calls_max: 11.0,
         megabytes_max: 5.0,
+    },
+    Case {
+        name: "gcs",
+        start: || Box::new(objects::Bucket::google()),
+        // The same pages; an object is told in more words.
+        entries: 10_000,
+        calls_max: 11.0,
+        megabytes_max: 12.0,
+    },
+    Case {
+        name: "azure",
+        start: || Box::new(objects::Bucket::azure()),
+        entries: 10_000,
+        calls_max: 11.0,
+        megabytes_max: 12.0,
+    },
+    Case {
+        name: "hub",
+        start: || Box::new(huggingface::Hubs::private()),
+        // Files of one repository whose commit did not move: what it is, which names all files, and its references.
+        entries: 10_000,
+        calls_max: 2.5,
+        megabytes_max: 1.0,
     },
     Case {
         name: "oci",

@@ -19,7 +19,7 @@ use super::judge::{Judge, Law};
 use super::lease::Lease;
 use super::pipeline::{Pipeline, Shared};
 use super::readiness::Readiness;
-use super::receive::{Receiver, Receivers};
+use super::receive::{self, Receiver, Receivers};
 use super::reload::{Reloader, repeat_millis};
 use super::rules::{self, RulesError};
 use super::signatures::Signatures;
@@ -29,8 +29,8 @@ use crate::base::clock;
 use crate::base::metrics::Metrics;
 use crate::config::Checked;
 use crate::sinks::queue::Deliverer;
-use crate::sources::hints::Hints;
-use crate::sources::{Context, Source, SourceError, Status};
+use crate::sources::hints::{Hints, Offered};
+use crate::sources::{BoxFuture, Context, Source, SourceError, Status};
 use crate::state::{Mode, State, StateError};
 
 /// Observations of one source that may wait.
@@ -344,15 +344,20 @@ async fn check(state: State, supervisor: Supervisor, stop: CancellationToken) {
 
 /// Hints of a source, with those that an earlier run took and did not follow.
 fn hints(state: &State, source: &str) -> Result<Hints, StateError> {
-    let keeper = state.clone();
-    let hints = Hints::new(move |id| {
+    let (keeper, offered, name) = (state.clone(), state.clone(), source.to_owned());
+    let keep = move |delivery, body| -> BoxFuture<'static, Offered> {
+        let (state, source) = (offered.clone(), name.clone());
+        Box::pin(async move { receive::keep(&state, &source, delivery, body).await })
+    };
+    let done = move |id| {
         let keeper = keeper.clone();
         drop(tokio::task::spawn_blocking(move || {
             if let Err(error) = keeper.forget_hint(id) {
                 tracing::warn!(%error, "a hint that was followed could not be taken off; it is followed once more by the next run");
             }
         }));
-    });
+    };
+    let hints = Hints::new(done, keep);
     for (id, body) in state.hints(source)? {
         hints.push(id, body);
     }

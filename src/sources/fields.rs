@@ -26,6 +26,18 @@ pub const FILE: &[Field] = &[
         "Digest that the registry or store promises: `sha256:` and 64 hexadecimal digits.",
     ),
     field("file.leads_outside", FieldType::Bool, "A link in a repository of the hub's cache that leads out of it."),
+    field("file.cache.other", FieldType::Bool, "A file in the hub's cache that is not what its commit has there."),
+    field(
+        "file.cache.unlisted",
+        FieldType::Bool,
+        "A file in a snapshot of the hub's cache that its commit does not have.",
+    ),
+    field(
+        "file.cache.detached",
+        FieldType::Bool,
+        "A file of its own among links, in a snapshot of the hub's cache: nothing says that it was fetched.",
+    ),
+    field("file.cache.dangling", FieldType::Bool, "A reference of the hub's cache to a commit that was never fetched."),
     field("file.target_path", FieldType::Text, "Where a symbolic link leads, where the path is one."),
 ];
 
@@ -54,6 +66,10 @@ pub const REGISTRY: &[Field] = &[
     field("ml.model.tags.*", FieldType::Open, "Tags of the model."),
     field("ml.model.version.tags.*", FieldType::Open, "Tags of the version."),
     field("ml.model.private", FieldType::Bool, "Only those who are let in can read it."),
+    field("ml.model.gated", FieldType::Bool, "Everybody sees it, and has to ask before reading it."),
+    field("ml.model.scan.done", FieldType::Bool, "The registry's own scanners have looked at all of it."),
+    field("ml.model.scan.issues", FieldType::TextList, "Files that they flag, as `path=level`."),
+    field("ml.artifact.scan.level", FieldType::Text, "How they flag the file: unsafe, suspicious, caution."),
     field("ml.model.created", FieldType::Time, "When the registry says that it was created."),
     field("ml.model.owner.id", FieldType::Text, "What its registry knows the repository by, whatever it is called."),
     field(

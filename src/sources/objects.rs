@@ -6,13 +6,17 @@
 
 mod azure;
 mod bucket;
+mod checksums;
 mod config;
+mod events;
 mod google;
 mod health;
 mod hints;
+mod queue;
 mod records;
 mod s3;
 mod scanned;
+mod signer;
 mod versions;
 mod watch;
 mod xml;
@@ -24,7 +28,7 @@ use super::remote::{Remote, RemoteError};
 use crate::base::environment::variables;
 use crate::base::secret::Secret;
 use bucket::{Access, Shared};
-pub use config::Config;
+pub use config::{Config, Events};
 
 /// Time for one request about an address that is looked at once.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::base::clock;
 use crate::base::metrics::Metrics;
-use crate::sources::hints::{Hints, Refusal, Verifier};
+use crate::sources::hints::{Hints, Offered, Refusal, Verifier};
 use crate::sources::{Sent, Source, Unfit};
 use crate::state::State;
 use crate::state::hints::Kept;
@@ -147,7 +147,7 @@ async fn answer(
         return ("limited", (StatusCode::TOO_MANY_REQUESTS, headers, "too many hints\n").into_response());
     }
     match receiver.source.receive(&parts.headers, &body) {
-        Ok(sent) => keep(receivers, receiver, source, delivery.as_deref(), sent).await,
+        Ok(sent) => taken(receivers, receiver, source, delivery, sent).await,
         Err(Unfit::Malformed(problem)) => {
             ("malformed", (StatusCode::BAD_REQUEST, format!("{problem}\n")).into_response())
         }
@@ -159,14 +159,48 @@ async fn answer(
 }
 
 /// Keeps what was sent, and hands it on.
-async fn keep(
+async fn taken(
     receivers: &Receivers,
     receiver: &Receiver,
     source: &str,
-    delivery: Option<&str>,
+    delivery: Option<String>,
     sent: Vec<Sent>,
 ) -> (&'static str, Response) {
-    let (state, name, delivery) = (receivers.state.clone(), source.to_owned(), delivery.map(str::to_owned));
+    match keep_all(&receivers.state, source, delivery, sent).await {
+        Ok(kept) => {
+            let new: Vec<_> = kept.into_iter().filter_map(|(id, one)| Some((id?, one))).collect();
+            let first = !new.is_empty();
+            for (id, one) in new {
+                receiver.hints.push(id, one.body);
+            }
+            if first {
+                ("taken", (StatusCode::ACCEPTED, "taken\n").into_response())
+            } else {
+                ("repeated", (StatusCode::ACCEPTED, "taken before\n").into_response())
+            }
+        }
+        Err(Unkept::Full) => {
+            let headers = [(RETRY_AFTER, "60")];
+            ("full", (StatusCode::TOO_MANY_REQUESTS, headers, "too many hints wait\n").into_response())
+        }
+        Err(Unkept::Now) => ("unkept", (StatusCode::SERVICE_UNAVAILABLE, "it cannot be kept now\n").into_response()),
+    }
+}
+
+/// Why hints are not on the disk.
+enum Unkept {
+    Full,
+    Now,
+}
+
+/// Puts hints that came together on the disk: each with its number, or none if it came before.
+async fn keep_all(
+    state: &State,
+    source: &str,
+    delivery: Option<String>,
+    sent: Vec<Sent>,
+) -> Result<Vec<(Option<i64>, Sent)>, Unkept> {
+    let (state, name) = (state.clone(), source.to_owned());
     let kept = tokio::task::spawn_blocking(move || {
         let bodies: Vec<String> = sent.iter().map(|one| one.body.to_string()).collect();
         let names = sent.iter().map(|one| one.delivery.as_deref());
@@ -175,27 +209,21 @@ async fn keep(
         (kept, sent)
     });
     match kept.await {
-        Ok((Ok(Kept::Taken(ids)), sent)) => {
-            let mut taken = 0_usize;
-            for (id, one) in ids.into_iter().zip(sent) {
-                if let Some(id) = id {
-                    receiver.hints.push(id, one.body);
-                    taken = taken.saturating_add(1);
-                }
-            }
-            match taken {
-                0 => ("repeated", (StatusCode::ACCEPTED, "taken before\n").into_response()),
-                _ => ("taken", (StatusCode::ACCEPTED, "taken\n").into_response()),
-            }
-        }
-        Ok((Ok(Kept::Full), _)) => {
-            let headers = [(RETRY_AFTER, "60")];
-            ("full", (StatusCode::TOO_MANY_REQUESTS, headers, "too many hints wait\n").into_response())
-        }
+        Ok((Ok(Kept::Taken(ids)), sent)) => Ok(ids.into_iter().zip(sent).collect()),
+        Ok((Ok(Kept::Full), _)) => Err(Unkept::Full),
         Ok((Err(error), _)) => {
-            tracing::warn!(source, %error, "a hint could not be kept; its sender is asked to come back");
-            ("unkept", (StatusCode::SERVICE_UNAVAILABLE, "it cannot be kept now\n").into_response())
+            tracing::warn!(source, %error, "a hint could not be kept; whoever gave it is asked to come back");
+            Err(Unkept::Now)
         }
-        Err(_) => ("unkept", StatusCode::SERVICE_UNAVAILABLE.into_response()),
+        Err(_) => Err(Unkept::Now),
+    }
+}
+
+/// Puts a hint on the disk that a source came by itself.
+pub async fn keep(state: &State, source: &str, delivery: String, body: serde_json::Value) -> Offered {
+    match keep_all(state, source, Some(delivery), vec![Sent { delivery: None, body }]).await {
+        Ok(kept) => kept.first().and_then(|(id, _)| *id).map_or(Offered::Known, Offered::New),
+        Err(Unkept::Full) => Offered::Full,
+        Err(Unkept::Now) => Offered::Unkept,
     }
 }

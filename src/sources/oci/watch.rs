@@ -104,6 +104,7 @@ impl Place for Registry {
         known.repositories.retain(|name, repository| {
             let still = catalog.contains(name);
             if !still {
+                self.note(|fates| fates.tagged(name, &BTreeMap::new()));
                 deleted.extend(repository.versions.keys().map(|digest| models::version_key(name, digest)));
             }
             still
@@ -137,6 +138,7 @@ impl Place for Registry {
                         left.deleted.iter().map(|digest| models::version_key(name, digest)).collect();
                     self.note(|fates| {
                         fates.untagged(name, &left.untagged, &repository.tags);
+                        fates.tagged(name, &repository.tags);
                         fates.deleted(&keys);
                     });
                     self.tell(name, &repository, sink).await
@@ -223,7 +225,10 @@ impl Registry {
                     Ok(gone) => {
                         left = left.saturating_sub(repository.cost);
                         deleted.extend(gone.deleted.iter().map(|digest| models::version_key(name, digest)));
-                        self.note(|fates| fates.untagged(name, &gone.untagged, &repository.tags));
+                        self.note(|fates| {
+                            fates.untagged(name, &gone.untagged, &repository.tags);
+                            fates.tagged(name, &repository.tags);
+                        });
                         self.tell(name, repository, sink).await?;
                     }
                     // One repository that cannot be read keeps nobody from looking at the others.

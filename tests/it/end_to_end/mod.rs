@@ -6,6 +6,7 @@ mod baseline;
 mod bom;
 pub mod bounds;
 mod buckets;
+mod cache;
 mod choosing;
 mod decided;
 mod doctor;

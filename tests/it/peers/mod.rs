@@ -5,6 +5,7 @@ pub mod git;
 pub mod hub;
 pub mod kube;
 pub mod mlflow;
+pub mod moto;
 pub mod objects;
 pub mod process;
 pub mod proxy;

@@ -1,10 +1,12 @@
 //! Runs one source and keeps what it tells, as the agent would.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lanner::base::metrics::Metrics;
+use lanner::sources::hints::Offered;
 use lanner::sources::reconcile::Hints;
 use lanner::sources::{
     Checkpoint, Context, Line, Observation, Record, Settings, Source, SourceError, State, Statement, Status, Told,
@@ -31,6 +33,8 @@ pub struct Running {
     pub listed: bool,
     /// What the source is told from outside.
     pub hints: Hints,
+    /// What the source had kept of what it came by itself: the name of the delivery, and the body.
+    pub kept_hints: Kept,
     stop: CancellationToken,
     out: mpsc::Receiver<Observation>,
     task: JoinSet<Result<(), SourceError>>,
@@ -44,7 +48,8 @@ pub fn start(config: impl Settings) -> Running {
 pub fn start_with(source: Arc<dyn Source>, checkpoints: BTreeMap<String, serde_json::Value>, queue: usize) -> Running {
     let (sender, out) = mpsc::channel(queue);
     let (status, stop, metrics) = (Arc::new(Status::default()), CancellationToken::new(), Metrics::new("test"));
-    let hints = Hints::default();
+    let kept = Kept::default();
+    let hints = hints(&kept);
     let context = Context {
         out: sender,
         stop: stop.clone(),
@@ -68,10 +73,38 @@ pub fn start_with(source: Arc<dyn Source>, checkpoints: BTreeMap<String, serde_j
         checkpoints,
         listed: false,
         hints,
+        kept_hints: kept,
         stop,
         out,
         task,
     }
+}
+
+/// What was kept, by the names of the deliveries.
+#[derive(Clone, Default)]
+pub struct Kept {
+    pub all: Arc<Mutex<Vec<(String, serde_json::Value)>>>,
+    /// There is no room.
+    pub full: Arc<AtomicBool>,
+}
+
+/// Keeps in memory what the agent keeps on the disk.
+fn hints(kept: &Kept) -> Hints {
+    let Kept { all: kept, full } = kept.clone();
+    Hints::new(
+        |_| {},
+        move |delivery, body| {
+            if full.load(Ordering::Relaxed) {
+                return Box::pin(std::future::ready(Offered::Full));
+            }
+            let mut kept = kept.lock().unwrap();
+            let known = kept.iter().any(|(name, _)| *name == delivery);
+            kept.push((delivery, body));
+            // Beside those that tests number by themselves.
+            let id = 1_000_000 + i64::try_from(kept.len()).unwrap();
+            Box::pin(std::future::ready(if known { Offered::Known } else { Offered::New(id) }))
+        },
+    )
 }
 
 impl Running {
