@@ -7,16 +7,23 @@
 mod api;
 mod artifacts;
 mod auth;
+mod buckets;
 mod engine;
+mod fates;
 mod health;
 mod holdings;
+mod hot;
 mod location;
 mod prompts;
+mod reach;
 mod records;
 mod registry;
 mod remote;
+mod runs;
 mod source_uri;
+mod spaces;
 mod store;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -24,12 +31,14 @@ use std::sync::{Arc, Mutex};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::models::changes::{self, Deletions, Ways};
 use super::{BoxFuture, Built, Change, Context, RecordKind, Settings, Source, SourceError, Store};
 use crate::base::environment::variable;
 use crate::base::http;
 use crate::event::Fields;
 use api::Api;
+pub use buckets::ArtifactBucket;
+use buckets::Mapped;
+use fates::Fates;
 pub use remote::open;
 
 /// A source that watches an `MLflow` registry. What is left out is taken from the variables that
@@ -43,6 +52,9 @@ pub struct Config {
     pub tracking_uri: Option<String>,
     /// Address of the registry, where it is another.
     pub registry_uri: Option<String>,
+    /// Workspaces to watch, where the server has any: their names, or `*` for all. Models are called `workspace/name`
+    /// then. Without any the source watches the one of `MLFLOW_WORKSPACE`, or that which the server takes by itself.
+    pub workspaces: Vec<String>,
     /// User of basic authentication.
     pub username: Option<String>,
     /// File that holds the password.
@@ -77,9 +89,15 @@ pub struct Config {
     pub temporary_directory: Option<PathBuf>,
     /// Stores that are mounted here: their files are read directly.
     pub artifact_roots: Vec<ArtifactRoot>,
+    /// Buckets in which artifacts lie and that the agent may read itself, with the credentials that the store's own
+    /// tools know.
+    pub artifact_buckets: Vec<ArtifactBucket>,
     /// Beginnings of the places from which versions may come; none means all but local files,
     /// plain HTTP and paths that climb.
     pub allowed_sources: Vec<String>,
+    /// Beginnings of the addresses to which webhooks of the registry may lead; none means those hosts to which they
+    /// led when they were first listed.
+    pub allowed_webhooks: Vec<String>,
     /// What a version needs before an alias may point to it.
     pub gate: Gate,
 }
@@ -116,6 +134,7 @@ impl Default for Config {
             name: "mlflow".to_owned(),
             tracking_uri: None,
             registry_uri: None,
+            workspaces: Vec::new(),
             username: None,
             password_file: None,
             token_file: None,
@@ -133,7 +152,9 @@ impl Default for Config {
             reread_secs: 3600,
             temporary_directory: None,
             artifact_roots: Vec::new(),
+            artifact_buckets: Vec::new(),
             allowed_sources: Vec::new(),
+            allowed_webhooks: Vec::new(),
             gate: Gate::default(),
         }
     }
@@ -153,6 +174,10 @@ impl Settings for Config {
                 problems.push(format!("`{name}` is 0; write at least 1"));
             }
         }
+        for name in self.workspaces.iter().filter(|name| *name != "*" && !api::is_name(name)) {
+            problems
+                .push(format!("`workspaces`: `{name}` is no name of a workspace; write letters, digits and dashes"));
+        }
         for root in &self.artifact_roots {
             if root.prefix.is_empty() || !root.directory.is_absolute() {
                 problems.push(format!(
@@ -163,10 +188,16 @@ impl Settings for Config {
             }
         }
         let api = auth::connect(&self, &variable, &mut problems);
+        let buckets = buckets::open(&self, &variable, &mut problems);
         match api {
             Some(api) if problems.is_empty() => Ok(Arc::new(Mlflow {
-                shared: Arc::new(Shared { config: self, api, downloads: tokio::sync::Semaphore::new(DOWNLOADS_MAX) }),
-                deletions: Mutex::default(),
+                shared: Arc::new(Shared {
+                    config: self,
+                    api,
+                    downloads: tokio::sync::Semaphore::new(DOWNLOADS_MAX),
+                    buckets,
+                }),
+                fates: Mutex::default(),
             })),
             Some(_) | None => Err(problems),
         }
@@ -178,7 +209,7 @@ const DOWNLOADS_MAX: usize = 2;
 
 struct Mlflow {
     shared: Arc<Shared>,
-    deletions: Mutex<Deletions>,
+    fates: Mutex<Fates>,
 }
 
 /// What the source and its store both need.
@@ -186,6 +217,7 @@ struct Shared {
     config: Config,
     api: Api,
     downloads: tokio::sync::Semaphore,
+    buckets: Vec<Mapped>,
 }
 
 impl Source for Mlflow {
@@ -201,7 +233,7 @@ impl Source for Mlflow {
         let stop = context.stop.clone();
         Box::pin(async move {
             // Whatever a step was at, the next start lists everything again.
-            let engine = engine::Engine::new(&self.shared, &self.deletions, context);
+            let engine = engine::Engine::new(&self.shared, &self.fates, context);
             let meter = Arc::clone(&engine.meter);
             tokio::select! {
                 () = http::metered(meter, engine.run()) => {}
@@ -224,9 +256,9 @@ impl Source for Mlflow {
     }
 
     fn changes(&self, kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
-        let deletions = self.deletions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let fates = self.fates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let gate = &self.shared.config.gate;
         let gated = |alias: &str| !gate.required_tags.is_empty() && gate.aliases.iter().any(|name| name == alias);
-        changes::changes(kind, old, new, &Ways { gated: &gated, deletions: &deletions })
+        fates::changes(kind, old, new, &gated, &fates)
     }
 }

@@ -7,6 +7,7 @@
 mod azure;
 mod bucket;
 mod config;
+mod direct;
 mod google;
 mod health;
 mod hints;
@@ -24,7 +25,8 @@ use super::remote::{Remote, RemoteError};
 use crate::base::environment::variables;
 use crate::base::secret::Secret;
 use bucket::{Access, Shared};
-pub use config::Config;
+pub use config::{Address, Config};
+pub use direct::Direct;
 
 /// Time for one request about an address that is looked at once.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -13,6 +13,9 @@ use crate::base::http::Failure;
 use crate::sources::reconcile::denied;
 use crate::sources::{Hint, Record};
 
+/// What fails where a bucket is not seen.
+const BUCKET: &str = "bucket";
+
 impl Engine<'_> {
     /// Looks at the artifacts of one version.
     pub(super) async fn look(&mut self, id: &VersionId, hint: Hint) -> Result<(), Stop> {
@@ -44,10 +47,36 @@ impl Engine<'_> {
         let Some(location) = self.registry.holdings.get(id).map(|holding| holding.location.clone()) else {
             return Ok(());
         };
+        if let Location::Bucket(bucket, _) = location {
+            return self.look_into_bucket(id, bucket, &location, hint).await;
+        }
         match artifacts::list(&shared, &location, &mut self.budget).await {
             Ok(listing) => self.compare(id, listing, hint).await,
             Err(failure @ (Failure::Unreachable(_) | Failure::Timeout)) => Err(failure.into()),
             Err(failure) => {
+                self.refuse(id, &failure);
+                Ok(())
+            }
+        }
+    }
+
+    /// What lies in a bucket that does not answer is not asked for again before the next sweep: each question would
+    /// wait as long as the last.
+    async fn look_into_bucket(&mut self, id: &VersionId, bucket: usize, at: &Location, hint: Hint) -> Result<(), Stop> {
+        if self.buckets_down.contains(&bucket) {
+            return Ok(());
+        }
+        let shared = Arc::clone(self.shared);
+        match artifacts::list(&shared, at, &mut self.budget).await {
+            Ok(listing) => {
+                self.failing.worked(BUCKET);
+                self.compare(id, listing, hint).await
+            }
+            Err(failure) => {
+                if let Some(mapped) = shared.buckets.get(bucket) {
+                    self.failing.failed(BUCKET, mapped.bucket.explain(&failure));
+                }
+                self.buckets_down.insert(bucket);
                 self.refuse(id, &failure);
                 Ok(())
             }
@@ -117,7 +146,7 @@ impl Engine<'_> {
         let elsewhere = holdings.iter().filter(|(_, held)| held.listed > 0 && held.location == Location::Elsewhere);
         let note = elsewhere.clone().next().map(|(id, held)| {
             format!(
-                "the bytes of {} versions are out of reach, for example `{}` version {} at `{}`; map the store in `artifact_roots`, or let the server serve artifacts",
+                "the bytes of {} versions are out of reach, for example `{}` version {} at `{}`; map the store in `artifact_roots` or `artifact_buckets`, or let the server serve artifacts",
                 elsewhere.count(), id.0, id.1, held.uri
             )
         });
@@ -135,7 +164,7 @@ impl Engine<'_> {
     }
 }
 
-fn set(notes: &mut BTreeMap<String, String>, name: &str, note: Option<String>) {
+pub fn set(notes: &mut BTreeMap<String, String>, name: &str, note: Option<String>) {
     match note {
         Some(note) => drop(notes.insert(name.to_owned(), note)),
         None => drop(notes.remove(name)),

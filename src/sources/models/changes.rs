@@ -38,7 +38,9 @@ pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>, way
     match kind {
         RecordKind::Model => model(old, new, ways.gated),
         RecordKind::ModelVersion => version(old, new, ways.deletions),
-        RecordKind::Artifact | RecordKind::VersionArtifact => Vec::new(),
+        RecordKind::Artifact | RecordKind::VersionArtifact | RecordKind::Webhook | RecordKind::LoggedModel => {
+            Vec::new()
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub fn record(config: &Config, place: &Place, object: &Object, restored: Option<
 
 /// Changes whenever the bytes may have: size, tag, time in seconds, and generation or version. Each of them may be
 /// missing, or stay the same when others change.
-fn signature(object: &Object) -> String {
+pub fn signature(object: &Object) -> String {
     let time = object.modified.map_or(0, jiff::Timestamp::as_second);
     let or_none = |text: Option<&str>| text.unwrap_or("-").to_owned();
     format!("{} {} {time} {}", object.size, or_none(object.tag()), or_none(object.version.as_deref()))

@@ -175,3 +175,31 @@ fn a_plain_server_keeps_the_contract_of_all_sources() {
 fn a_server_with_passwords_keeps_it_too() {
     everything(&mut Registry::start(true));
 }
+
+#[test]
+fn a_reader_is_told_that_webhooks_are_for_administrators_and_sees_everything_else() {
+    let registry = Registry::start(true);
+    registry.call("users/create", &json!({ "username": "reader", "password": "Just-a-reader-1!" }));
+    let file = registry.process.folder().join("reader");
+    std::fs::write(&file, "Just-a-reader-1!").unwrap();
+    let config = Config {
+        username: Some("reader".to_owned()),
+        password_file: Some(file),
+        ..registry.config(&registry.url, PASSWORD)
+    };
+    runtime().block_on(async {
+        let mut running = super::harness::start(config);
+        running.listed().await;
+        assert!(running.records.contains_key("version/suite/1"));
+        let state = running.state();
+        assert!(state.notes["webhooks_unseen"].contains("administrators"), "{state:?}");
+        assert!(state.blind.is_empty(), "{state:?}");
+        running.stop().await;
+    });
+    runtime().block_on(async {
+        let mut running = super::harness::start(registry.config(&registry.url, PASSWORD));
+        running.listed().await;
+        assert!(!running.state().notes.contains_key("webhooks_unseen"), "{:?}", running.state());
+        running.stop().await;
+    });
+}
