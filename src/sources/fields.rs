@@ -82,6 +82,17 @@ pub const REGISTRY: &[Field] = &[
     field("ml.run.state", FieldType::Text, "State of that run: active, deleted, missing or none."),
 ];
 
+/// Of models as runs log them.
+pub const LOGGED: &[Field] = &[
+    field("ml.logged_model.id", FieldType::Text, "What the registry knows it by."),
+    field("ml.logged_model.name", FieldType::Text, "What the run called it; others may be called so as well."),
+    field("ml.logged_model.status", FieldType::Text, "PENDING, READY or UPLOAD_FAILED."),
+    field("ml.logged_model.type", FieldType::Text, "What its maker says that it is, for example Agent."),
+    field("ml.logged_model.tags.*", FieldType::Open, "Its tags."),
+    field("ml.logged_model.changed", FieldType::TextList, "What of it changed: status, location, run, tags."),
+    field("ml.experiment.name", FieldType::Text, "Name of its experiment."),
+];
+
 /// Of webhooks that are registered with a registry.
 pub const WEBHOOK: &[Field] = &[
     field("ml.webhook.id", FieldType::Text, "What the registry knows it by."),
@@ -155,5 +166,5 @@ pub const LOG: &[Field] = &[
 
 /// All of them.
 pub fn fields() -> Vec<Field> {
-    [FILE, REGISTRY, WEBHOOK, OBJECT, OCI, LOG].concat()
+    [FILE, REGISTRY, LOGGED, WEBHOOK, OBJECT, OCI, LOG].concat()
 }

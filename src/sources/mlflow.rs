@@ -14,6 +14,7 @@ mod health;
 mod holdings;
 mod hot;
 mod location;
+mod logged;
 mod prompts;
 mod reach;
 mod records;
@@ -55,6 +56,8 @@ pub struct Config {
     /// Workspaces to watch, where the server has any: their names, or `*` for all. Models are called `workspace/name`
     /// then. Without any the source watches the one of `MLFLOW_WORKSPACE`, or that which the server takes by itself.
     pub workspaces: Vec<String>,
+    /// Experiments whose logged models are listed: names or numbers, or `*` for all; none means no such listing.
+    pub experiments: Vec<String>,
     /// User of basic authentication.
     pub username: Option<String>,
     /// File that holds the password.
@@ -135,6 +138,7 @@ impl Default for Config {
             tracking_uri: None,
             registry_uri: None,
             workspaces: Vec::new(),
+            experiments: Vec::new(),
             username: None,
             password_file: None,
             token_file: None,

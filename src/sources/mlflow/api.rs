@@ -1,6 +1,7 @@
 //! The calls of the REST interface that are needed, with bounds.
 
 mod artifacts;
+mod logged;
 mod registry;
 mod runs;
 mod webhooks;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::base::http::{self, Failure};
 use crate::base::secret::Secret;
 
+pub use logged::LoggedInfo;
 pub use runs::{Dataset, Run};
 pub use webhooks::{Event as WebhookEvent, Webhook};
 pub use workspaces::{Scope, Space, is_name};
@@ -173,7 +175,7 @@ impl Api {
 }
 
 /// The token of the next page. One that was seen before would go round for ever.
-fn next(token: Option<String>, seen: &mut BTreeSet<String>) -> Result<Option<String>, Failure> {
+pub fn next(token: Option<String>, seen: &mut BTreeSet<String>) -> Result<Option<String>, Failure> {
     let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
     if seen.len() >= PAGES_MAX || !seen.insert(token.clone()) {
         return Err(Failure::Garbage("a listing without end".to_owned()));

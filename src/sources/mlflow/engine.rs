@@ -182,12 +182,13 @@ impl<'a> Engine<'a> {
         for id in &seen_versions {
             self.tell_version(id, maker).await?;
         }
-        let webhooks = self.look_at_webhooks().await?;
+        let mut unseen = self.look_at_webhooks().await?;
+        unseen.extend(self.look_at_logged().await?);
         if self.listed {
             return self.tell_missing(&seen_models, &seen_versions).await;
         }
         self.keep_unseen().await?;
-        for prefix in webhooks {
+        for prefix in unseen {
             self.send(Observation::InitKeep(prefix)).await?;
         }
         while let Some(id) = self.queue.pop_front() {

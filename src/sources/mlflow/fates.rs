@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::api::Model;
-use super::webhooks;
+use super::{logged, webhooks};
 use crate::event::{Fields, Value};
 use crate::sources::models::changes::{self, Deletions, Ways, list, text};
 use crate::sources::models::version_key;
@@ -94,8 +94,10 @@ pub fn changes(
     gated: &dyn Fn(&str) -> bool,
     fates: &Fates,
 ) -> Vec<Change> {
-    if kind == RecordKind::Webhook {
-        return webhooks::changes(old, new);
+    match kind {
+        RecordKind::Webhook => return webhooks::changes(old, new),
+        RecordKind::LoggedModel => return logged::changes(old, new),
+        RecordKind::Artifact | RecordKind::VersionArtifact | RecordKind::Model | RecordKind::ModelVersion => {}
     }
     let mut changes = changes::changes(kind, old, new, &Ways { gated, deletions: &fates.deletions });
     if let (RecordKind::ModelVersion, Some(old), None) = (kind, old, new) {

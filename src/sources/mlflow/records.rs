@@ -154,6 +154,6 @@ fn subject(version: &Version) -> Subject {
     Subject::new(SubjectKind::ModelVersion, format!("{}/{}", version.name, version.version))
 }
 
-fn tags(fields: &mut Fields, prefix: &str, tags: &[Tag]) {
+pub fn tags(fields: &mut Fields, prefix: &str, tags: &[Tag]) {
     models::tags(fields, prefix, tags.iter().map(|tag| (&*tag.key, &*tag.value)));
 }

@@ -141,7 +141,9 @@ impl Engine<'_> {
             for prefix in [model_key(&begin), version_prefix(&begin), artifacts_prefix(&begin)] {
                 self.send(Observation::InitKeep(prefix.trim_end_matches('/').to_owned())).await?;
             }
-            self.send(Observation::InitKeep(super::webhooks::prefix(Some(name)))).await?;
+            for prefix in [super::webhooks::prefix(Some(name)), super::logged::prefix(Some(name))] {
+                self.send(Observation::InitKeep(prefix)).await?;
+            }
         }
         Ok(())
     }

@@ -114,7 +114,7 @@ pub fn change(action: &'static str, fields: impl IntoIterator<Item = (&'static s
 }
 
 /// Whether any field of a family differs.
-fn differ(old: &Fields, new: &Fields, family: &str) -> bool {
+pub fn differ(old: &Fields, new: &Fields, family: &str) -> bool {
     let of = |fields: &Fields| -> BTreeSet<(String, String)> {
         fields
             .iter()

@@ -101,12 +101,8 @@ impl Mlflow {
 
     /// One call of the REST interface that must work.
     pub async fn call(&self, method: Method, call: &str, body: Value) -> Value {
-        let answer = client()
-            .request(method, format!("{}/api/2.0/mlflow/{call}", self.url))
-            .json(&body)
-            .send()
-            .await
-            .unwrap();
+        let answer =
+            client().request(method, format!("{}/api/2.0/mlflow/{call}", self.url)).json(&body).send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();
         assert!(status.is_success(), "{call} {body}: {status} {text}");

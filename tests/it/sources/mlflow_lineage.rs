@@ -1,8 +1,8 @@
 //! What comes with the small look: new prompts, many versions at once, and what runs say of the data behind a version.
 
 use lanner::event::Value;
-use lanner::sources::Hint;
 use lanner::sources::mlflow::Config;
+use lanner::sources::{Hint, RecordKind};
 use serde_json::json;
 
 use super::harness::{Running, start};
@@ -104,5 +104,45 @@ async fn a_version_tells_the_data_behind_it_and_that_it_is_other_data() {
         let changed: &[&str] = if version == 3 { &["train"] } else { &[] };
         assert_eq!(list(&running, &key, "ml.dataset.changed"), changed, "{version}");
     }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logged_models_of_the_experiments_that_are_named_are_records() {
+    let server = shared().await;
+    let log = async |experiment: &str| {
+        let body = json!({ "experiment_id": experiment, "name": "net", "tags": [{ "key": "team", "value": "fraud" }] });
+        let made = server.post("logged-models", body).await;
+        made["model"]["info"]["model_id"].as_str().unwrap().to_owned()
+    };
+    let experiment = async |name: &str| {
+        let made = server.post("experiments/create", json!({ "name": name })).await;
+        made["experiment_id"].as_str().unwrap().to_owned()
+    };
+    let (named, other) = (experiment("logged").await, experiment("not-logged").await);
+    let (first, unnamed) = (log(&named).await, log(&other).await);
+    let mut running =
+        start(Config { experiments: vec!["logged".to_owned()], sweep_interval_secs: 1, ..config(&server.url) });
+    running.listed().await;
+    let key = format!("logged_model/{first}");
+    let old = running.records[&key].attributes.clone();
+    assert_eq!(old["ml.logged_model.status"], Value::from("PENDING"));
+    assert_eq!(old["ml.experiment.name"], Value::from("logged"));
+    assert_eq!(old["ml.logged_model.tags.team"], Value::from("fraud"));
+    assert_eq!(old["ml.model.source.allowed"], Value::from(true));
+    assert!(!running.records.contains_key(&format!("logged_model/{unnamed}")));
+
+    let done = json!({ "model_id": first, "status": "LOGGED_MODEL_READY" });
+    server.call(reqwest::Method::PATCH, &format!("logged-models/{first}"), done).await;
+    running.until("its state", |running| running.log.contains(&format!("+{key}"))).await;
+    let told = running.source.changes(RecordKind::LoggedModel, Some(&old), Some(&running.records[&key].attributes));
+    assert_eq!(told[0].action, "logged_model.changed");
+    assert_eq!(told[0].fields["ml.logged_model.changed"], Value::from(vec!["status"]));
+    let second = format!("logged_model/{}", log(&named).await);
+    running.until("another", |running| running.records.contains_key(&second)).await;
+    server.call(reqwest::Method::DELETE, &format!("logged-models/{first}"), json!({})).await;
+    running.until("the deletion", |running| !running.records.contains_key(&key)).await;
+    assert_eq!(running.source.changes(RecordKind::LoggedModel, Some(&old), None)[0].action, "logged_model.deleted");
+    assert!(running.records.contains_key(&second), "and no other");
     running.stop().await;
 }

@@ -11,6 +11,7 @@ mod logs_rotation;
 mod mlflow;
 mod mlflow_faults;
 mod mlflow_lineage;
+mod mlflow_spaces;
 mod mlflow_suite;
 mod mlflow_webhooks;
 mod objects;
