@@ -15,6 +15,7 @@ mod holdings;
 mod hot;
 mod location;
 mod logged;
+mod pace;
 mod prompts;
 mod reach;
 mod records;
@@ -74,6 +75,9 @@ pub struct Config {
     pub hot_poll_interval_secs: u64,
     /// List everything.
     pub sweep_interval_secs: u64,
+    /// While webhooks prove to arrive, everything is listed only every so many times; the bytes are looked at as often as
+    /// before. 1 lists it every time.
+    pub sweep_stretch_max: u64,
     /// Time for one request.
     pub request_timeout_secs: u64,
     /// Size of one answer.
@@ -147,6 +151,7 @@ impl Default for Config {
             client_cert_path: None,
             hot_poll_interval_secs: 5,
             sweep_interval_secs: 60,
+            sweep_stretch_max: 4,
             request_timeout_secs: 30,
             page_bytes_max: 64 << 20,
             artifact_requests_max: 2_000,
@@ -170,6 +175,7 @@ impl Settings for Config {
         for (name, number) in [
             ("hot_poll_interval_secs", self.hot_poll_interval_secs),
             ("sweep_interval_secs", self.sweep_interval_secs),
+            ("sweep_stretch_max", self.sweep_stretch_max),
             ("request_timeout_secs", self.request_timeout_secs),
             ("artifact_requests_max", self.artifact_requests_max),
             ("reread_secs", self.reread_secs),

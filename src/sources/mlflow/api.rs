@@ -56,7 +56,7 @@ impl Kind {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct Alias {
     pub alias: String,
     pub version: String,

@@ -11,6 +11,7 @@ use super::api::{Model, Version};
 use super::artifacts::Budget;
 use super::fates::{self, Fates};
 use super::health;
+use super::pace::Pace;
 use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
 use super::spaces::{Listed, Spaces};
@@ -39,6 +40,7 @@ pub struct Engine<'a> {
     pub(super) notes: BTreeMap<String, String>,
     pub(super) webhooks: Webhooks,
     pub(super) spaces: Spaces,
+    pub(super) pace: Pace,
     /// Mapped buckets that did not answer in this sweep.
     pub(super) buckets_down: BTreeSet<usize>,
 }
@@ -73,6 +75,7 @@ impl<'a> Engine<'a> {
             notes: BTreeMap::new(),
             webhooks: Webhooks::default(),
             spaces: Spaces::default(),
+            pace: Pace::default(),
             buckets_down: BTreeSet::new(),
         }
     }
@@ -90,8 +93,12 @@ impl<'a> Engine<'a> {
             let soon = std::mem::take(&mut self.sweep_soon);
             let (what, result) = if now >= next_sweep || soon {
                 next_sweep = now + sweep;
-                next_hot = now + hot;
-                ("sweep", self.sweep().await)
+                if soon || !self.listed || self.pace.is_due(now, self.shared.config.sweep_stretch_max) {
+                    next_hot = now + hot;
+                    ("sweep", self.sweep().await)
+                } else {
+                    ("bytes", self.look_again().await)
+                }
             } else if now >= next_hot && self.listed {
                 next_hot = now + hot;
                 ("hot", self.hot_poll().await)
@@ -103,6 +110,7 @@ impl<'a> Engine<'a> {
                 // Whatever was not found by it is found by a sweep, which comes at once.
                 if !matches!(followed, Ok(true)) {
                     next_sweep = Instant::now();
+                    self.pace.insist();
                 }
                 hints.done(hint.id);
                 ("hint", followed.map(drop))
@@ -120,6 +128,7 @@ impl<'a> Engine<'a> {
                 Ok(()) => {
                     if what == "sweep" {
                         self.failing.worked("hint");
+                        self.failing.worked("bytes");
                     }
                     self.failing.worked(what);
                     backoff.reset();
@@ -168,6 +177,7 @@ impl<'a> Engine<'a> {
         self.fates().forget(clock::now() - fates::memory(self.shared.config.sweep_interval_secs));
         let seen_models: BTreeSet<String> = models.keys().cloned().collect();
         let seen_versions: BTreeSet<VersionId> = versions.keys().cloned().collect();
+        let found = if self.listed { self.untold(&models, &versions) } else { BTreeSet::new() };
         self.registry.models.extend(models);
         self.registry.versions.extend(versions);
         self.look_at_runs().await?;
@@ -185,7 +195,10 @@ impl<'a> Engine<'a> {
         let mut unseen = self.look_at_webhooks().await?;
         unseen.extend(self.look_at_logged().await?);
         if self.listed {
-            return self.tell_missing(&seen_models, &seen_versions).await;
+            let missing = self.tell_missing(&seen_models, &seen_versions).await?;
+            self.pace.listed(Instant::now(), found, missing);
+            self.note_pace();
+            return Ok(());
         }
         self.keep_unseen().await?;
         for prefix in unseen {
@@ -198,9 +211,34 @@ impl<'a> Engine<'a> {
             self.send(Observation::InitKeep(artifact_prefix(name, version))).await?;
         }
         self.listed = true;
+        self.pace.listed(Instant::now(), found, false);
         self.report();
         self.context.status.change(|state| state.synced = true);
         self.send(Observation::InitDone).await
+    }
+
+    /// A sweep without a listing: bytes and webhooks, of which no webhook tells.
+    async fn look_again(&mut self) -> Result<(), Stop> {
+        self.sweeps += 1;
+        self.buckets_down.clear();
+        self.plan_artifacts();
+        self.look_at_webhooks().await.map(drop)
+    }
+
+    /// Models of which a listing says something that is not known.
+    fn untold(&self, models: &BTreeMap<String, Model>, versions: &BTreeMap<VersionId, Version>) -> BTreeSet<String> {
+        let new_models = models.iter().filter(|(name, model)| self.registry.models.get(*name) != Some(model));
+        let new_versions = versions.values().filter(|version| self.registry.is_news(version));
+        let names = new_models.map(|(name, _)| name);
+        names.chain(new_versions.map(|version| &version.name)).cloned().collect()
+    }
+
+    fn note_pace(&mut self) {
+        let most = self.shared.config.sweep_stretch_max;
+        let every = self.shared.config.sweep_interval_secs.saturating_mul(most);
+        let note = (most > 1 && self.pace.is_proved(Instant::now()))
+            .then(|| format!("webhooks arrive: everything is listed every {every} s"));
+        super::holdings::set(&mut self.notes, "listing_stretched", note);
     }
 
     /// Whether the first listing is over.
@@ -255,6 +293,9 @@ impl<'a> Engine<'a> {
             },
             None => None,
         };
+        let news = self.registry.models.get(name) != Some(&model)
+            || version.as_ref().is_some_and(|version| self.registry.is_news(version));
+        self.pace.heard(Instant::now(), name, news);
         self.compare_some(vec![model], version.into_iter().collect(), Hint::Webhook).await?;
         Ok(true)
     }
@@ -361,10 +402,12 @@ impl<'a> Engine<'a> {
         self.send(Observation::Apply(record)).await
     }
 
-    async fn tell_missing(&mut self, models: &BTreeSet<String>, versions: &BTreeSet<VersionId>) -> Result<(), Stop> {
+    /// Tells what was missed twice; true if something was missed once.
+    async fn tell_missing(&mut self, models: &BTreeSet<String>, versions: &BTreeSet<VersionId>) -> Result<bool, Stop> {
         let hidden = |name: &str| self.spaces.hides(self.shared.api.scope(), name);
         let lost: Vec<VersionId> =
             self.registry.versions.keys().filter(|id| !versions.contains(*id) && !hidden(&id.0)).cloned().collect();
+        let mut missing = lost.len();
         let gone: Vec<VersionId> =
             lost.into_iter().filter(|id| self.registry.miss(&version_key(&id.0, &id.1))).collect();
         let keys: Vec<String> = gone.iter().map(|(name, version)| version_key(name, version)).collect();
@@ -381,15 +424,17 @@ impl<'a> Engine<'a> {
         let hidden = |name: &str| self.spaces.hides(self.shared.api.scope(), name);
         let lost: Vec<String> =
             self.registry.models.keys().filter(|name| !models.contains(*name) && !hidden(name)).cloned().collect();
+        missing = missing.saturating_sub(gone.len()) + lost.len();
         for name in lost {
             let key = model_key(&name);
             if self.registry.miss(&key) {
+                missing -= 1;
                 self.fates().model_gone(&name);
                 self.delete(key).await?;
                 self.registry.models.remove(&name);
             }
         }
-        Ok(())
+        Ok(missing > 0)
     }
 
     pub(super) async fn delete(&mut self, key: String) -> Result<(), Stop> {

@@ -42,9 +42,19 @@ impl Engine<'_> {
             }
             versions.extend(page);
         }
+        if models.iter().any(|model| self.is_unexplained(model, &versions)) {
+            self.pace.insist();
+        }
         // So much changed at once that pages cannot tell it all.
         self.sweep_soon |= more;
         Ok((models, versions))
+    }
+
+    /// Whether a model's time moved and nothing says why: as it does when a version of it is deleted.
+    fn is_unexplained(&self, model: &Model, versions: &[Version]) -> bool {
+        self.registry.models.get(&model.name).is_some_and(|known| {
+            known.last_updated_timestamp != model.last_updated_timestamp && known.description == model.description
+        }) && !versions.iter().any(|version| version.name == model.name)
     }
 
     /// Asks for the prompts of versions that nothing is known of yet.

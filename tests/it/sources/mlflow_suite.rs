@@ -33,6 +33,23 @@ database.executemany(
 database.commit()
 "#;
 
+/// The same for versions of those models.
+const FILL_VERSIONS: &str = r#"
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+names, each = open(sys.argv[2]).read().split("\n"), int(sys.argv[3])
+columns = [row[1] for row in database.execute("PRAGMA table_info(model_versions)")]
+known = {"creation_time": 1, "last_updated_time": 1, "current_stage": "None", "status": "READY", "workspace": "default"}
+extra = [column for column in columns if column in known]
+marks = ", ".join("?" for _ in range(len(extra) + 3))
+rows = (
+    (name, version, f"s3://bucket/models/{name}/{version}", *[known[column] for column in extra])
+    for name in names for version in range(1, each + 1)
+)
+database.executemany(f"INSERT INTO model_versions (name, version, source, {', '.join(extra)}) VALUES ({marks})", rows)
+database.commit()
+"#;
+
 pub struct Registry {
     process: Process,
     url: String,
@@ -104,6 +121,30 @@ impl Registry {
             sweep_interval_secs: 1,
             ..Config::default()
         }
+    }
+
+    /// Settings that say how often it is looked at, and that leave the bytes out.
+    pub fn paced(&self, hot_secs: u64, sweep_secs: u64, stretch: u64) -> Config {
+        Config {
+            hot_poll_interval_secs: hot_secs,
+            sweep_interval_secs: sweep_secs,
+            sweep_stretch_max: stretch,
+            artifact_requests_max: 1,
+            ..self.config(&self.url, PASSWORD)
+        }
+    }
+
+    /// Gives each model that was put into the database so many versions.
+    pub fn fill_versions(&self, each: u32) {
+        let folder = self.process.folder();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        run_python(FILL_VERSIONS, &[&text(&folder.join("mlflow.db")), &text(&folder.join("names")), &each.to_string()]);
+    }
+
+    /// Points an alias, as a client would.
+    pub fn alias(&self, name: &str, version: &str) {
+        let body = json!({ "name": model(name), "alias": "champion", "version": version });
+        self.call("registered-models/alias", &body);
     }
 
     fn artifact(&self, name: &str) -> String {

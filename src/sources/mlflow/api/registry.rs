@@ -41,6 +41,22 @@ struct DownloadUri {
     artifact_uri: String,
 }
 
+// The calls tell the same in different orders.
+impl Model {
+    pub fn sorted(mut self) -> Self {
+        self.aliases.sort();
+        self.tags.sort();
+        self
+    }
+}
+
+impl Version {
+    pub fn sorted(mut self) -> Self {
+        self.tags.sort();
+        self
+    }
+}
+
 impl Api {
     /// All models or all prompts, and whether it took more than one page.
     pub async fn models(&self, space: Space<'_>, kind: Kind) -> Result<(Vec<Model>, bool), Failure> {
@@ -87,14 +103,14 @@ impl Api {
     pub async fn model(&self, name: &str) -> Result<Model, Failure> {
         let (space, bare) = self.scope.split(name);
         let found: OneModel = self.get(space, "registered-models/get", &[("name", bare)]).await?;
-        Ok(Model { name: name.to_owned(), ..found.registered_model })
+        Ok(Model { name: name.to_owned(), ..found.registered_model }.sorted())
     }
 
     pub async fn version(&self, name: &str, version: &str) -> Result<Version, Failure> {
         let (space, bare) = self.scope.split(name);
         let query = [("name", bare), ("version", version)];
         let found: OneVersion = self.get(space, "model-versions/get", &query).await?;
-        Ok(Version { name: name.to_owned(), ..found.model_version })
+        Ok(Version { name: name.to_owned(), ..found.model_version }.sorted())
     }
 
     /// Where a version's bytes lie.

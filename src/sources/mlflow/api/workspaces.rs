@@ -61,11 +61,11 @@ impl Scope {
     }
 
     pub fn models(&self, space: Space<'_>, all: Vec<Model>) -> impl Iterator<Item = Model> {
-        all.into_iter().map(move |model| Model { name: self.join(space, model.name.clone()), ..model })
+        all.into_iter().map(move |model| Model { name: self.join(space, model.name.clone()), ..model }.sorted())
     }
 
     pub fn versions(&self, space: Space<'_>, all: Vec<Version>) -> impl Iterator<Item = Version> {
-        all.into_iter().map(move |version| Version { name: self.join(space, version.name.clone()), ..version })
+        all.into_iter().map(move |version| Version { name: self.join(space, version.name.clone()), ..version }.sorted())
     }
 
     /// The workspace to which a path of an artifact belongs.
