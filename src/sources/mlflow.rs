@@ -15,6 +15,7 @@ mod holdings;
 mod hot;
 mod location;
 mod logged;
+mod logged_bytes;
 mod pace;
 mod prompts;
 mod reach;
@@ -82,7 +83,8 @@ pub struct Config {
     pub request_timeout_secs: u64,
     /// Size of one answer.
     pub page_bytes_max: u64,
-    /// Requests about artifacts in one sweep; what is left is looked at in the next.
+    /// Requests about artifacts of versions in one sweep; what is left is looked at in the next. A quarter of it is
+    /// for those of logged models beside.
     pub artifact_requests_max: u64,
     /// Requests about runs in one sweep.
     pub run_requests_max: u64,

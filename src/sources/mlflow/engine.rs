@@ -11,6 +11,7 @@ use super::api::{Model, Version};
 use super::artifacts::Budget;
 use super::fates::{self, Fates};
 use super::health;
+use super::logged_bytes::LoggedBytes;
 use super::pace::Pace;
 use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
@@ -41,6 +42,7 @@ pub struct Engine<'a> {
     pub(super) webhooks: Webhooks,
     pub(super) spaces: Spaces,
     pub(super) pace: Pace,
+    pub(super) logged: LoggedBytes,
     /// Mapped buckets that did not answer in this sweep.
     pub(super) buckets_down: BTreeSet<usize>,
 }
@@ -76,6 +78,7 @@ impl<'a> Engine<'a> {
             webhooks: Webhooks::default(),
             spaces: Spaces::default(),
             pace: Pace::default(),
+            logged: LoggedBytes::default(),
             buckets_down: BTreeSet::new(),
         }
     }
@@ -222,7 +225,8 @@ impl<'a> Engine<'a> {
         self.sweeps += 1;
         self.buckets_down.clear();
         self.plan_artifacts();
-        self.look_at_webhooks().await.map(drop)
+        self.look_at_webhooks().await?;
+        self.look_into_logged().await
     }
 
     /// Models of which a listing says something that is not known.

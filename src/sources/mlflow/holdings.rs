@@ -73,14 +73,19 @@ impl Engine<'_> {
                 self.compare(id, listing, hint).await
             }
             Err(failure) => {
-                if let Some(mapped) = shared.buckets.get(bucket) {
-                    self.failing.failed(BUCKET, mapped.bucket.explain(&failure));
-                }
-                self.buckets_down.insert(bucket);
+                self.bucket_fails(Some(bucket), &failure);
                 self.refuse(id, &failure);
                 Ok(())
             }
         }
+    }
+
+    pub(super) fn bucket_fails(&mut self, bucket: Option<usize>, failure: &Failure) {
+        let Some(bucket) = bucket else { return };
+        if let Some(mapped) = self.shared.buckets.get(bucket) {
+            self.failing.failed(BUCKET, mapped.bucket.explain(failure));
+        }
+        self.buckets_down.insert(bucket);
     }
 
     /// One version that cannot be listed keeps nobody from looking at the others.

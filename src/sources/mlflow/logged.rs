@@ -1,13 +1,13 @@
 //! Logged models of some experiments as records: what runs left, whether or not it was registered. Their bytes are looked
-//! at when a version names them.
+//! at when a version names them, or where they lie in a store that the agent reads itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::api::{LoggedInfo, Space};
 use super::engine::{Engine, Stop};
 use super::records::{Maker, tags};
-use super::source_uri;
 use super::spaces::part;
+use super::{logged_bytes, source_uri};
 use crate::base::http::Failure;
 use crate::base::text::shorten;
 use crate::base::uri::encode;
@@ -44,16 +44,18 @@ impl Engine<'_> {
                 Ok(true) => {}
                 Ok(false) => {
                     note = Some(format!("there are more than {LOGGED_MAX} logged models; name fewer `experiments`"));
-                    unseen.push(prefix);
+                    unseen.extend([prefix, logged_bytes::prefix(space.as_deref())]);
                 }
                 Err(Stop::Failed(failure)) if !matches!(failure, Failure::Unreachable(_) | Failure::Timeout) => {
                     note = Some(format!("logged models are not listed: {failure}; they came with MLflow 3"));
-                    unseen.push(prefix);
+                    unseen.extend([prefix, logged_bytes::prefix(space.as_deref())]);
                 }
                 Err(stop) => return Err(stop),
             }
         }
         super::holdings::set(&mut self.notes, "logged_models_unseen", note);
+        self.look_into_logged().await?;
+        unseen.extend(self.logged_unlisted());
         Ok(unseen)
     }
 
@@ -79,6 +81,7 @@ impl Engine<'_> {
                     }
                     let record = self.maker(Hint::Sweep).logged(prefix, &model.info, &names);
                     seen.insert(record.key.clone());
+                    self.note_logged(space, &record.key, model.info);
                     self.tell(record).await?;
                 }
                 match super::api::next(page.next_page_token, &mut tokens)? {
@@ -89,6 +92,7 @@ impl Engine<'_> {
         }
         for key in self.registry.told_below(prefix) {
             if !seen.contains(&key) && self.registry.miss(&key) {
+                self.logged_gone(&key).await?;
                 self.delete(key).await?;
             }
         }

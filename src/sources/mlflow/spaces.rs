@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::api::{Kind, Model, Scope, Space, Version};
 use super::engine::{Engine, Stop};
-use super::health;
 use super::registry::VersionId;
+use super::{health, logged, logged_bytes, webhooks};
 use crate::base::http::Failure;
 use crate::base::uri::encode;
 use crate::sources::Observation;
@@ -141,7 +141,9 @@ impl Engine<'_> {
             for prefix in [model_key(&begin), version_prefix(&begin), artifacts_prefix(&begin)] {
                 self.send(Observation::InitKeep(prefix.trim_end_matches('/').to_owned())).await?;
             }
-            for prefix in [super::webhooks::prefix(Some(name)), super::logged::prefix(Some(name))] {
+            let space = Some(&**name);
+            let all = [webhooks::prefix(space), logged::prefix(space), logged_bytes::prefix(space)];
+            for prefix in all {
                 self.send(Observation::InitKeep(prefix)).await?;
             }
         }

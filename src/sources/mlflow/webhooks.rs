@@ -106,15 +106,15 @@ impl Maker<'_> {
     fn webhook(&self, prefix: &str, webhook: &Webhook, hosts: &BTreeSet<String>) -> Record {
         let mut fields = Fields::new();
         put(&mut fields, "ml.model.registry", self.registry);
-        put(&mut fields, "ml.webhook.id", shorten(&webhook.webhook_id, TEXT_CHARS_MAX));
+        put(&mut fields, "ml.webhook.id", shorten(&webhook.id, TEXT_CHARS_MAX));
         put(&mut fields, "ml.webhook.name", shorten(&webhook.name, TEXT_CHARS_MAX));
         put(&mut fields, "ml.webhook.status", webhook.status.as_deref().unwrap_or_default());
         let mut events: Vec<String> = webhook.events.iter().map(event).collect();
         events.sort();
         put(&mut fields, "ml.webhook.events", events);
         place(&mut fields, &webhook.url, self.config, hosts);
-        let subject = Subject::new(SubjectKind::Webhook, format!("{}/{}", webhook.name, webhook.webhook_id));
-        let key = format!("{prefix}{}", encode(&webhook.webhook_id));
+        let subject = Subject::new(SubjectKind::Webhook, format!("{}/{}", webhook.name, webhook.id));
+        let key = format!("{prefix}{}", encode(&webhook.id));
         self.record(key, RecordKind::Webhook, subject, webhook.last_updated_timestamp, fields)
     }
 }

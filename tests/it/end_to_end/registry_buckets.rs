@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::{calls_os_system, rule, rules, subject};
@@ -15,15 +16,24 @@ use crate::support::{runtime, wait_for};
 
 const SWEEP_SECS: u64 = 1;
 
-/// Logs a model and registers it as the next version; the key of its folder in the bucket.
-async fn version(server: &Mlflow, name: &str, run: &str, experiment: &str) -> String {
+/// Logs a model; its number, and the key of its folder in the bucket.
+async fn log(server: &Mlflow, run: &str, experiment: &str) -> (String, String) {
     let model = json!({ "experiment_id": experiment, "name": "model", "source_run_id": run });
     let made = server.post("logged-models", model).await;
     let info = &made["model"]["info"];
     let (id, uri) = (info["model_id"].as_str().expect("an id"), info["artifact_uri"].as_str().expect("a place"));
+    let done = json!({ "model_id": id, "status": "LOGGED_MODEL_READY" });
+    server.call(Method::PATCH, &format!("logged-models/{id}"), done).await;
+    let folder = uri.strip_prefix("s3://models/").unwrap_or_else(|| panic!("it lies in the bucket: {uri}"));
+    (id.to_owned(), folder.to_owned())
+}
+
+/// The same, registered as the next version; the key of its folder.
+async fn version(server: &Mlflow, name: &str, run: &str, experiment: &str) -> String {
+    let (id, folder) = log(server, run, experiment).await;
     let made = json!({ "name": name, "source": format!("models:/{id}"), "run_id": run, "model_id": id });
     server.post("model-versions/create", made).await;
-    uri.strip_prefix("s3://models/").unwrap_or_else(|| panic!("it lies in the bucket: {uri}")).to_owned()
+    folder
 }
 
 #[test]
@@ -51,11 +61,13 @@ fn bytes_overwritten_in_the_bucket_of_a_registry_are_found_and_their_benign_twin
     store.put("models", &format!("{first}/data/model.bin"), b"weights of the first");
     store.put("models", &format!("{first}/MLmodel"), b"flavors: {}\n");
     point("1");
+    let (logged, folder) = runtime.block_on(log(&server, &run, &experiment));
+    store.put("models", &format!("{folder}/model.bin"), b"never registered");
     std::fs::write(root.join("credentials"), store.credentials(true)).expect("there is space");
     let config = |endpoint: &str| {
         format!(
             "sources:\n  mlflow: [{{name: registry, tracking_uri: \"{}\", sweep_interval_secs: {SWEEP_SECS}, \
-             hot_poll_interval_secs: 1, request_timeout_secs: 5, artifact_buckets: [{{prefix: \"s3://models/\"{endpoint}, \
+             hot_poll_interval_secs: 1, request_timeout_secs: 5, experiments: [fraud], artifact_buckets: [{{prefix: \"s3://models/\"{endpoint}, \
              credentials_file: credentials}}]}}]\n\
              sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
             server.url,
@@ -71,6 +83,7 @@ fn bytes_overwritten_in_the_bucket_of_a_registry_are_found_and_their_benign_twin
         });
     };
     looked_into("fraud/1/data/model.bin");
+    looked_into(&format!("{logged}/model.bin"));
 
     // Harmless: the same bytes put again, something beside the models, and the next version with bytes of its own.
     store.put("models", &format!("{first}/data/model.bin"), b"weights of the first");
@@ -96,6 +109,13 @@ fn bytes_overwritten_in_the_bucket_of_a_registry_are_found_and_their_benign_twin
     store.put("models", &format!("{first}/data/model.bin"), &calls_os_system("owned"));
     wait_for("the program in it", Duration::from_mins(1), || {
         rules(&receiver).iter().any(|rule| rule == "SCN-002").then_some(())
+    });
+
+    // One that a run left and nobody registered, which is loaded by its number.
+    store.put("models", &format!("{folder}/model.bin"), b"poisoned, though");
+    wait_for("the alert of the logged model", Duration::from_mins(1), || {
+        let told = |delivery| rule(delivery) == "REG-001" && subject(delivery) == format!("model/{logged}");
+        receiver.taken().iter().any(told).then_some(())
     });
 
     // The store goes away: nothing counts as removed, and the source says that it is blind.

@@ -25,11 +25,11 @@ fn list(running: &Running, key: &str, path: &str) -> Vec<String> {
     items.iter().filter_map(Value::as_text).map(str::to_owned).collect()
 }
 
-const PROMPT: &str = r#"
+const PROMPT: &str = r"
 import mlflow, sys
 mlflow.set_tracking_uri(sys.argv[1])
 mlflow.genai.register_prompt(name=sys.argv[2], template=sys.argv[3])
-"#;
+";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_prompt_and_its_next_version_are_told_before_the_next_sweep() {

@@ -14,7 +14,8 @@ const PAGE: &str = "1000";
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Webhook {
-    pub webhook_id: String,
+    #[serde(rename = "webhook_id")]
+    pub id: String,
     pub name: String,
     pub description: Option<String>,
     pub url: String,
