@@ -13,8 +13,14 @@ const MORE: usize = 500;
 impl Engine<'_> {
     pub(super) async fn hot_poll(&mut self) -> Result<(), Stop> {
         for space in self.spaces.turn() {
-            let (models, versions) = self.hot_space(space.as_deref()).await?;
-            self.compare_some(models, versions, Hint::Poll).await?;
+            match self.hot_space(space.as_deref()).await {
+                Ok((models, versions)) => self.compare_some(models, versions, Hint::Poll).await?,
+                // It may be gone, or forbidden: a listing tells which.
+                Err(Stop::Failed(Failure::Gone | Failure::Denied { status: 403 })) if space.is_some() => {
+                    self.sweep_soon = true;
+                }
+                Err(stop) => return Err(stop),
+            }
         }
         Ok(())
     }

@@ -25,6 +25,9 @@ pub struct Spaces {
     /// `None` alone where the source knows of none.
     all: Vec<Option<String>>,
     unseen: BTreeSet<String>,
+    /// Those that the server named at any time: it names only what may be seen, and one that it names no more may be
+    /// gone, or merely be forbidden by now.
+    named: BTreeSet<String>,
     turn: usize,
 }
 
@@ -64,7 +67,8 @@ impl Engine<'_> {
         if !wanted.is_empty() {
             let mut all: Vec<String> = wanted.iter().filter(|name| *name != "*").cloned().collect();
             if all.len() < wanted.len() {
-                all.extend(api.workspaces().await?);
+                self.spaces.named.extend(api.workspaces().await?);
+                all.extend(self.spaces.named.iter().cloned());
             }
             all.sort();
             all.dedup();
@@ -93,6 +97,9 @@ impl Engine<'_> {
         for space in self.spaces.seen() {
             match self.list_space(space.as_deref(), &mut listed).await {
                 Ok(()) => {}
+                Err(Failure::Gone) if space.as_ref().is_some_and(|name| self.was_named(name)) => {
+                    self.space_gone(&space.unwrap_or_default()).await?;
+                }
                 Err(failure @ (Failure::Denied { status: 403 } | Failure::Gone | Failure::Rejected { .. }))
                     if space.is_some() =>
                 {
@@ -109,6 +116,25 @@ impl Engine<'_> {
             None => self.failing.worked(SPACE),
         }
         Ok(listed)
+    }
+
+    /// A workspace is gone. Its models and versions are missing from the listings; the rest goes now.
+    async fn space_gone(&mut self, name: &str) -> Result<(), Stop> {
+        self.spaces.named.remove(name);
+        self.spaces.all.retain(|space| space.as_deref() != Some(name));
+        let space = Some(name);
+        for prefix in [webhooks::prefix(space), logged::prefix(space), logged_bytes::prefix(space)] {
+            for key in self.registry.told_below(&prefix) {
+                self.logged_gone(&key).await?;
+                self.delete(key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the server named a workspace by itself, and nobody wrote it.
+    fn was_named(&self, name: &str) -> bool {
+        self.spaces.named.contains(name) && !self.shared.config.workspaces.iter().any(|wanted| wanted == name)
     }
 
     async fn list_space(&self, space: Space<'_>, listed: &mut Listed) -> Result<(), Failure> {

@@ -27,6 +27,8 @@ const CHECKPOINT: &str = "webhooks";
 const HOSTS_MAX: usize = 10_000;
 /// Whoever may not list them is asked for again after so many sweeps.
 const AGAIN_SWEEPS: u64 = 10;
+/// Characters of a name in what an event is about.
+const NAME_SHOWN: usize = 120;
 /// Bytes of a digest that are shown instead of a path.
 const DIGEST_SHOWN: usize = 12;
 
@@ -113,7 +115,8 @@ impl Maker<'_> {
         events.sort();
         put(&mut fields, "ml.webhook.events", events);
         place(&mut fields, &webhook.url, self.config, hosts);
-        let subject = Subject::new(SubjectKind::Webhook, format!("{}/{}", webhook.name, webhook.id));
+        let subject =
+            Subject::new(SubjectKind::Webhook, format!("{}/{}", shorten(&webhook.name, NAME_SHOWN), webhook.id));
         let key = format!("{prefix}{}", encode(&webhook.id));
         self.record(key, RecordKind::Webhook, subject, webhook.last_updated_timestamp, fields)
     }

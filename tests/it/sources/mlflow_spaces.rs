@@ -128,6 +128,16 @@ async fn models_of_one_name_in_several_workspaces_are_kept_apart() {
     assert!(running.log.iter().all(|told| told.contains("team-a")), "{:?}", running.log);
     running.stop().await;
 
+    // One that is deleted with all that it held is gone, and no other is.
+    let mut running = start(config(&server.0.url, &["*"]));
+    running.listed().await;
+    server.post("team-b", "registered-models/create", json!({ "name": "last" })).await;
+    running.until("its last model", |running| running.records.contains_key("model/team-b%2Flast")).await;
+    server.send("default", Method::DELETE, "3.0/mlflow/workspaces/team-b?mode=CASCADE", b"{}".to_vec()).await;
+    running.until("it to be gone", |running| !running.records.keys().any(|key| key.contains("team-b%2F"))).await;
+    assert!(running.records.contains_key("version/team-a%2Ffraud/2") && running.state().blind.is_empty());
+    running.stop().await;
+
     // One that is not there is told, and the others are seen.
     let mut running = start(config(&server.0.url, &["team-a", "nowhere"]));
     running.listed().await;
