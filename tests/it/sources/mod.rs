@@ -9,6 +9,7 @@ mod huggingface;
 mod logs;
 mod logs_rotation;
 mod mlflow;
+mod mlflow_buckets;
 mod mlflow_cost;
 mod mlflow_faults;
 mod mlflow_lineage;
