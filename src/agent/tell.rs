@@ -199,6 +199,8 @@ pub const fn subject_kind(kind: RecordKind) -> SubjectKind {
         RecordKind::Artifact => SubjectKind::Artifact,
         RecordKind::Model => SubjectKind::Model,
         RecordKind::ModelVersion | RecordKind::VersionArtifact => SubjectKind::ModelVersion,
+        RecordKind::Webhook => SubjectKind::Webhook,
+        RecordKind::LoggedModel => SubjectKind::LoggedModel,
     }
 }
 
@@ -269,6 +271,8 @@ fn subject_of(placed: &Placed) -> Subject {
         "model" => subject_kind(RecordKind::Model),
         "model_version" => subject_kind(RecordKind::ModelVersion),
         "version_artifact" => subject_kind(RecordKind::VersionArtifact),
+        "webhook" => subject_kind(RecordKind::Webhook),
+        "logged_model" => subject_kind(RecordKind::LoggedModel),
         _ => subject_kind(RecordKind::Artifact),
     };
     Subject::new(kind, placed.subject.clone())

@@ -331,6 +331,8 @@ pub const fn kind_text(kind: RecordKind) -> &'static str {
         RecordKind::VersionArtifact => "version_artifact",
         RecordKind::Model => "model",
         RecordKind::ModelVersion => "model_version",
+        RecordKind::Webhook => "webhook",
+        RecordKind::LoggedModel => "logged_model",
     }
 }
 

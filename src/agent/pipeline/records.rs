@@ -443,7 +443,14 @@ fn seen(record: &Record, blob: Option<Blob>) -> Seen {
 }
 
 fn kind_of(placed: &Placed) -> Option<RecordKind> {
-    [RecordKind::Artifact, RecordKind::VersionArtifact, RecordKind::Model, RecordKind::ModelVersion]
-        .into_iter()
-        .find(|kind| crate::state::commit::kind_text(*kind) == placed.kind)
+    [
+        RecordKind::Artifact,
+        RecordKind::VersionArtifact,
+        RecordKind::Model,
+        RecordKind::ModelVersion,
+        RecordKind::Webhook,
+        RecordKind::LoggedModel,
+    ]
+    .into_iter()
+    .find(|kind| crate::state::commit::kind_text(*kind) == placed.kind)
 }

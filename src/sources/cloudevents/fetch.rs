@@ -10,7 +10,7 @@ use reqwest::{Client, Method, RequestBuilder, Url};
 use crate::base::http::{self, Failure, Options};
 use crate::base::secret::Secret;
 use crate::event::ArtifactRef;
-use crate::sources::models::source_uri;
+use crate::sources::models::source_uri::{self, begins};
 use crate::sources::remote::{self, Body, Entry, Locate, Located, Remote, RemoteError, answer};
 use crate::sources::{BoxFuture, StoreError};
 
@@ -72,11 +72,6 @@ fn is_web(url: &Url) -> bool {
 
 fn below(url: &Url, folder: &Url) -> bool {
     url.origin() == folder.origin() && begins(url.path(), folder.path())
-}
-
-/// `s3://models` is the beginning of `s3://models/a`, but not of `s3://models-of-others/a`.
-fn begins(text: &str, prefix: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
 }
 
 /// A web server as it is asked.

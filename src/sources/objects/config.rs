@@ -117,7 +117,7 @@ impl Settings for Config {
             problems.extend(bad);
             Filter::default()
         });
-        let opened = self.variables().and_then(|variables| {
+        let opened = self.address().variables(Vec::new()).and_then(|variables| {
             let timeout = Duration::from_secs(self.request_timeout_secs);
             let place = Place::parse(&self.url).map_err(|error| format!("`url`: {error}"))?;
             if let Some(why) = self.contradicts(&place) {
@@ -171,8 +171,37 @@ impl Config {
         )
     }
 
-    /// The variables that count, those of the configuration first.
-    fn variables(&self) -> Result<Vec<(String, Secret)>, String> {
+    fn address(&self) -> Address {
+        Address {
+            url: self.url.clone(),
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            credentials_file: self.credentials_file.clone(),
+        }
+    }
+}
+
+/// A bucket, or what lies under a prefix of it, and how to reach it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Address {
+    /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or
+    /// `abfss://container@account.dfs.core.windows.net/prefix`.
+    pub url: String,
+    /// Address of the store, where it is not that of Amazon, Google or Azure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Region of a bucket of S3, as `AWS_REGION`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Variables for this bucket alone, a line each: `AWS_ACCESS_KEY_ID=…`. They go before those of the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_file: Option<PathBuf>,
+}
+
+impl Address {
+    /// The variables that count: those of the configuration, then those given, then those of the environment.
+    pub(super) fn variables(&self, given: Vec<(String, Secret)>) -> Result<Vec<(String, Secret)>, String> {
         let mut all = match &self.credentials_file {
             Some(path) => read(path).map_err(|why| format!("`credentials_file`: `{}`: {why}", path.display()))?,
             None => Vec::new(),
@@ -185,6 +214,7 @@ impl Config {
         };
         let settings = [set(endpoint, &self.endpoint), set("AWS_REGION", &self.region)];
         all.splice(0..0, settings.into_iter().flatten());
+        all.extend(given);
         all.extend(secret(variables()));
         // Whoever reads them takes the last of a name.
         all.reverse();

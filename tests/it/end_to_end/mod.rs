@@ -22,6 +22,8 @@ mod lease;
 mod logs;
 mod outage;
 mod registry;
+mod registry_buckets;
+mod registry_losses;
 mod reload;
 mod reports;
 mod repositories;
