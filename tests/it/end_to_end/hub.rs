@@ -123,7 +123,7 @@ fn a_private_repository_that_is_opened_reaches_people_and_what_is_new_or_closed_
     wait_for("the flag of the hub", Duration::from_mins(1), || (registry().len() == 3).then_some(()));
     assert_eq!(
         (registry().last().map(String::as_str), about().last().map(String::as_str)),
-        (Some("REG-014"), Some("acme/open"))
+        (Some("REG-017"), Some("acme/open"))
     );
     assert_eq!(agent.stop(), Some(0));
 }

@@ -134,7 +134,7 @@ fn a_webhook_that_leads_inside_is_told_and_another_of_a_known_host_is_not() {
 
     register("ci", "http://169.254.169.254/latest/meta-data/iam/security-credentials/?token=hunter2-in-the-query");
     let alert = wait_for("the webhook that leads inside", Duration::from_mins(1), || {
-        receiver.taken().into_iter().find(|delivery| rule(delivery) == "REG-015")
+        receiver.taken().into_iter().find(|delivery| rule(delivery) == "REG-014")
     });
     let told = alert.json().to_string();
     assert!(told.contains("169.254.169.254") && told.contains("ci"), "{told}");
@@ -142,7 +142,7 @@ fn a_webhook_that_leads_inside_is_told_and_another_of_a_known_host_is_not() {
     let change = json!({ "url": "https://collect.example.net/services/T0/B1" });
     runtime.block_on(server.call(Method::PATCH, &format!("webhooks/{second}"), change));
     let alert = wait_for("the unknown host", Duration::from_mins(1), || {
-        receiver.taken().into_iter().find(|delivery| rule(delivery) == "REG-015b")
+        receiver.taken().into_iter().find(|delivery| rule(delivery) == "REG-014b")
     });
     let told = alert.json().to_string();
     assert!(told.contains("collect.example.net") && told.contains("hooks.example.com"), "{told}");
@@ -160,7 +160,7 @@ fn a_webhook_that_leads_inside_is_told_and_another_of_a_known_host_is_not() {
         receiver
             .taken()
             .iter()
-            .any(|delivery| rule(delivery) == "REG-015" && subject(delivery).starts_with("late/"))
+            .any(|delivery| rule(delivery) == "REG-014" && subject(delivery).starts_with("late/"))
             .then_some(())
     });
     assert_eq!(rules(&receiver).len(), 3, "{:?}", rules(&receiver));
