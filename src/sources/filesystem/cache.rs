@@ -13,7 +13,7 @@ use std::path::Path;
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use crate::base::files;
-use crate::event::{Fields, Sha256};
+use crate::event::{Fields, Sha256, identity};
 use listing::{Entry, Listings};
 
 /// Bytes of a file that the hub keeps in Git itself: larger ones are in LFS.
@@ -77,23 +77,26 @@ pub struct Cache {
 impl Cache {
     /// Adds what speaks against a file, which is known by its path and, where it is a link, by what it leads to.
     pub fn note(&mut self, attributes: &mut Fields, path: &Path, target: Option<&Path>) {
-        let mut put = |name: &str| drop(attributes.insert(name.to_owned(), true.into()));
         if is_dangling(path) {
-            put("file.cache.dangling");
+            put(attributes, "file.cache.dangling");
         }
         let Some(place) = Place::of(path) else { return };
+        let identity = place.file.to_str().and_then(|file| identity::of_commit(place.commit, file));
+        if let Some(identity) = identity {
+            attributes.insert(identity::FIELD.to_owned(), vec![identity].into());
+        }
         let entry = place.file.to_str().zip(self.listings.of(place.repository, place.commit));
         let entry = entry.map(|(file, files)| files.get(file));
         if entry == Some(None) {
-            put("file.cache.unlisted");
+            put(attributes, "file.cache.unlisted");
         }
         let entry = entry.flatten();
         let name = target.and_then(|target| blob(&place, target));
         if is_other(path, name.as_deref(), entry) {
-            put("file.cache.other");
+            put(attributes, "file.cache.other");
         }
         if target.is_none() && is_detached(&place, path) {
-            put("file.cache.detached");
+            put(attributes, "file.cache.detached");
         }
         // The name of a blob promises the same, or another digest, and then it is another blob.
         let promised = entry.filter(|_| name.as_deref().is_none_or(|name| !is_hex(name, 64)));
@@ -102,6 +105,11 @@ impl Cache {
             attributes.insert("artifact.claimed_hash".to_owned(), format!("sha256:{promised}").into());
         }
     }
+}
+
+/// Notes what speaks against a file.
+fn put(attributes: &mut Fields, name: &str) {
+    attributes.insert(name.to_owned(), true.into());
 }
 
 /// The name of the blob to which a link leads; `None` if it leads elsewhere, which is told as such.

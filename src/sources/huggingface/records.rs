@@ -9,7 +9,7 @@ use crate::base::text::shorten;
 use crate::base::uri::{encode, encode_path};
 use crate::event::subject::SubjectKind;
 use crate::event::value::to_json;
-use crate::event::{ArtifactRef, Fields, Place, Subject, digest};
+use crate::event::{ArtifactRef, Fields, Place, Subject, digest, identity};
 use crate::sources::models::{self, put};
 use crate::sources::{Hint, Record, RecordKind};
 
@@ -187,6 +187,7 @@ impl Maker<'_> {
         put(&mut fields, "ml.artifact.etag", file.identity());
         if let Some(claimed) = file.sha256() {
             put(&mut fields, "artifact.claimed_hash", format!("sha256:{claimed}"));
+            put(&mut fields, identity::FIELD, identity::of_commit(commit, &file.path).into_iter().collect::<Vec<_>>());
         }
         let artifact = ArtifactRef {
             store: self.source.to_owned(),

@@ -183,3 +183,56 @@ fn a_cache_is_held_against_its_own_names() {
     });
     assert_eq!(agent.stop(), Some(0));
 }
+
+#[test]
+fn a_cache_that_was_made_to_look_right_is_held_against_the_hub() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let home = directory.path().join("home");
+    let good: &[u8] = b"\x02\0\0\0\0\0\0\0{}";
+    let hub = start(&[(ID, &[("config.json", b"{}"), ("model.safetensors", good)])]);
+    download(&hub, &home, "links");
+    let receiver = Receiver::start();
+    let config = format!(
+        "sources:\n  filesystem: [{{name: cache, paths: [home], sweep_interval_secs: 1, settle_millis: 100}}]\n  \
+         huggingface: [{{name: hub, endpoint: \"{}\", repositories: [{ID}], sweep_interval_secs: 1, fetch: [none]}}]\n\
+         sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
+        hub.url,
+        receiver.url()
+    );
+    let agent = Agent::start(directory.path(), &config).ready();
+    let looks = || {
+        for source in ["source=\"cache\"", "source=\"hub\""] {
+            let before = agent.metric("lanner_rescans_total", source);
+            wait_for("two listings", Duration::from_mins(1), || {
+                (agent.metric("lanner_rescans_total", source) >= before + 2.0).then_some(())
+            });
+        }
+    };
+    looks();
+    assert_eq!(rules(&receiver), Vec::<String>::new(), "the cache is as the hub has it");
+
+    // Everything in it agrees: the blob is named by its digest, the link leads there, the listing says so.
+    let evil: &[u8] = b"\x04\0\0\0\0\0\0\0{  }";
+    let snapshot = snapshots(&home, "links").remove(0);
+    let repository = snapshot.ancestors().nth(2).expect("it lies in a repository");
+    std::fs::write(repository.join("blobs").join(Sha256::of(evil).to_string()), evil).expect("there is space");
+    let commit = snapshot.file_name().and_then(std::ffi::OsStr::to_str).expect("it is named by its commit");
+    let listing = repository.join("trees").join(format!("{commit}.json"));
+    let text = std::fs::read_to_string(&listing).expect("the client listed it");
+    let text = text.replace(&Sha256::of(good).to_string(), &Sha256::of(evil).to_string());
+    std::fs::write(&listing, text).expect("there is space");
+    let link = snapshot.join("model.safetensors");
+    std::fs::remove_file(&link).expect("it is there");
+    std::os::unix::fs::symlink(format!("../../blobs/{}", Sha256::of(evil)), &link).expect("there is space");
+    let alert = wait_for("the alert", Duration::from_mins(1), || {
+        receiver.taken().into_iter().find(|delivery| super::rule(delivery) == "REG-001b")
+    });
+    assert_eq!(subject(&alert), link.display().to_string());
+    let text = alert.json().to_string();
+    for digest in [good, evil] {
+        assert!(text.contains(&Sha256::of(digest).to_string()), "{text}");
+    }
+    looks();
+    assert!(!rules(&receiver).iter().any(|rule| rule.starts_with("SCN-040")), "in itself it is right");
+    assert_eq!(agent.stop(), Some(0));
+}
