@@ -12,7 +12,9 @@ use crate::sources::{Change, RecordKind};
 pub trait Histories {
     /// Whether a ref must lead where it always did.
     fn is_fixed(&self, reference: &str) -> bool;
-    /// Where such a ref led before it went away, if it came back as another.
+    /// Whether its history may be rewritten.
+    fn is_rebased(&self, reference: &str) -> bool;
+    /// Where a ref that must not move led before it went away, if it came back as another.
     fn left(&self, repository: &str, reference: &str) -> Option<ObjectId>;
     /// Whether a commit is part of the history of another; `None` if that cannot be told.
     fn is_ancestor(&self, repository: &str, old: &ObjectId, new: &ObjectId) -> Option<bool>;
@@ -42,6 +44,7 @@ fn repository(old: &Fields, new: &Fields, histories: &dyn Histories) -> Vec<Chan
             // A tag that leads elsewhere than it did, even if it was away in between.
             last.or_else(|| histories.left(repository, reference))
         } else {
+            let last = last.filter(|_| !histories.is_rebased(reference));
             last.filter(|last| histories.is_ancestor(repository, last, commit) == Some(false))
         };
         if let Some(old) = rewritten.filter(|old| old != commit) {

@@ -224,6 +224,10 @@ impl Place for Repositories {
         let shared = &self.shared;
         let found = shared.on_thread(|shared, patience| discover::find(&shared.checked, patience)).await;
         let found = found.map_err(|fault| shared.failed(Path::new("repositories"), &fault))?;
+        // What is gone for certain is forgotten.
+        locked(&shared.seen).retain(|name, seen| {
+            found.repositories.contains_key(name) || found.unseen.iter().any(|(place, _)| seen.path.starts_with(place))
+        });
         let mut failed = found.unseen.first().cloned();
         let mut told = 0_usize;
         for (name, path) in &found.repositories {
@@ -305,6 +309,11 @@ impl Shared {
 impl Histories for Shared {
     fn is_fixed(&self, reference: &str) -> bool {
         reference.strip_prefix("tags/").is_some_and(|tag| !self.checked.moving.is_match(tag))
+    }
+
+    fn is_rebased(&self, reference: &str) -> bool {
+        // Tags that may move have no history to keep.
+        reference.starts_with("tags/") || self.checked.rebased.is_match(reference)
     }
 
     fn left(&self, repository: &str, reference: &str) -> Option<ObjectId> {

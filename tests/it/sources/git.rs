@@ -87,6 +87,28 @@ fn a_push_and_a_rewritten_history_are_told_apart() {
 }
 
 #[test]
+fn branches_that_people_rebase_may_be_rewritten() {
+    let repository = Repository::tree();
+    repository.commit(&[("model.pkl", b"one")], "one");
+    runtime().block_on(async {
+        let mut config = config(&repository);
+        config.rebased_branches = vec!["users/**".to_owned()];
+        let mut running = listed(config).await;
+        let mut old = running.records[REPOSITORY].attributes.clone();
+        for (branch, expected) in [
+            ("users/ada/topic", vec!["alias.moved users/ada/topic"]),
+            ("topic", vec!["alias.moved topic", "history.rewritten topic"]),
+        ] {
+            repository.git(&["checkout", "--quiet", "-b", branch, "main"]);
+            repository.commit(&[("topic.pkl", b"one")], "one");
+            assert_eq!(actions(&changes(&mut running, &mut old).await), [format!("alias.set {branch}")]);
+            repository.git(&["commit", "--quiet", "--amend", "-m", "another"]);
+            assert_eq!(actions(&changes(&mut running, &mut old).await), expected);
+        }
+    });
+}
+
+#[test]
 fn a_history_that_was_rewritten_while_nobody_looked_is_told() {
     let repository = Repository::tree();
     let first = repository.commit(&[("model.pkl", b"one")], "one");
