@@ -30,16 +30,10 @@ pub struct Local {
 
 impl Local {
     pub fn of(stat: &Stat) -> Self {
-        let stamp = format!(
-            "{}:{} {} {}.{:09} {}.{:09}",
-            stat.st_dev,
-            stat.st_ino,
-            stat.st_size,
-            stat.st_mtime,
-            stat.st_mtime_nsec,
-            stat.st_ctime,
-            stat.st_ctime_nsec
-        );
+        // Numbers of devices change when a host starts anew, and say nothing of the bytes.
+        let (modified, changed) = ((stat.st_mtime, stat.st_mtime_nsec), (stat.st_ctime, stat.st_ctime_nsec));
+        let stamp =
+            format!("{} {} {}.{:09} {}.{:09}", stat.st_ino, stat.st_size, modified.0, modified.1, changed.0, changed.1);
         Self { size: u64::try_from(stat.st_size).unwrap_or(0), stamp, broken: false }
     }
 }

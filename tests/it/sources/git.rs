@@ -197,6 +197,45 @@ fn nothing_is_told_of_a_repository_that_is_packed_or_fetched_into() {
 }
 
 #[test]
+fn a_repository_may_be_packed_while_it_is_looked_at() {
+    let repository = Repository::bare();
+    let name = |number: usize| format!("model-{number:02}.pkl");
+    let put = |number: usize| {
+        let bytes = vec![u8::try_from(number).unwrap(); 5000];
+        repository.import("refs/heads/main", &[(name(number).as_bytes(), Some(&bytes))]);
+    };
+    put(0);
+    std::thread::scope(|threads| {
+        let packing = threads.spawn(|| {
+            for number in 1..40 {
+                put(number);
+                let branch = format!("refs/heads/side-{}", number % 3);
+                repository.git(&["update-ref", &branch, "main"]);
+                repository.git(&["pack-refs", "--all"]);
+                repository.git(&["repack", "-a", "-d", "-f", "-q"]);
+                repository.git(&["prune-packed", "-q"]);
+            }
+        });
+        runtime().block_on(async {
+            let mut running = listed(config(&repository)).await;
+            let mut looks = 0;
+            while !packing.is_finished() {
+                looks += 1;
+                running.hints.push(looks, json!({ "repository": { "name": "models" } }));
+                running.during(Duration::from_millis(10)).await;
+            }
+            let last = format!("file/models/main/{}", name(39));
+            running.until("the last file", |running| running.records.contains_key(&last)).await;
+            assert!(running.log.iter().all(|told| told.starts_with('+')), "nothing went: {:?}", running.log);
+            for number in 0..40 {
+                assert!(running.records.contains_key(&format!("file/models/main/{}", name(number))), "{number}");
+            }
+            assert!(looks > 20, "{looks}");
+        });
+    });
+}
+
+#[test]
 fn what_is_watched_is_configured() {
     let repository = Repository::tree();
     repository.commit(&[("model.pkl", b"1"), ("README.md", b"2"), ("tmp/b.pkl", b"3"), ("a/prompts/x.md", b"4")], "x");
