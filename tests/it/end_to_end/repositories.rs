@@ -212,7 +212,7 @@ fn a_repository_that_may_not_be_read_is_told_with_what_helps() {
     for place in ["", "refs", "objects", "objects/pack", "config"] {
         let path = repository.path.join(place);
         let before = std::fs::metadata(&path).expect("it is there").permissions();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).expect("it is ours");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("it is ours");
         let (reason, detail) = finding(&directory, &repository, command());
         std::fs::set_permissions(&path, before).expect("it is ours");
         assert!(reason.contains("forbidden"), "{place}: {reason} {detail}");
