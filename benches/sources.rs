@@ -22,6 +22,8 @@ mod account;
 mod git_suite;
 #[path = "../tests/it/sources/harness.rs"]
 mod harness;
+#[path = "../tests/it/sources/huggingface.rs"]
+mod huggingface;
 #[path = "../tests/it/sources/mlflow_suite.rs"]
 mod mlflow_suite;
 #[path = "../tests/it/sources/objects.rs"]
@@ -70,6 +72,29 @@ const CASES: &[Case] = &[
         megabytes_max: 5.0,
     },
     Case {
+        name: "gcs",
+        start: || Box::new(objects::Bucket::google()),
+        // The same pages; an object is told in more words.
+        entries: 10_000,
+        calls_max: 11.0,
+        megabytes_max: 12.0,
+    },
+    Case {
+        name: "azure",
+        start: || Box::new(objects::Bucket::azure()),
+        entries: 10_000,
+        calls_max: 11.0,
+        megabytes_max: 12.0,
+    },
+    Case {
+        name: "hub",
+        start: || Box::new(huggingface::Hubs::private()),
+        // Files of one repository whose commit did not move: what it is, which names all files, and its references.
+        entries: 10_000,
+        calls_max: 2.5,
+        megabytes_max: 1.0,
+    },
+    Case {
         name: "oci",
         start: || Box::new(oci_suite::Images::start()),
         // Each a repository of one tag: its tags, and where that leads now.
@@ -90,7 +115,10 @@ const CASES: &[Case] = &[
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = CASES.iter().filter(|case| named.is_empty() || named.iter().any(|name| name == case.name));
-    let missed = wanted.filter(|case| !measure(case)).count();
+    let mut missed = wanted.filter(|case| !measure(case)).count();
+    if named.is_empty() || named.iter().any(|name| name == "mlflow") {
+        missed += usize::from(!registry());
+    }
     std::process::exit(i32::from(missed > 0));
 }
 
@@ -141,4 +169,94 @@ fn measure(case: &Case) -> bool {
         case.name
     );
     calls <= case.calls_max && megabytes <= case.megabytes_max
+}
+
+/// Models, and versions of each, as the reference was measured: 11 calls and 8.4 MB for models, 4 and 10.4 for versions.
+const MODELS: usize = 10_000;
+const VERSIONS: u32 = 3;
+const REFERENCE_CALLS: f64 = 15.0;
+const REFERENCE_MEGABYTES: f64 = 18.8;
+/// Calls beside the reference: prompts and their versions, webhooks, and a look at bytes.
+const MORE_CALLS: f64 = 6.0;
+/// A small look of the reference: 2 calls of fifty entries.
+const HOT_KILOBYTES: f64 = 60.0;
+const HOT_CALLS: f64 = 3.0;
+/// Between two listings while webhooks arrive, and how many are waited for.
+const TICK: Duration = Duration::from_secs(15);
+const TICKS: u32 = 8;
+
+/// Calls, bytes and CPU seconds so far.
+fn spent(running: &Running) -> [f64; 3] {
+    let calls = running.metric("lanner_source_requests_total");
+    [calls, running.metric("lanner_source_response_bytes_total"), ticks(false)]
+}
+
+fn since(running: &Running, before: [f64; 3]) -> [f64; 3] {
+    let now = spent(running);
+    [now[0] - before[0], now[1] - before[1], now[2] - before[2]]
+}
+
+/// A registry of models with versions: a listing, a small look, and what is spent while webhooks arrive.
+fn registry() -> bool {
+    let mut registry = mlflow_suite::Registry::start(false);
+    let names: Vec<String> = (0..MODELS).map(|number| format!("many/{number:05}.bin")).collect();
+    registry.fill(&names);
+    registry.fill_versions(VERSIONS);
+    let runtime = support::runtime();
+    let listing = runtime.block_on(listing(&registry));
+    let hot = runtime.block_on(hot(&registry));
+    let paced = runtime.block_on(paced(&registry, &names[0].replace('/', "-")));
+    println!(
+        "mlflow: {MODELS} models of {VERSIONS} versions: a listing {:.1} calls, {:.1} MB, {:.2} CPU-s (one careful \
+         client: {REFERENCE_CALLS} calls, {REFERENCE_MEGABYTES} MB); a small look {:.1} calls, {:.1} kB, {:.4} CPU-s (at most \
+         {HOT_CALLS}, {HOT_KILOBYTES}); while webhooks arrive {:.1} calls, {:.1} MB, {:.2} CPU-s for each {} s (at most half of a listing)",
+        listing[0],
+        listing[1] / 1e6,
+        listing[2],
+        hot[0],
+        hot[1] / 1e3,
+        hot[2],
+        paced[0],
+        paced[1] / 1e6,
+        paced[2],
+        TICK.as_secs()
+    );
+    let fits = listing[0] <= REFERENCE_CALLS + MORE_CALLS && listing[1] / 1e6 <= REFERENCE_MEGABYTES;
+    fits && hot[0] <= HOT_CALLS && hot[1] / 1e3 <= HOT_KILOBYTES && paced[1] <= listing[1] / 2.0
+}
+
+/// One of several listings in a row.
+async fn listing(registry: &mlflow_suite::Registry) -> [f64; 3] {
+    let mut running = harness::start(registry.paced(3600, 1, 1));
+    running.listed().await;
+    let sweeps = "lanner_rescans_total{reason=\"sweep\"";
+    let begun = running.metric(sweeps);
+    running.until("a sweep to begin", |running| running.metric(sweeps) > begun).await;
+    let (first, before) = (running.metric(sweeps), spent(&running));
+    running.until("the sweeps", |running| running.metric(sweeps) >= first + SWEEPS).await;
+    let each = running.metric(sweeps) - first;
+    since(&running, before).map(|sum| sum / each)
+}
+
+/// One of several small looks.
+async fn hot(registry: &mlflow_suite::Registry) -> [f64; 3] {
+    let mut running = harness::start(registry.paced(1, 3600, 1));
+    running.listed().await;
+    let before = spent(&running);
+    running.until("small looks", |running| since(running, before)[0] >= 30.0 * HOT_CALLS).await;
+    let sum = since(&running, before);
+    let looks = (sum[0] / HOT_CALLS).round();
+    sum.map(|sum| sum / looks)
+}
+
+/// What is spent between two times at which everything could be listed, while webhooks arrive.
+async fn paced(registry: &mlflow_suite::Registry, name: &str) -> [f64; 3] {
+    let mut running = harness::start(registry.paced(3600, TICK.as_secs(), 4));
+    running.listed().await;
+    tokio::task::block_in_place(|| registry.alias(name, "2"));
+    running.hints.push(1, serde_json::json!({ "data": { "name": name, "alias": "champion", "version": "2" } }));
+    running.until("fewer listings", |running| running.state().notes.contains_key("listing_stretched")).await;
+    let before = spent(&running);
+    running.during(TICK * TICKS).await;
+    since(&running, before).map(|sum| sum / f64::from(TICKS))
 }

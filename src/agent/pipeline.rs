@@ -1,11 +1,13 @@
 //! One source's stage: compares what it tells with the durable snapshot, and hands in what follows.
 //!
 //! Records are looked at side by side, but two observations of one record never are: the second
-//! waits for the first to be durable, and of several that wait only the last one counts.
+//! waits for the first to be durable, and of several that wait only the last one counts. What a source was told and
+//! cannot see for itself is settled one by one, in the order in which it came.
 
 mod records;
 mod slots;
 mod sweeper;
+mod work;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -15,9 +17,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use self::records::Records;
+pub use self::records::FIELDS;
+use self::records::{Compare, Records};
 use self::slots::{Slot, Slots};
 use self::sweeper::Sweeper;
+use self::work::{Receipt, Task, Work};
 use super::committer::{Closed, Desk};
 use super::examine::Examiner;
 use super::judge::{Judge, Verdict};
@@ -25,6 +29,7 @@ use super::tell::{self, Origin};
 use crate::base::clock;
 use crate::base::metrics::Metrics;
 use crate::event::{Event, digest};
+use crate::sources::hints::Hints;
 use crate::sources::{Checkpoint, Line, Observation, Record, Source};
 use crate::state::portraits::Edge;
 use crate::state::sweep::Due;
@@ -55,13 +60,14 @@ pub struct Pipeline {
     shared: Shared,
     source: Arc<dyn Source>,
     origin: Origin,
+    hints: Hints,
     records: Arc<Records>,
     slots: Slots,
     jobs: JoinSet<Result<Done, Closed>>,
     /// Records that could not be read, in the order in which they are due again.
-    later: VecDeque<(Instant, Box<Record>)>,
-    /// Records under way, each with the observation that came meanwhile.
-    busy: HashMap<String, Option<Task>>,
+    later: VecDeque<(Instant, Work)>,
+    /// Records under way, each with what came meanwhile.
+    busy: HashMap<String, VecDeque<Work>>,
     listing: Option<Listing>,
     listed: bool,
     /// Records of the first listing that are still under way; it is noted as complete when there are none.
@@ -87,34 +93,9 @@ impl Listing {
     }
 }
 
-/// One thing to do about one record.
-#[derive(Debug, Clone)]
-enum Task {
-    Put {
-        record: Box<Record>,
-        first_listing: bool,
-    },
-    Remove {
-        key: String,
-    },
-    /// Its bytes are others, though nothing says that they changed.
-    Silent {
-        key: String,
-    },
-}
-
-impl Task {
-    fn key(&self) -> &str {
-        match self {
-            Self::Put { record, .. } => &record.key,
-            Self::Remove { key } | Self::Silent { key } => key,
-        }
-    }
-}
-
 impl Pipeline {
     /// `listed`: an earlier run completed the source's first listing.
-    pub fn new(shared: Shared, source: Arc<dyn Source>, listed: bool) -> Self {
+    pub fn new(shared: Shared, source: Arc<dyn Source>, hints: Hints, listed: bool) -> Self {
         let origin = Origin {
             source: source.name().to_owned(),
             product: source.product().to_owned(),
@@ -126,6 +107,7 @@ impl Pipeline {
             shared,
             source,
             origin,
+            hints,
             records,
             slots: Slots::new(),
             jobs: JoinSet::new(),
@@ -163,13 +145,13 @@ impl Pipeline {
                     for key in swept.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))? {
                         // What is looked at anyway needs no second reading.
                         if !self.busy.contains_key(&key) {
-                            self.start(Task::Silent { key }).await?;
+                            self.start(Task::Silent { key }.into()).await?;
                         }
                     }
                 }
                 () = due(self.later.front()), if !self.later.is_empty() => {
-                    if let Some((_, record)) = self.later.pop_front() {
-                        self.start(Task::Put { record, first_listing: false }).await?;
+                    if let Some((_, work)) = self.later.pop_front() {
+                        self.start(work).await?;
                     }
                 }
             }
@@ -204,9 +186,10 @@ impl Pipeline {
                 Observation::InitDone => self.end_listing().await?,
                 Observation::Apply(record) => {
                     let first_listing = false;
-                    self.start(Task::Put { record: Box::new(record), first_listing }).await?;
+                    self.start(Task::Put { record: Box::new(record), first_listing }.into()).await?;
                 }
-                Observation::Delete(key) => self.start(Task::Remove { key }).await?,
+                Observation::Delete(key) => self.start(Task::Remove { key }.into()).await?,
+                Observation::Told(told) => self.start(told.into()).await?,
             }
         }
         self.read(&lines, checkpoints).await
@@ -231,7 +214,7 @@ impl Pipeline {
             listing.keys.insert(short(&record.key));
         }
         let first_listing = !self.listed;
-        self.start(Task::Put { record: Box::new(record), first_listing }).await
+        self.start(Task::Put { record: Box::new(record), first_listing }.into()).await
     }
 
     /// What the listing did not name is gone; from now on changes count as changes. What is still under way was
@@ -243,7 +226,7 @@ impl Pipeline {
             gone.extend(self.busy.keys().cloned());
             gone.retain(|key| listing.misses(key));
             for key in gone {
-                self.start(Task::Remove { key }).await?;
+                self.start(Task::Remove { key }.into()).await?;
             }
         }
         if !self.listed {
@@ -264,11 +247,20 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn start(&mut self, task: Task) -> Result<(), Closed> {
-        // What is known now replaces what waited to be read again.
-        self.later.retain(|(_, record)| record.key != task.key());
-        if let Some(waiting) = self.busy.get_mut(task.key()) {
-            *waiting = Some(task);
+    async fn start(&mut self, mut work: Work) -> Result<(), Closed> {
+        // What is known now replaces what waited to be read again, and settles what led to that.
+        let mut receipts = Vec::new();
+        self.later.retain_mut(|(_, earlier)| {
+            let replaced = earlier.key() == work.key();
+            if replaced {
+                receipts.append(&mut earlier.receipts);
+            }
+            !replaced
+        });
+        receipts.append(&mut work.receipts);
+        work.receipts = receipts;
+        if let Some(waiting) = self.busy.get_mut(work.key()) {
+            work::queue(waiting, work);
             return Ok(());
         }
         let slot = loop {
@@ -280,8 +272,8 @@ impl Pipeline {
                 () = self.slots.free() => {}
             }
         };
-        self.busy.insert(task.key().to_owned(), None);
-        self.spawn(task, slot);
+        self.busy.insert(work.key().to_owned(), VecDeque::new());
+        self.spawn(work, slot);
         Ok(())
     }
 
@@ -299,25 +291,54 @@ impl Pipeline {
         });
     }
 
-    fn spawn(&mut self, task: Task, slot: Slot) {
+    fn spawn(&mut self, work: Work, slot: Slot) {
         let (records, shared, origin) = (Arc::clone(&self.records), self.shared.clone(), self.origin.clone());
+        let hints = self.hints.clone();
         self.jobs.spawn(async move {
-            let key = task.key().to_owned();
+            let key = work.key().to_owned();
+            let Work { task, mut receipts } = work;
+            let stood = matches!(task, Task::Put { first_listing: true, .. }) && !receipts.is_empty();
             let outcome = match task {
                 Task::Put { record, first_listing } => records.put(*record, first_listing, &slot).await,
                 Task::Remove { key } => records.remove(key).await,
                 Task::Silent { key } => records.put_silent(&key, &slot).await,
+                Task::Outdated { .. } => Outcome::default(),
             };
-            if outcome.change.is_some() || !outcome.events.is_empty() {
-                let (seen, source) = (clock::now(), origin.source);
+            let again = outcome.again.map(|record| {
+                // It is not settled yet: after a crash it is told once more.
+                let receipts = std::mem::take(&mut receipts);
+                Work { task: Task::Put { record, first_listing: stood }, receipts }
+            });
+            if outcome.change.is_some() || !outcome.events.is_empty() || !receipts.is_empty() {
+                let (seen, source) = (clock::now(), origin.source.clone());
                 let Verdict { alerts, memos } = shared.judge.judge(&outcome.events, seen);
-                let records = outcome.change.into_iter().collect();
+                let changed = outcome.change.into_iter().collect();
                 let edges = outcome.edge.into_iter().collect();
                 let settled = outcome.settled.into_iter().collect();
-                let commit = Commit { source, seen, records, edges, settled, alerts, memos, ..Commit::default() };
+                let settled_hints: Vec<i64> = receipts.iter().map(|receipt| receipt.hint).collect();
+                let checkpoints = latest(receipts);
+                let commit = Commit {
+                    source,
+                    seen,
+                    records: changed,
+                    edges,
+                    settled,
+                    alerts,
+                    memos,
+                    checkpoints,
+                    hints: settled_hints.clone(),
+                    ..Commit::default()
+                };
                 shared.desk.commit(commit).await?;
+                for hint in settled_hints {
+                    hints.settled(hint);
+                }
+                if let Some(mut compare) = outcome.compare {
+                    let events = records.compare(&mut compare).await;
+                    tell_later(&shared, origin.source, &events).await?;
+                }
             }
-            Ok(Done { key, again: outcome.again, slot })
+            Ok(Done { key, again, slot })
         });
     }
 
@@ -329,18 +350,20 @@ impl Pipeline {
         if let Some(unlisted) = &mut self.unlisted {
             unlisted.remove(&key);
         }
-        match (self.busy.remove(&key), again) {
-            (Some(Some(next)), _) => {
-                self.busy.insert(key, None);
-                self.spawn(next, slot);
-            }
-            (Some(None) | None, Some(record)) if self.later.len() < LATER_MAX => {
-                self.later.push_back((Instant::now() + AGAIN_AFTER, record));
-            }
-            (Some(None) | None, Some(_)) => {
+        let mut waiting = self.busy.remove(&key).unwrap_or_default();
+        if let Some(mut next) = waiting.pop_front() {
+            // What is to be done next is known better than what could not be read, and settles it.
+            let mut receipts = again.map(|work| work.receipts).unwrap_or_default();
+            receipts.append(&mut next.receipts);
+            next.receipts = receipts;
+            self.busy.insert(key, waiting);
+            self.spawn(next, slot);
+        } else if let Some(work) = again {
+            if self.later.len() < LATER_MAX {
+                self.later.push_back((Instant::now() + AGAIN_AFTER, work));
+            } else {
                 self.shared.metrics.events_dropped.with_label_values(&["examine", "unreadable"]).inc();
             }
-            (Some(None) | None, None) => {}
         }
         Ok(())
     }
@@ -353,7 +376,25 @@ impl Pipeline {
     }
 }
 
-async fn due(next: Option<&(Instant, Box<Record>)>) {
+/// Commits what is told of something that is durable already.
+async fn tell_later(shared: &Shared, source: String, events: &[Event]) -> Result<(), Closed> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let seen = clock::now();
+    let Verdict { alerts, memos } = shared.judge.judge(events, seen);
+    shared.desk.commit(Commit { source, seen, alerts, memos, ..Commit::default() }).await
+}
+
+/// Of each record the position that was said last.
+fn latest(receipts: Vec<Receipt>) -> Vec<Checkpoint> {
+    let checkpoints = receipts.into_iter().filter_map(|receipt| receipt.checkpoint);
+    let latest: HashMap<String, Checkpoint> =
+        checkpoints.map(|checkpoint| (checkpoint.key.clone(), checkpoint)).collect();
+    latest.into_values().collect()
+}
+
+async fn due(next: Option<&(Instant, Work)>) {
     if let Some((at, _)) = next {
         tokio::time::sleep_until(*at).await;
     }
@@ -378,11 +419,13 @@ struct Outcome {
     edge: Option<Edge>,
     /// A subject whose bytes became those that are approved.
     settled: Option<String>,
+    /// What to compare with other places when it is durable.
+    compare: Option<Compare>,
 }
 
 /// A job that has ended.
 struct Done {
     key: String,
-    again: Option<Box<Record>>,
+    again: Option<Work>,
     slot: Slot,
 }

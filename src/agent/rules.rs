@@ -55,6 +55,8 @@ pub fn declared_fields() -> Vec<Field> {
     fields.extend(sources::fields::fields());
     fields.extend_from_slice(super::tell::HEALTH_FIELDS);
     fields.extend_from_slice(super::announced::FIELDS);
+    fields.extend_from_slice(super::pipeline::FIELDS);
+    fields.extend_from_slice(crate::event::identity::FIELDS);
     fields.extend_from_slice(super::signatures::FIELDS);
     fields.sort_by_key(|field| field.path);
     fields.dedup_by_key(|field| field.path);

@@ -16,10 +16,10 @@ use super::examine::Examiner;
 use super::health::{self, Heartbeat, Voice, Watchman};
 use super::http::{self, Pages};
 use super::judge::{Judge, Law};
-use super::lease;
+use super::lease::Lease;
 use super::pipeline::{Pipeline, Shared};
 use super::readiness::Readiness;
-use super::receive::{Receiver, Receivers};
+use super::receive::{self, Receiver, Receivers};
 use super::reload::{Reloader, repeat_millis};
 use super::rules::{self, RulesError};
 use super::signatures::Signatures;
@@ -29,8 +29,8 @@ use crate::base::clock;
 use crate::base::metrics::Metrics;
 use crate::config::Checked;
 use crate::sinks::queue::Deliverer;
-use crate::sources::hints::Hints;
-use crate::sources::{Context, Source, SourceError, Status};
+use crate::sources::hints::{Hints, Offered};
+use crate::sources::{BoxFuture, Context, Source, SourceError, Status};
 use crate::state::{Mode, State, StateError};
 
 /// Observations of one source that may wait.
@@ -57,6 +57,8 @@ pub enum AgentError {
     State(#[from] StateError),
     #[error(transparent)]
     Rules(#[from] RulesError),
+    #[error("a lease cannot be asked for: {0}")]
+    Lease(String),
     #[error("nothing can listen on {listen}: {cause}; choose another `http.listen`")]
     Listen { listen: String, cause: std::io::Error },
 }
@@ -135,13 +137,17 @@ impl Agent {
         for source in checked.sources {
             let hints = hints(&state, source.name())?;
             if let Some(verifier) = checked.receivers.get(source.name()) {
-                receivers.insert(source.name().to_owned(), Receiver::new(verifier.clone(), hints.clone()));
+                receivers.insert(
+                    source.name().to_owned(),
+                    Receiver::new(Arc::clone(&source), verifier.clone(), hints.clone()),
+                );
             }
             let status = Arc::new(Status::default());
             sources.push((source.name().to_owned(), Arc::clone(&status)));
             let name = format!("source {}", source.name());
             let leases = checked.config.leases.iter();
-            let lease = leases.filter(|lease| lease.source == source.name()).map(|lease| lease.file.clone()).next();
+            let lease = leases.filter(|lease| lease.source == source.name()).map(Lease::new).next();
+            let lease = lease.transpose().map_err(AgentError::Lease)?;
             let keeper = Keeper {
                 supervisor: supervisor.clone(),
                 shared: shared.clone(),
@@ -338,15 +344,20 @@ async fn check(state: State, supervisor: Supervisor, stop: CancellationToken) {
 
 /// Hints of a source, with those that an earlier run took and did not follow.
 fn hints(state: &State, source: &str) -> Result<Hints, StateError> {
-    let keeper = state.clone();
-    let hints = Hints::new(move |id| {
+    let (keeper, offered, name) = (state.clone(), state.clone(), source.to_owned());
+    let keep = move |delivery, body| -> BoxFuture<'static, Offered> {
+        let (state, source) = (offered.clone(), name.clone());
+        Box::pin(async move { receive::keep(&state, &source, delivery, body).await })
+    };
+    let done = move |id| {
         let keeper = keeper.clone();
         drop(tokio::task::spawn_blocking(move || {
             if let Err(error) = keeper.forget_hint(id) {
                 tracing::warn!(%error, "a hint that was followed could not be taken off; it is followed once more by the next run");
             }
         }));
-    });
+    };
+    let hints = Hints::new(done, keep);
     for (id, body) in state.hints(source)? {
         hints.push(id, body);
     }
@@ -365,8 +376,8 @@ struct Keeper {
     status: Arc<Status>,
     /// They outlive a run of the source.
     hints: Hints,
-    /// The file whose lock must be held while the source runs.
-    lease: Option<PathBuf>,
+    /// What must be held while the source runs.
+    lease: Option<Lease>,
     stop: CancellationToken,
 }
 
@@ -376,21 +387,32 @@ impl Keeper {
         let seed = name.bytes().fold(11, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60), seed);
         while !self.stop.is_cancelled() {
-            // Held until this run of the source is over.
-            let _lease = match &self.lease {
-                Some(file) => match lease::hold(file, &self.status, &self.hints, &self.stop).await {
-                    Some(held) => Some(held),
-                    None => return,
-                },
-                None => None,
-            };
             let started = tokio::time::Instant::now();
-            let Err(error) = self.once(&name).await else { continue };
+            let Err(error) = self.leased(&name).await else { continue };
             if started.elapsed() > Duration::from_secs(120) {
                 backoff.reset();
             }
             self.pause(&name, &error, backoff.next_wait()).await;
         }
+    }
+
+    /// One run, while the lease is held.
+    async fn leased(&self, name: &str) -> Result<(), SourceError> {
+        let Some(lease) = &self.lease else { return self.once(name, self.stop.clone()).await };
+        let Some(held) = lease.hold(&self.status, &self.hints, &self.stop).await else { return Ok(()) };
+        let stop = self.stop.child_token();
+        let run = self.once(name, stop.clone());
+        tokio::pin!(run);
+        let result = tokio::select! {
+            result = &mut run => result,
+            () = held.lost() => {
+                // What it told until now is still made durable.
+                stop.cancel();
+                run.await
+            }
+        };
+        held.release().await;
+        result
     }
 
     async fn pause(&self, name: &str, error: &SourceError, wait: Duration) {
@@ -415,7 +437,7 @@ impl Keeper {
 
     /// One run with a queue of its own: the next one reads its checkpoints only when everything
     /// that this one told is durable, so that no line is told twice.
-    async fn once(&self, name: &str) -> Result<(), SourceError> {
+    async fn once(&self, name: &str, stop: CancellationToken) -> Result<(), SourceError> {
         let (state, asked) = (self.shared.state.clone(), name.to_owned());
         let remembered =
             tokio::task::spawn_blocking(move || Ok((state.checkpoints(&asked)?, state.is_listed(&asked)?)));
@@ -427,7 +449,7 @@ impl Keeper {
                 cause: Some(error.into()),
             })?;
         let (out, observations) = mpsc::channel(OBSERVATIONS);
-        let pipeline = Pipeline::new(self.shared.clone(), Arc::clone(&self.source), listed);
+        let pipeline = Pipeline::new(self.shared.clone(), Arc::clone(&self.source), self.hints.clone(), listed);
         let stage = self.supervisor.spawn(format!("pipeline {name}"), async move {
             if pipeline.run(observations).await.is_err() {
                 tracing::warn!(
@@ -437,7 +459,7 @@ impl Keeper {
         });
         let context = Context {
             out,
-            stop: self.stop.clone(),
+            stop,
             checkpoints,
             status: Arc::clone(&self.status),
             metrics: self.shared.metrics.source(name),

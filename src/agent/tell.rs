@@ -150,6 +150,24 @@ pub fn registry(
     changes.iter().enumerate().map(tell).collect()
 }
 
+/// The event of a place whose bytes are not those of another that should have the same.
+pub fn mismatch(origin: &Origin, record: &Record, digest: Sha256, elsewhere: &Fields, seen: jiff::Timestamp) -> Event {
+    let other = |path: &str| elsewhere.get(path).and_then(Value::as_text).unwrap_or_default();
+    let parts =
+        [other("artifact.elsewhere.source"), other("artifact.elsewhere.place"), other("artifact.elsewhere.hash")];
+    let draft = Draft {
+        id: id(origin, &[&record.key, "elsewhere", &digest.to_string(), parts[0], parts[1], parts[2]]),
+        kind: EventKind::ModelRegistry,
+        action: "registry.digest_mismatch",
+        time: seen,
+        subject: &record.subject,
+        place: &record.place,
+        artifact: record.artifact.as_ref(),
+        digest: Some(digest),
+    };
+    draft.event(origin, [&record.attributes, elsewhere])
+}
+
 /// Events of bytes that are the same, of which something else changed.
 pub fn same_bytes(
     origin: &Origin,
@@ -181,6 +199,8 @@ pub const fn subject_kind(kind: RecordKind) -> SubjectKind {
         RecordKind::Artifact => SubjectKind::Artifact,
         RecordKind::Model => SubjectKind::Model,
         RecordKind::ModelVersion | RecordKind::VersionArtifact => SubjectKind::ModelVersion,
+        RecordKind::Webhook => SubjectKind::Webhook,
+        RecordKind::LoggedModel => SubjectKind::LoggedModel,
     }
 }
 
@@ -251,6 +271,8 @@ fn subject_of(placed: &Placed) -> Subject {
         "model" => subject_kind(RecordKind::Model),
         "model_version" => subject_kind(RecordKind::ModelVersion),
         "version_artifact" => subject_kind(RecordKind::VersionArtifact),
+        "webhook" => subject_kind(RecordKind::Webhook),
+        "logged_model" => subject_kind(RecordKind::LoggedModel),
         _ => subject_kind(RecordKind::Artifact),
     };
     Subject::new(kind, placed.subject.clone())

@@ -46,6 +46,8 @@ pub struct Meter {
     pub calls: AtomicU64,
     /// Bytes of bodies that were read as a whole: artifacts are not among them.
     pub bytes: AtomicU64,
+    /// Milliseconds for which calls were held back, so as not to be refused.
+    pub paced: AtomicU64,
 }
 
 tokio::task_local! {
@@ -64,6 +66,13 @@ pub fn measured(calls: u64, bytes: u64) {
         meter.bytes.fetch_add(bytes, Ordering::Relaxed);
     };
     METER.try_with(count).ok();
+}
+
+/// Holds a call back, and counts for how long.
+pub async fn paced(wait: Duration) {
+    let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    METER.try_with(|meter| meter.paced.fetch_add(millis, Ordering::Relaxed)).ok();
+    tokio::time::sleep(wait).await;
 }
 
 /// Why there is no usable answer, by what the caller does next.
@@ -131,9 +140,14 @@ pub fn client(options: &Options) -> Result<Client, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
+/// Counts an answer that is looked at elsewhere than in [`success`].
+pub fn answered() {
+    METER.try_with(|meter| meter.calls.fetch_add(1, Ordering::Relaxed)).ok();
+}
+
 /// The answer if it is a success, else why it is none.
 pub fn success(response: Response) -> Result<Response, Failure> {
-    METER.try_with(|meter| meter.calls.fetch_add(1, Ordering::Relaxed)).ok();
+    answered();
     let status = response.status();
     if status.is_success() {
         return Ok(response);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use super::http::Meter;
@@ -23,6 +23,7 @@ pub struct Metrics {
     pub hints_received: IntCounterVec,
     pub source_requests: IntCounterVec,
     pub source_response_bytes: IntCounterVec,
+    pub source_paced_seconds: CounterVec,
     pub detections: IntCounterVec,
     pub detections_suppressed: IntCounterVec,
     pub rule_evaluations: IntCounter,
@@ -106,6 +107,7 @@ impl Metrics {
             source_watched: make.gauges("lanner_source_watched", "Records or files watched.", &["source"]),
             full_verify_age: make.float_gauges("lanner_last_full_verify_age_seconds", "Age of the oldest full reading among the artifacts of a root: a change that leaves no trace can have lain unseen for so long.", &["source", "root"]),
             source_requests: make.counters("lanner_source_requests_total", "Answers of the server that a source asks.", &["source"]),
+            source_paced_seconds: make.float_counters("lanner_source_paced_seconds_total", "Seconds for which a source held calls back, so that its server does not refuse them.", &["source"]),
             source_response_bytes: make.counters("lanner_source_response_bytes_total", "Bytes of these answers, artifacts not counted.", &["source"]),
             hints_received: make.counters("lanner_hints_received_total", "Hints that others gave of a source, by what became of them.", &["source", "outcome"]),
             source_errors: make.counters("lanner_source_errors_total", "Failed looks, by what their cause asks for: transient or denied.", &["source", "kind"]),
@@ -218,11 +220,18 @@ impl SourceMetrics {
         self.metrics.log_bytes_possibly_lost.with_label_values(&[&*self.name, reason]).inc();
     }
 
+    /// What became of a hint that the source came by itself; `outcome` is from a closed set.
+    pub fn hint(&self, outcome: &'static str) {
+        self.metrics.hints_received.with_label_values(&[&*self.name, outcome]).inc();
+    }
+
     /// What was asked of the source's server since this was called last.
     pub fn cost(&self, meter: &Meter) {
         let taken = |number: &AtomicU64| number.swap(0, Ordering::Relaxed);
         self.metrics.source_requests.with_label_values(&[&self.name]).inc_by(taken(&meter.calls));
         self.metrics.source_response_bytes.with_label_values(&[&self.name]).inc_by(taken(&meter.bytes));
+        let paced = std::time::Duration::from_millis(taken(&meter.paced));
+        self.metrics.source_paced_seconds.with_label_values(&[&self.name]).inc_by(paced.as_secs_f64());
     }
 
     pub fn lag_bytes(&self, bytes: u64) {
@@ -251,6 +260,10 @@ impl Maker<'_> {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.keep(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn float_counters(&self, name: &str, help: &str, labels: &[&str]) -> CounterVec {
+        self.keep(CounterVec::new(Opts::new(name, help), labels))
     }
 
     fn gauge(&self, name: &str, help: &str) -> IntGauge {

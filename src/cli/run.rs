@@ -80,7 +80,7 @@ async fn watch(checked: Checked, file: Option<PathBuf>, mut signals: Signals) ->
 fn explain(error: AgentError) -> anyhow::Error {
     match error {
         AgentError::Rules(error) => Invalid(error.explain()).into(),
-        AgentError::State(_) | AgentError::Listen { .. } => error.into(),
+        AgentError::State(_) | AgentError::Lease(_) | AgentError::Listen { .. } => error.into(),
     }
 }
 
@@ -97,8 +97,20 @@ fn greeting(checked: &Checked, file: Option<&std::path::Path>) -> Vec<String> {
     for mlflow in &checked.config.sources.mlflow {
         lines.push(format!("  MLflow   {}", mlflow.tracking_uri.as_deref().unwrap_or("by MLFLOW_TRACKING_URI")));
     }
+    for bucket in &checked.config.sources.objects {
+        lines.push(format!("  bucket   {}", bucket.url));
+    }
+    for hub in &checked.config.sources.huggingface {
+        lines.push(format!("  hub      {}", [hub.repositories.clone(), hub.authors.clone()].concat().join(", ")));
+    }
     for oci in &checked.config.sources.oci {
         lines.push(format!("  OCI      {}", oci.registry));
+    }
+    for index in &checked.config.sources.index {
+        lines.push(format!("  index    {}", index.url));
+    }
+    for told in &checked.config.sources.cloudevents {
+        lines.push(format!("  events   POST /api/v1/events/{}", told.name));
     }
     for git in &checked.config.sources.git {
         let paths: Vec<String> = git.repositories.iter().map(|path| path.display().to_string()).collect();

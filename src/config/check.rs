@@ -169,6 +169,17 @@ impl Checker<'_> {
         for (index, source) in sources.objects.iter().enumerate() {
             self.source(&format!("sources.objects[{index}]"), source.clone().build(), &mut built);
         }
+        for (index, source) in sources.cloudevents.iter().enumerate() {
+            let setting = format!("sources.cloudevents[{index}]");
+            if !config.receivers.iter().any(|receiver| receiver.source == source.name) {
+                let message = format!("nobody may tell `{}` anything", source.name);
+                self.fail(&setting, message, Some("add it to `receivers`, with a secret"));
+            }
+            self.source(&setting, source.clone().build(), &mut built);
+        }
+        for (index, source) in sources.index.iter().enumerate() {
+            self.source(&format!("sources.index[{index}]"), source.clone().build(), &mut built);
+        }
         for (index, source) in sources.logs.iter().enumerate() {
             self.source(&format!("sources.logs[{index}]"), source.clone().build(), &mut built);
         }
@@ -196,9 +207,23 @@ impl Checker<'_> {
             if !sources.iter().any(|source| source.name() == lease.source) {
                 self.fail(&format!("{setting}.source"), format!("`{}` is no source", lease.source), None);
             }
-            if !parent_exists(&lease.file) {
-                let message = format!("the directory of `{}` does not exist", lease.file.display());
-                self.fail(&format!("{setting}.file"), message, Some("make it, or name another"));
+            match (&lease.file, &lease.kubernetes) {
+                (Some(file), None) if !parent_exists(file) => {
+                    let message = format!("the directory of `{}` does not exist", file.display());
+                    self.fail(&format!("{setting}.file"), message, Some("make it, or name another"));
+                }
+                (None, Some(kubernetes)) if !is_label(&kubernetes.name) => {
+                    let message = format!("`{}` is no name of a Lease", kubernetes.name);
+                    self.fail(
+                        &format!("{setting}.kubernetes.name"),
+                        message,
+                        Some("use small letters, digits, `-` and `.`"),
+                    );
+                }
+                (Some(_), Some(_)) | (None, None) => {
+                    self.fail(&setting, "it names no lease, or two", Some("write either `file` or `kubernetes`"));
+                }
+                (Some(_), None) | (None, Some(_)) => {}
             }
         }
     }
@@ -387,4 +412,11 @@ impl Checker<'_> {
 
 fn parent_exists(path: &Path) -> bool {
     path.parent().is_none_or(|parent| parent.as_os_str().is_empty() || parent.is_dir())
+}
+
+/// Whether Kubernetes takes it as the name of an object (RFC 1123).
+fn is_label(name: &str) -> bool {
+    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    let end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (1..=253).contains(&name.len()) && name.chars().all(inside) && name.starts_with(end) && name.ends_with(end)
 }

@@ -9,7 +9,7 @@ use crate::detect::correlation::Limits;
 use crate::provenance::policy;
 use crate::sinks::{alertmanager, file, otlp, stdout, webhook};
 use crate::sources::hints::Scheme;
-use crate::sources::{filesystem, git, huggingface, logs, mlflow, objects, oci};
+use crate::sources::{cloudevents, filesystem, git, huggingface, logs, mlflow, objects, oci};
 
 /// All settings of an agent. Everything has a default; an empty file is a configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -139,6 +139,8 @@ pub struct Sources {
     pub huggingface: Vec<huggingface::Config>,
     pub objects: Vec<objects::Config>,
     pub oci: Vec<oci::Config>,
+    pub cloudevents: Vec<cloudevents::Config>,
+    pub index: Vec<cloudevents::IndexConfig>,
     pub git: Vec<git::Config>,
     pub logs: Vec<logs::Config>,
 }
@@ -158,14 +160,39 @@ pub struct Receiver {
     pub secret_env: Option<String>,
 }
 
-/// Lets one of several agents poll a source: whoever holds the lock on a file that all of them see.
+/// Lets one of several agents poll a source: whoever holds the lock on a file that all of them see, or a Lease of
+/// Kubernetes.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lease {
     /// Name of the source.
     pub source: String,
     /// The file; it is made, and stays empty.
-    pub file: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// A Lease of the cluster that the agent runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesLease>,
+}
+
+/// An object of the kind Lease (`coordination.k8s.io/v1`); it is made if it is missing.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KubernetesLease {
+    pub name: String,
+    /// That of the pod if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Address of the cluster, if it is not that which a pod is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Folder with `token`, `ca.crt` and `namespace`.
+    #[serde(default = "service_account")]
+    pub service_account: PathBuf,
+}
+
+fn service_account() -> PathBuf {
+    PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount")
 }
 
 /// Where alerts go.

@@ -52,7 +52,11 @@ pub const COMMON: &[Field] = &[
     field("event.dataset", FieldType::Text, "Telemetry origin, for example `mlflow` or `filesystem`."),
     field("event.category", FieldType::Text, "The Sigma logsource category."),
     field("event.action", FieldType::Text, "What happened, for example `alias.moved`; see the source."),
-    field("subject.kind", FieldType::Text, "What the event is about: artifact, model_version, model, job, agent."),
+    field(
+        "subject.kind",
+        FieldType::Text,
+        "What the event is about: artifact, model_version, model, webhook, logged_model, job, agent.",
+    ),
     field("subject.name", FieldType::Text, "Its name, for example a path or `model/version`."),
     field("artifact.hash", FieldType::Text, "Digest of the bytes, `sha256:` and 64 hexadecimal digits."),
     field("host.name", FieldType::Text, "Host on which it happened."),

@@ -9,6 +9,7 @@ pub mod correlation;
 pub mod difference;
 pub mod digest;
 pub mod field;
+pub mod identity;
 pub mod json;
 pub mod kind;
 pub mod path;

@@ -12,6 +12,10 @@ pub enum RecordKind {
     VersionArtifact,
     Model,
     ModelVersion,
+    /// An address to which a registry sends what happens there.
+    Webhook,
+    /// A model as a run left it, registered or not.
+    LoggedModel,
 }
 
 /// How far something was read; committed with the events that it led to.

@@ -17,6 +17,8 @@ pub enum SubjectKind {
     Artifact,
     ModelVersion,
     Model,
+    Webhook,
+    LoggedModel,
     Job,
     Agent,
 }
@@ -27,6 +29,8 @@ impl SubjectKind {
             Self::Artifact => "artifact",
             Self::ModelVersion => "model_version",
             Self::Model => "model",
+            Self::Webhook => "webhook",
+            Self::LoggedModel => "logged_model",
             Self::Job => "job",
             Self::Agent => "agent",
         }

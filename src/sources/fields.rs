@@ -26,6 +26,18 @@ pub const FILE: &[Field] = &[
         "Digest that the registry or store promises: `sha256:` and 64 hexadecimal digits.",
     ),
     field("file.leads_outside", FieldType::Bool, "A link in a repository of the hub's cache that leads out of it."),
+    field("file.cache.other", FieldType::Bool, "A file in the hub's cache that is not what its commit has there."),
+    field(
+        "file.cache.unlisted",
+        FieldType::Bool,
+        "A file in a snapshot of the hub's cache that its commit does not have.",
+    ),
+    field(
+        "file.cache.detached",
+        FieldType::Bool,
+        "A file of its own among links, in a snapshot of the hub's cache: nothing says that it was fetched.",
+    ),
+    field("file.cache.dangling", FieldType::Bool, "A reference of the hub's cache to a commit that was never fetched."),
     field("file.target_path", FieldType::Text, "Where a symbolic link leads, where the path is one."),
 ];
 
@@ -33,6 +45,7 @@ pub const FILE: &[Field] = &[
 pub const REGISTRY: &[Field] = &[
     field("ml.model.registry", FieldType::Text, "URL of the registry, without credentials."),
     field("ml.model.name", FieldType::Text, "Name of the registered model."),
+    field("ml.model.workspace", FieldType::Text, "Workspace of the model, where workspaces are watched."),
     field("ml.model.version", FieldType::Text, "Its version."),
     field("ml.model.stage", FieldType::Text, "Stage of the version: None, Staging, Production or Archived."),
     field("ml.model.description", FieldType::Text, "What its owner wrote about it; shortened."),
@@ -51,9 +64,18 @@ pub const REGISTRY: &[Field] = &[
     field("ml.model.gate.missing", FieldType::TextList, "Approval tags that the version lacks."),
     field("ml.model.gate.open", FieldType::TextList, "Approval tags that are lacking, as `alias=tag`, on a model."),
     field("ml.model.deleted_together", FieldType::Integer, "Versions found deleted in the same sweep."),
+    field(
+        "ml.model.aliases_lost",
+        FieldType::TextList,
+        "Aliases that led to the version until it went, or until shortly before, and lead to no other now.",
+    ),
     field("ml.model.tags.*", FieldType::Open, "Tags of the model."),
     field("ml.model.version.tags.*", FieldType::Open, "Tags of the version."),
     field("ml.model.private", FieldType::Bool, "Only those who are let in can read it."),
+    field("ml.model.gated", FieldType::Bool, "Everybody sees it, and has to ask before reading it."),
+    field("ml.model.scan.done", FieldType::Bool, "The registry's own scanners have looked at all of it."),
+    field("ml.model.scan.issues", FieldType::TextList, "Files that they flag, as `path=level`."),
+    field("ml.artifact.scan.level", FieldType::Text, "How they flag the file: unsafe, suspicious, caution."),
     field("ml.model.created", FieldType::Time, "When the registry says that it was created."),
     field("ml.model.owner.id", FieldType::Text, "What its registry knows the repository by, whatever it is called."),
     field(
@@ -64,7 +86,52 @@ pub const REGISTRY: &[Field] = &[
     field("ml.model.previous_created", FieldType::Time, "When what had this name before was created."),
     field("ml.prompt.name", FieldType::Text, "Name of the prompt, where a version or file is one."),
     field("ml.run.id", FieldType::Text, "Run that made the version."),
+    field("ml.run.user", FieldType::Text, "User whose run made the version, as the run says."),
+    field("ml.experiment.id", FieldType::Text, "Experiment of that run."),
+    field("ml.dataset.digests", FieldType::TextList, "Data that the run says it read, as `name=digest`."),
+    field("ml.dataset.sources", FieldType::TextList, "Where that came from, as `name=address`, without credentials."),
+    field(
+        "ml.dataset.changed",
+        FieldType::TextList,
+        "Names under which the version before had other data; absent where the run tells of no data.",
+    ),
     field("ml.run.state", FieldType::Text, "State of that run: active, deleted, missing or none."),
+];
+
+/// Of models as runs log them.
+pub const LOGGED: &[Field] = &[
+    field("ml.logged_model.id", FieldType::Text, "What the registry knows it by."),
+    field("ml.logged_model.name", FieldType::Text, "What the run called it; others may be called so as well."),
+    field("ml.logged_model.status", FieldType::Text, "PENDING, READY or UPLOAD_FAILED."),
+    field("ml.logged_model.type", FieldType::Text, "What its maker says that it is, for example Agent."),
+    field("ml.logged_model.tags.*", FieldType::Open, "Its tags."),
+    field("ml.logged_model.changed", FieldType::TextList, "What of it changed: status, location, run, tags."),
+    field("ml.experiment.name", FieldType::Text, "Name of its experiment."),
+];
+
+/// Of webhooks that are registered with a registry.
+pub const WEBHOOK: &[Field] = &[
+    field("ml.webhook.id", FieldType::Text, "What the registry knows it by."),
+    field("ml.webhook.name", FieldType::Text, "What whoever registered it called it."),
+    field(
+        "ml.webhook.url",
+        FieldType::Text,
+        "Where it sends to, without credentials and query; at public hosts without the path, which often is a secret.",
+    ),
+    field("ml.webhook.digest", FieldType::Text, "Of the whole address, to tell one from another."),
+    field("ml.webhook.scheme", FieldType::Text, "http or https."),
+    field("ml.webhook.host", FieldType::Text, "Name or address of the host."),
+    field(
+        "ml.webhook.reach",
+        FieldType::Text,
+        "Where that leads, by its text: public, internal, private, loopback, link_local, metadata, rebinding, nowhere.",
+    ),
+    field("ml.webhook.allowed", FieldType::Bool, "The address is on the configured allow-list."),
+    field("ml.webhook.known", FieldType::Bool, "Allowed, or its host had webhooks when they were first listed."),
+    field("ml.webhook.events", FieldType::TextList, "What it is sent, as `model_version.created`."),
+    field("ml.webhook.status", FieldType::Text, "ACTIVE or DISABLED."),
+    field("ml.webhook.changed", FieldType::TextList, "What of it changed: url, events, status, name."),
+    field("ml.webhook.previous_url", FieldType::Text, "Where it sent to before."),
 ];
 
 /// Of objects in buckets.
@@ -127,5 +194,5 @@ pub const LOG: &[Field] = &[
 
 /// All of them.
 pub fn fields() -> Vec<Field> {
-    [FILE, REGISTRY, OBJECT, OCI, GIT, LOG].concat()
+    [FILE, REGISTRY, LOGGED, WEBHOOK, OBJECT, OCI, GIT, LOG].concat()
 }

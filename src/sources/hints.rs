@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::BoxFuture;
+
 pub use verify::{Refusal, Scheme, Verifier};
 
 /// What somebody said, as they said it: only a reason to look, never believed.
@@ -20,6 +22,21 @@ pub struct Hinted {
 
 /// Hears that a hint was followed.
 type Done = Box<dyn Fn(i64) + Send + Sync>;
+/// Puts a hint on the disk, under the name that its sender gave the delivery.
+type Keep = Box<dyn Fn(String, serde_json::Value) -> BoxFuture<'static, Offered> + Send + Sync>;
+
+/// What became of a hint that a source came by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// It is on the disk, under this number.
+    New(i64),
+    /// The same delivery came before.
+    Known,
+    /// So many wait already.
+    Full,
+    /// It could not be kept now.
+    Unkept,
+}
 
 /// Hints on their way to a source, in order. Cheap to clone.
 #[derive(Clone, Default)]
@@ -33,6 +50,7 @@ struct Shared {
     more: Notify,
     standby: AtomicBool,
     done: Option<Done>,
+    keep: Option<Keep>,
 }
 
 #[derive(Default)]
@@ -44,8 +62,29 @@ struct Queue {
 
 impl Hints {
     /// `done` hears of each hint that was followed, so that it need not be kept any longer.
-    pub fn new(done: impl Fn(i64) + Send + Sync + 'static) -> Self {
-        Self { shared: Arc::new(Shared { done: Some(Box::new(done)), ..Shared::default() }) }
+    /// `keep` puts one on the disk that the source came by itself.
+    pub fn new(
+        done: impl Fn(i64) + Send + Sync + 'static,
+        keep: impl Fn(String, serde_json::Value) -> BoxFuture<'static, Offered> + Send + Sync + 'static,
+    ) -> Self {
+        let (done, keep): (Option<Done>, Option<Keep>) = (Some(Box::new(done)), Some(Box::new(keep)));
+        Self { shared: Arc::new(Shared { done, keep, ..Shared::default() }) }
+    }
+
+    /// Whether hints can be offered here: not where a place is only tried.
+    pub fn are_kept(&self) -> bool {
+        self.shared.keep.is_some()
+    }
+
+    /// Has a hint kept that the source came by itself: when it is [`Offered::New`] or [`Offered::Known`], whoever gave
+    /// it may forget it.
+    pub async fn offer(&self, delivery: String, body: serde_json::Value) -> Offered {
+        let Some(keep) = &self.shared.keep else { return Offered::Unkept };
+        let offered = keep(delivery, body.clone()).await;
+        if let Offered::New(id) = offered {
+            self.push(id, body);
+        }
+        offered
     }
 
     /// A hint came; its number tells where it stands among the others.
@@ -102,13 +141,22 @@ impl Hints {
         self.lock().waiting.keys().copied().collect()
     }
 
+    /// What a hint led to is on the disk, and the hint is no longer.
+    pub fn settled(&self, id: i64) {
+        let mut queue = self.lock();
+        queue.waiting.remove(&id);
+        queue.given.remove(&id);
+    }
+
+    /// What was not settled is given out once more: whoever took it is gone.
+    pub fn give_again(&self) {
+        self.lock().given.clear();
+        self.shared.more.notify_one();
+    }
+
     /// What a hint spoke of was looked at.
     pub fn done(&self, id: i64) {
-        {
-            let mut queue = self.lock();
-            queue.waiting.remove(&id);
-            queue.given.remove(&id);
-        }
+        self.settled(id);
         if let Some(done) = &self.shared.done {
             done(id);
         }

@@ -4,6 +4,7 @@ mod address;
 mod api;
 mod changes;
 mod config;
+mod limits;
 mod records;
 mod token;
 mod watch;

@@ -7,16 +7,25 @@
 mod api;
 mod artifacts;
 mod auth;
+mod buckets;
 mod engine;
+mod fates;
 mod health;
 mod holdings;
+mod hot;
 mod location;
+mod logged;
+mod logged_bytes;
+mod pace;
 mod prompts;
+mod reach;
 mod records;
 mod registry;
 mod remote;
-mod source_uri;
+mod runs;
+mod spaces;
 mod store;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -24,12 +33,14 @@ use std::sync::{Arc, Mutex};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::models::changes::{self, Deletions, Ways};
 use super::{BoxFuture, Built, Change, Context, RecordKind, Settings, Source, SourceError, Store};
 use crate::base::environment::variable;
 use crate::base::http;
 use crate::event::Fields;
 use api::Api;
+pub use buckets::ArtifactBucket;
+use buckets::Mapped;
+use fates::Fates;
 pub use remote::open;
 
 /// A source that watches an `MLflow` registry. What is left out is taken from the variables that
@@ -43,6 +54,11 @@ pub struct Config {
     pub tracking_uri: Option<String>,
     /// Address of the registry, where it is another.
     pub registry_uri: Option<String>,
+    /// Workspaces to watch, where the server has any: their names, or `*` for all. Models are called `workspace/name`
+    /// then. Without any the source watches the one of `MLFLOW_WORKSPACE`, or that which the server takes by itself.
+    pub workspaces: Vec<String>,
+    /// Experiments whose logged models are listed: names or numbers, or `*` for all; none means no such listing.
+    pub experiments: Vec<String>,
     /// User of basic authentication.
     pub username: Option<String>,
     /// File that holds the password.
@@ -59,11 +75,15 @@ pub struct Config {
     pub hot_poll_interval_secs: u64,
     /// List everything.
     pub sweep_interval_secs: u64,
+    /// While webhooks prove to arrive, everything is listed only every so many times; the bytes are looked at as often as
+    /// before. 1 lists it every time.
+    pub sweep_stretch_max: u64,
     /// Time for one request.
     pub request_timeout_secs: u64,
     /// Size of one answer.
     pub page_bytes_max: u64,
-    /// Requests about artifacts in one sweep; what is left is looked at in the next.
+    /// Requests about artifacts of versions in one sweep; what is left is looked at in the next. A quarter of it is
+    /// for those of logged models beside.
     pub artifact_requests_max: u64,
     /// Requests about runs in one sweep.
     pub run_requests_max: u64,
@@ -77,9 +97,15 @@ pub struct Config {
     pub temporary_directory: Option<PathBuf>,
     /// Stores that are mounted here: their files are read directly.
     pub artifact_roots: Vec<ArtifactRoot>,
+    /// Buckets in which artifacts lie and that the agent may read itself, with the credentials that the store's own
+    /// tools know.
+    pub artifact_buckets: Vec<ArtifactBucket>,
     /// Beginnings of the places from which versions may come; none means all but local files,
     /// plain HTTP and paths that climb.
     pub allowed_sources: Vec<String>,
+    /// Beginnings of the addresses to which webhooks of the registry may lead; none means those hosts to which they
+    /// led when they were first listed.
+    pub allowed_webhooks: Vec<String>,
     /// What a version needs before an alias may point to it.
     pub gate: Gate,
 }
@@ -116,6 +142,8 @@ impl Default for Config {
             name: "mlflow".to_owned(),
             tracking_uri: None,
             registry_uri: None,
+            workspaces: Vec::new(),
+            experiments: Vec::new(),
             username: None,
             password_file: None,
             token_file: None,
@@ -124,6 +152,7 @@ impl Default for Config {
             client_cert_path: None,
             hot_poll_interval_secs: 5,
             sweep_interval_secs: 60,
+            sweep_stretch_max: 4,
             request_timeout_secs: 30,
             page_bytes_max: 64 << 20,
             artifact_requests_max: 2_000,
@@ -133,7 +162,9 @@ impl Default for Config {
             reread_secs: 3600,
             temporary_directory: None,
             artifact_roots: Vec::new(),
+            artifact_buckets: Vec::new(),
             allowed_sources: Vec::new(),
+            allowed_webhooks: Vec::new(),
             gate: Gate::default(),
         }
     }
@@ -145,6 +176,7 @@ impl Settings for Config {
         for (name, number) in [
             ("hot_poll_interval_secs", self.hot_poll_interval_secs),
             ("sweep_interval_secs", self.sweep_interval_secs),
+            ("sweep_stretch_max", self.sweep_stretch_max),
             ("request_timeout_secs", self.request_timeout_secs),
             ("artifact_requests_max", self.artifact_requests_max),
             ("reread_secs", self.reread_secs),
@@ -152,6 +184,10 @@ impl Settings for Config {
             if number == 0 {
                 problems.push(format!("`{name}` is 0; write at least 1"));
             }
+        }
+        for name in self.workspaces.iter().filter(|name| *name != "*" && !api::is_name(name)) {
+            problems
+                .push(format!("`workspaces`: `{name}` is no name of a workspace; write letters, digits and dashes"));
         }
         for root in &self.artifact_roots {
             if root.prefix.is_empty() || !root.directory.is_absolute() {
@@ -163,10 +199,16 @@ impl Settings for Config {
             }
         }
         let api = auth::connect(&self, &variable, &mut problems);
+        let buckets = buckets::open(&self, &variable, &mut problems);
         match api {
             Some(api) if problems.is_empty() => Ok(Arc::new(Mlflow {
-                shared: Arc::new(Shared { config: self, api, downloads: tokio::sync::Semaphore::new(DOWNLOADS_MAX) }),
-                deletions: Mutex::default(),
+                shared: Arc::new(Shared {
+                    config: self,
+                    api,
+                    downloads: tokio::sync::Semaphore::new(DOWNLOADS_MAX),
+                    buckets,
+                }),
+                fates: Mutex::default(),
             })),
             Some(_) | None => Err(problems),
         }
@@ -178,7 +220,7 @@ const DOWNLOADS_MAX: usize = 2;
 
 struct Mlflow {
     shared: Arc<Shared>,
-    deletions: Mutex<Deletions>,
+    fates: Mutex<Fates>,
 }
 
 /// What the source and its store both need.
@@ -186,6 +228,7 @@ struct Shared {
     config: Config,
     api: Api,
     downloads: tokio::sync::Semaphore,
+    buckets: Vec<Mapped>,
 }
 
 impl Source for Mlflow {
@@ -201,7 +244,7 @@ impl Source for Mlflow {
         let stop = context.stop.clone();
         Box::pin(async move {
             // Whatever a step was at, the next start lists everything again.
-            let engine = engine::Engine::new(&self.shared, &self.deletions, context);
+            let engine = engine::Engine::new(&self.shared, &self.fates, context);
             let meter = Arc::clone(&engine.meter);
             tokio::select! {
                 () = http::metered(meter, engine.run()) => {}
@@ -224,9 +267,9 @@ impl Source for Mlflow {
     }
 
     fn changes(&self, kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
-        let deletions = self.deletions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let fates = self.fates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let gate = &self.shared.config.gate;
         let gated = |alias: &str| !gate.required_tags.is_empty() && gate.aliases.iter().any(|name| name == alias);
-        changes::changes(kind, old, new, &Ways { gated: &gated, deletions: &deletions })
+        fates::changes(kind, old, new, &gated, &fates)
     }
 }

@@ -3,6 +3,7 @@
 //! Notifications are hints; listing and comparing is the truth. A source tells the whole of what
 //! it sees as records; what changed against the durable snapshot is decided by whoever keeps it.
 
+pub mod cloudevents;
 pub mod fields;
 pub mod filesystem;
 pub mod folder;
@@ -16,6 +17,7 @@ pub mod oci;
 pub mod reconcile;
 pub mod remote;
 pub mod signatures;
+pub mod verify;
 
 mod emit;
 mod filter;
@@ -27,6 +29,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -55,6 +58,8 @@ pub static KINDS: &[SourceKind] = &[
     SourceKind::of::<objects::Config>("objects"),
     SourceKind::of::<huggingface::Config>("huggingface"),
     SourceKind::of::<oci::Config>("oci"),
+    SourceKind::of::<cloudevents::Config>("cloudevents"),
+    SourceKind::of::<cloudevents::IndexConfig>("index"),
     SourceKind::of::<git::Config>("git"),
 ];
 
@@ -100,10 +105,52 @@ pub enum Observation {
     Apply(Record),
     /// The record with this key is gone.
     Delete(String),
+    /// What somebody said, who is believed: nobody else could tell.
+    Told(Told),
     /// One complete line of a log.
     Line(Line),
     /// How far a log was read, without a line to go with it: a rotation, or lines left out.
     Checkpoint(Checkpoint),
+}
+
+/// One hint of those that came together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sent {
+    /// What its sender calls it: it is taken once.
+    pub delivery: Option<String>,
+    pub body: serde_json::Value,
+}
+
+/// Why what was sent is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// Sending it again does not help: where it is wrong, and what should be there.
+    Malformed(String),
+    /// There is no room for it now.
+    Full(String),
+}
+
+/// One statement that was taken from outside and is kept on the disk until what it led to is, too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Number of the hint that it came as.
+    pub hint: i64,
+    /// What to remember together with it.
+    pub checkpoint: Option<Checkpoint>,
+    pub statement: Statement,
+}
+
+/// What was said of one record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Statement {
+    /// It is new or changed, and stands like this now.
+    Stands(Record),
+    /// It was so before: nothing happened, unless it is known to be otherwise.
+    Stood(Record),
+    /// The record with this key is gone.
+    Gone(String),
+    /// Of the record with this key something later was said already.
+    Outdated(String),
 }
 
 /// One thing that a source keeps watch over, as it stands now.
@@ -298,6 +345,12 @@ pub trait Source: Send + Sync {
     /// Whether it follows hints that others give.
     fn hears(&self) -> bool {
         false
+    }
+    /// Reads what others sent for it, before they hear that it was taken. A hint may be any JSON, since it is only a
+    /// reason to look; a source that believes what it is told says here what makes no sense.
+    fn receive(&self, _headers: &HeaderMap, body: &[u8]) -> Result<Vec<Sent>, Unfit> {
+        let body = serde_json::from_slice(body).map_err(|_| Unfit::Malformed("the body is no JSON".to_owned()))?;
+        Ok(vec![Sent { delivery: None, body }])
     }
     /// How often bytes are read again though nothing says that they changed; `None` where the source itself
     /// sees to it.

@@ -2,6 +2,7 @@
 //! is told.
 
 pub mod changes;
+pub mod source_uri;
 
 use crate::base::text::shorten;
 use crate::base::uri::{encode, encode_path};

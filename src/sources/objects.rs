@@ -6,13 +6,18 @@
 
 mod azure;
 mod bucket;
+mod checksums;
 mod config;
+mod direct;
+mod events;
 mod google;
 mod health;
 mod hints;
+mod queue;
 mod records;
 mod s3;
 mod scanned;
+mod signer;
 mod versions;
 mod watch;
 mod xml;
@@ -24,7 +29,8 @@ use super::remote::{Remote, RemoteError};
 use crate::base::environment::variables;
 use crate::base::secret::Secret;
 use bucket::{Access, Shared};
-pub use config::Config;
+pub use config::{Address, Config, Events};
+pub use direct::Direct;
 
 /// Time for one request about an address that is looked at once.
 const TIMEOUT: Duration = Duration::from_secs(30);

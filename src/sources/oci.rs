@@ -34,7 +34,8 @@ use super::{BoxFuture, StoreError};
 use crate::base::environment::variable;
 use crate::base::text::shorten;
 
-pub use config::{Config, Gate, Verify};
+pub use super::verify::Verify;
+pub use config::{Config, Gate};
 pub use signatures::Signed;
 
 /// What helps when the registry does not let in.

@@ -18,6 +18,8 @@ pub struct Commit {
     /// What differs between bytes and those that came after them.
     pub edges: Vec<Edge>,
     pub checkpoints: Vec<Checkpoint>,
+    /// Hints that said it, and were the only ones to: they need not be kept any longer.
+    pub hints: Vec<i64>,
     /// The source's first listing is complete.
     pub listed: bool,
     /// Subjects that are as they should be: what is found there from now on is told anew.
@@ -116,6 +118,9 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, committed: &mut Committ
     for edge in &commit.edges {
         portraits::keep_edge(transaction, edge, now)?;
     }
+    for hint in &commit.hints {
+        transaction.prepare_cached("DELETE FROM hint WHERE id = ?1")?.execute([hint])?;
+    }
     for checkpoint in &commit.checkpoints {
         keep_checkpoint(transaction, &commit.source, checkpoint)?;
     }
@@ -168,6 +173,7 @@ fn put(transaction: &Transaction<'_>, source: &str, seen: &Seen, now: i64) -> ru
             now,
             seen.read,
         ])?;
+    super::identity::keep(transaction, source, seen, before.is_some(), now)?;
     match (&seen.lineage, blob) {
         (Some(lineage), Some(blob)) if before.flatten() != Some(blob) => {
             let path = seen.path.as_deref().unwrap_or(&seen.key);
@@ -178,6 +184,7 @@ fn put(transaction: &Transaction<'_>, source: &str, seen: &Seen, now: i64) -> ru
 }
 
 fn remove(transaction: &Transaction<'_>, source: &str, key: &str, now: i64) -> rusqlite::Result<()> {
+    super::identity::forget(transaction, source, key)?;
     let gone = transaction
         .prepare_cached("DELETE FROM record WHERE source = ?1 AND key = ?2 RETURNING lineage, version, path, blob")?
         .query_row([source, key], |row| {
@@ -324,6 +331,8 @@ pub const fn kind_text(kind: RecordKind) -> &'static str {
         RecordKind::VersionArtifact => "version_artifact",
         RecordKind::Model => "model",
         RecordKind::ModelVersion => "model_version",
+        RecordKind::Webhook => "webhook",
+        RecordKind::LoggedModel => "logged_model",
     }
 }
 

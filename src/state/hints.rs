@@ -30,21 +30,25 @@ const REMEMBERED_MILLIS: i64 = 3_600_000;
 /// Bytes of hints of one source that wait.
 const BYTES_MAX: i64 = 64 << 20;
 
-/// What became of a hint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of hints.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept {
-    /// It is on the disk, under this number.
-    New(i64),
-    /// The same delivery came before.
-    Known,
+    /// Each is on the disk under this number; `None` is one that came before.
+    Taken(Vec<Option<i64>>),
     /// So many wait already.
     Full,
 }
 
 impl State {
-    /// Puts a hint on the disk. `delivery` is what its sender calls it, where it has a name; no more than `most` may
-    /// wait for one source.
-    pub fn keep_hint(&self, source: &str, delivery: Option<&str>, body: &str, most: usize) -> Result<Kept, StateError> {
+    /// Puts hints that came together on the disk, all of them or none. `delivery` is what their sender calls the whole,
+    /// where it has a name, and each may have one of its own; no more than `most` may wait for one source.
+    pub fn keep_hints(
+        &self,
+        source: &str,
+        delivery: Option<&str>,
+        hints: &[(Option<&str>, &str)],
+        most: usize,
+    ) -> Result<Kept, StateError> {
         let now = crate::base::clock::now().as_millisecond();
         let mut connection = self.lock();
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -55,24 +59,38 @@ impl State {
         let (waiting, bytes): (i64, i64) = transaction
             .prepare_cached("SELECT count(*), coalesce(sum(bytes), 0) FROM hint WHERE source = ?1")?
             .query_row([source], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let size = i64::try_from(body.len()).unwrap_or(i64::MAX);
-        if usize::try_from(waiting).is_ok_and(|waiting| waiting >= most) || bytes.saturating_add(size) > BYTES_MAX {
+        let size = |body: &str| i64::try_from(body.len()).unwrap_or(i64::MAX);
+        let all = hints.iter().fold(bytes, |all, (_, body)| all.saturating_add(size(body)));
+        let room = usize::try_from(waiting).is_ok_and(|waiting| waiting < most);
+        if !room || all > BYTES_MAX {
             return Ok(Kept::Full);
         }
-        if let Some(delivery) = delivery {
+        let first = |name: &str| -> rusqlite::Result<bool> {
             let added = transaction
                 .prepare_cached("INSERT INTO delivery (source, name, time) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-                .execute(params![source, delivery, now])?;
-            if added == 0 {
-                return Ok(Kept::Known);
-            }
+                .execute(params![source, name, now])?;
+            Ok(added > 0)
+        };
+        if let Some(delivery) = delivery
+            && !first(delivery)?
+        {
+            return Ok(Kept::Taken(vec![None; hints.len()]));
         }
-        transaction
-            .prepare_cached("INSERT INTO hint (source, bytes, time, body) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![source, size, now, body])?;
-        let id = transaction.last_insert_rowid();
+        let mut taken = Vec::with_capacity(hints.len());
+        for (name, body) in hints {
+            if let Some(name) = name
+                && !first(name)?
+            {
+                taken.push(None);
+                continue;
+            }
+            transaction
+                .prepare_cached("INSERT INTO hint (source, bytes, time, body) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![source, size(body), now, body])?;
+            taken.push(Some(transaction.last_insert_rowid()));
+        }
         transaction.commit()?;
-        Ok(Kept::New(id))
+        Ok(Kept::Taken(taken))
     }
 
     /// Hints of a source that were not followed yet, in the order in which they came.

@@ -12,6 +12,7 @@ pub mod commit;
 pub mod correlation;
 pub mod decisions;
 pub mod hints;
+pub mod identity;
 pub mod inventory;
 mod journal;
 pub mod notebook;

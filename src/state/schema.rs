@@ -3,11 +3,17 @@
 use rusqlite::Connection;
 
 /// The version that this program writes.
-pub const VERSION: i64 = 5;
+pub const VERSION: i64 = 6;
 
 /// Step `n` makes version `n + 1` out of version `n`.
-const STEPS: [&str; 5] =
-    [FIRST, super::correlation::TABLES, super::approval::TABLES, super::decisions::TABLES, super::hints::TABLES];
+const STEPS: [&str; 6] = [
+    FIRST,
+    super::correlation::TABLES,
+    super::approval::TABLES,
+    super::decisions::TABLES,
+    super::hints::TABLES,
+    super::identity::TABLES,
+];
 
 const FIRST: &str = "
     -- Bytes, by what they are. One row however many places hold them.

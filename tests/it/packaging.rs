@@ -41,8 +41,8 @@ fn alerting_rules_name_only_metrics_that_exist() {
 fn kubernetes_takes_the_manifests() {
     let validate = peers().join("venv/bin/kubernetes-validate");
     assert!(validate.exists(), "`{}` is not installed; run `make peers`", validate.display());
-    for manifest in ["deploy/kubernetes/daemonset.yaml", "deploy/kubernetes/sidecar.yaml"] {
-        let output = in_root(&validate, &["--strict", manifest]);
+    for manifest in ["daemonset", "sidecar", "lease"].map(|name| format!("deploy/kubernetes/{name}.yaml")) {
+        let output = in_root(&validate, &["--strict", &manifest]);
         assert!(output.status.success(), "{}", told(&output));
     }
 }

@@ -13,6 +13,7 @@ packages=(
   skopeo                  # the real client of registries
   git-lfs                 # the real keeper of large files, with Git itself
   aide                    # another checker of files, for a benchmark
+  nginx-light             # a web server, for the index of models that one serves
 )
 missing=()
 for package in "${packages[@]}"; do

@@ -1,10 +1,12 @@
 //! One record: compared with the snapshot, its bytes looked at, its story told.
 
+mod elsewhere;
 mod unread;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::elsewhere::{Compare, FIELDS};
 use super::slots::Slot;
 use super::{Outcome, Shared};
 use crate::agent::announced::{self, Knowledge};
@@ -50,13 +52,26 @@ impl Records {
         if same && before.as_ref().is_some_and(|before| before.attributes == record.attributes) {
             return Outcome::default();
         }
-        match (&record.artifact, &self.store) {
+        let outcome = match (&record.artifact, &self.store) {
             (Some(_), Some(store)) => {
                 let circumstances = Circumstances { same, first_listing, silent: false };
                 self.put_artifact(&record, before.as_ref(), &**store, circumstances, slot).await
             }
             (Some(_) | None, None) | (None, Some(_)) => self.put_plain(&record, before.as_ref(), first_listing),
+        };
+        self.compared(outcome, &record, before.as_ref()).await
+    }
+
+    /// Adds what other places have to say.
+    async fn compared(&self, mut outcome: Outcome, record: &Record, before: Option<&Placed>) -> Outcome {
+        let Some(RecordChange::Put(seen)) = &outcome.change else { return outcome };
+        let digest = seen.blob.as_ref().map(|blob| blob.sha256);
+        let mut compare = Compare::of(record, before, digest);
+        if let Some(compare) = &mut compare {
+            outcome.events.extend(self.compare(compare).await);
         }
+        outcome.compare = compare;
+        outcome
     }
 
     /// A record that is gone.
@@ -107,7 +122,8 @@ impl Records {
             return Outcome::default();
         };
         let circumstances = Circumstances { same: false, first_listing: false, silent: true };
-        self.put_artifact(&record, Some(&before), store, circumstances, slot).await
+        let outcome = self.put_artifact(&record, Some(&before), store, circumstances, slot).await;
+        self.compared(outcome, &record, Some(&before)).await
     }
 
     /// The record as the inventory has it, to tell of it without its source.
@@ -427,7 +443,14 @@ fn seen(record: &Record, blob: Option<Blob>) -> Seen {
 }
 
 fn kind_of(placed: &Placed) -> Option<RecordKind> {
-    [RecordKind::Artifact, RecordKind::VersionArtifact, RecordKind::Model, RecordKind::ModelVersion]
-        .into_iter()
-        .find(|kind| crate::state::commit::kind_text(*kind) == placed.kind)
+    [
+        RecordKind::Artifact,
+        RecordKind::VersionArtifact,
+        RecordKind::Model,
+        RecordKind::ModelVersion,
+        RecordKind::Webhook,
+        RecordKind::LoggedModel,
+    ]
+    .into_iter()
+    .find(|kind| crate::state::commit::kind_text(*kind) == placed.kind)
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::FileType;
 
+use super::cache::Cache;
 use super::roots::{self, Change, Root};
 use super::settle::Settle;
 use super::stat::{Look, Stat, look};
@@ -36,6 +37,7 @@ pub struct Engine<'a> {
     tree: Tree,
     settle: Settle,
     watcher: Option<Watcher>,
+    cache: Cache,
 }
 
 /// What a walk is for.
@@ -52,7 +54,7 @@ impl<'a> Engine<'a> {
         let settle =
             Settle::new(Duration::from_millis(config.settle_millis), Duration::from_secs(config.settle_max_secs));
         let roots = config.paths.iter().map(|path| Root::new(path, config)).collect();
-        Self { config, filter, emitter, roots, tree: Tree::default(), settle, watcher: None }
+        Self { config, filter, emitter, roots, tree: Tree::default(), settle, watcher: None, cache: Cache::default() }
     }
 
     pub fn run(&mut self) -> Result<(), Stopped> {
@@ -426,8 +428,9 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn record(&self, stat: &Stat, path: &Path, target: Option<&PathBuf>, hint: Hint) -> Record {
+    fn record(&mut self, stat: &Stat, path: &Path, target: Option<&PathBuf>, hint: Hint) -> Record {
         let mut record = stat.record(&self.config.name, path, target, hint);
+        self.cache.note(&mut record.attributes, path, target.map(PathBuf::as_path));
         if let Some(serves) = &self.config.serves {
             served::note(&mut record.attributes, serves, path, &self.config.paths);
         }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::address::{Address, Kind};
+use super::limits::{Bucket, Limits};
 use super::token;
 use crate::base::environment::Environment;
 use crate::base::http::{self, Failure};
@@ -26,6 +28,7 @@ pub struct Api {
     downloads: Client,
     endpoint: Url,
     token: Option<Secret>,
+    limits: Limits,
 }
 
 /// One file of a repository.
@@ -63,12 +66,37 @@ pub struct About {
     pub number: String,
     pub id: String,
     pub sha: Option<String>,
-    pub private: bool,
+    pub private: Option<bool>,
+    /// `false`, or who lets people in: `auto` or `manual`.
+    pub gated: Option<serde_json::Value>,
     #[serde(rename = "createdAt")]
     pub created: Option<String>,
     #[serde(rename = "lastModified")]
     pub modified: Option<String>,
     pub disabled: bool,
+    /// Its files, which are only counted.
+    pub siblings: Vec<IgnoredAny>,
+    /// What the hub's own scanners say.
+    #[serde(rename = "securityRepoStatus")]
+    pub scans: Option<Scans>,
+}
+
+/// What the hub's own scanners say of a repository.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Scans {
+    #[serde(rename = "scansDone")]
+    pub done: bool,
+    pub files_with_issues: Vec<Issue>,
+}
+
+/// A file that they flag.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Issue {
+    pub path: String,
+    /// `unsafe`, `suspicious` or `caution`.
+    pub level: String,
 }
 
 /// One branch or tag.
@@ -144,6 +172,7 @@ impl Api {
             downloads: http::client(&patient)?,
             endpoint,
             token: token.or_else(|| token::find(environment)),
+            limits: Limits::default(),
         })
     }
 
@@ -164,7 +193,10 @@ impl Api {
 
     /// What the hub says of a repository, by what it is called now.
     pub async fn about(&self, address: &Address) -> Result<About, Failure> {
-        let url = self.url(&["api", collection(address.kind), &address.id], &[])?;
+        let mut url = self.url(&["api", collection(address.kind), &address.id], &[])?;
+        if address.kind == Kind::Model {
+            url.query_pairs_mut().append_pair("securityStatus", "true");
+        }
         Ok(self.json(&url).await?.0)
     }
 
@@ -241,10 +273,28 @@ impl Api {
             .map_err(|error| StoreError::Refused(error.to_string()))?;
         let response = patiently(|| async {
             let request = self.signed(self.downloads.get(url.clone()));
-            http::success(answer::ask(request, &range, size).send().await?)
+            self.taken(answer::ask(request, &range, size), Bucket::Resolvers).await
         })
         .await?;
         answer::body(response, &range, size)
+    }
+
+    /// Asks when the hub takes it.
+    async fn taken(&self, request: RequestBuilder, bucket: Bucket) -> Result<Response, Failure> {
+        self.limits.pace(bucket).await;
+        let response = request.send().await?;
+        self.limits.note(response.headers());
+        http::success(response).map_err(|failure| match failure {
+            Failure::Throttled { after } => {
+                Failure::Throttled { after: after.or_else(|| self.limits.exhausted(bucket)) }
+            }
+            failure => failure,
+        })
+    }
+
+    /// Why calls take their time, where they are spread.
+    pub fn pace(&self) -> Option<String> {
+        self.limits.sentence()
     }
 
     fn signed(&self, request: RequestBuilder) -> RequestBuilder {
@@ -264,7 +314,7 @@ impl Api {
 
     async fn json<T: serde::de::DeserializeOwned>(&self, url: &Url) -> Result<(T, Option<Url>), Failure> {
         patiently(|| async {
-            let response = http::success(self.signed(self.client.get(url.clone())).send().await?)?;
+            let response = self.taken(self.signed(self.client.get(url.clone())), Bucket::Api).await?;
             let next = answer::next_page(response.headers(), url);
             let body = http::body(response, ANSWER_BYTES_MAX).await?;
             let value = serde_json::from_slice(&body)

@@ -1,16 +1,23 @@
 //! How a change of a repository is told.
 
+use std::collections::BTreeSet;
+
 use crate::event::{Fields, Value};
 use crate::sources::models::changes::{aliases, change, list, text};
 use crate::sources::{Change, RecordKind};
+
+/// Files that are told of at once; the record names them all.
+const FLAGGED_MAX: usize = 20;
 
 pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
     match (kind, old, new) {
         // It went away, and somebody else came back under its name.
         (RecordKind::Model, None, Some(new)) if new.contains_key("ml.model.previous_created") => {
-            vec![change("model.recreated", [])]
+            [vec![change("model.recreated", [])], flagged(&Fields::new(), new)].concat()
         }
-        (RecordKind::Model, None, Some(_)) => vec![change("model.created", [])],
+        (RecordKind::Model, None, Some(new)) => {
+            [vec![change("model.created", [])], flagged(&Fields::new(), new)].concat()
+        }
         (RecordKind::Model, Some(_), None) => vec![change("model.deleted", [])],
         (RecordKind::Model, Some(old), Some(new)) => repository(old, new),
         // Of bytes that are not fetched the hub's word is all there is.
@@ -32,7 +39,7 @@ fn repository(old: &Fields, new: &Fields) -> Vec<Change> {
         ];
         changes.push(change("model.recreated", fields));
     }
-    if is(old, "ml.model.private") && !is(new, "ml.model.private") {
+    if was_opened(old, new) {
         changes.push(change("model.opened", []));
     }
     let before = pairs(old, "ml.model.rewritten");
@@ -46,9 +53,20 @@ fn repository(old: &Fields, new: &Fields) -> Vec<Change> {
         ];
         changes.push(change("history.rewritten", fields));
     }
+    changes.extend(flagged(old, new));
     // Branches and tags; the hub has no gate of ours.
     changes.extend(aliases(old, new, &|_| false));
     changes
+}
+
+/// Files that the hub's own scanners flag, and did not before.
+fn flagged(old: &Fields, new: &Fields) -> Vec<Change> {
+    let before: BTreeSet<(&str, &str)> = pairs(old, "ml.model.scan.issues").into_iter().collect();
+    let new = pairs(new, "ml.model.scan.issues").into_iter().filter(|issue| !before.contains(issue));
+    let tell = |(path, level): (&str, &str)| {
+        change("issue.created", [("file.path", Value::from(path)), ("ml.artifact.scan.level", Value::from(level))])
+    };
+    new.take(FLAGGED_MAX).map(tell).collect()
 }
 
 /// Whether a text was known, is known, and is another: what a hub leaves out says nothing.
@@ -60,6 +78,13 @@ fn differs(old: &Fields, new: &Fields, path: &str) -> bool {
 /// A list of `name=commit`.
 fn pairs<'f>(fields: &'f Fields, path: &str) -> Vec<(&'f str, &'f str)> {
     list(fields, path).filter_map(|pair| pair.rsplit_once('=')).collect()
+}
+
+/// Whether only those who are let in could read it, and now everybody can: what a hub leaves out says nothing.
+fn was_opened(old: &Fields, new: &Fields) -> bool {
+    let bars = ["ml.model.private", "ml.model.gated"];
+    let closed = |fields: &Fields| bars.iter().any(|bar| is(fields, bar));
+    closed(old) && !closed(new) && bars.iter().all(|bar| !is(old, bar) || new.contains_key(*bar))
 }
 
 fn is(fields: &Fields, path: &str) -> bool {

@@ -1,9 +1,10 @@
 //! Records of repositories and their files, in declared fields.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::address::{Address, Kind};
-use super::api::{About, File, References};
+use super::api::{About, File, References, Scans};
 use crate::base::text::shorten;
 use crate::base::uri::{encode, encode_path};
 use crate::event::subject::SubjectKind;
@@ -14,6 +15,10 @@ use crate::sources::{Hint, Record, RecordKind};
 
 /// Branches and tags of one repository that are kept.
 const REFERENCES_MAX: usize = 1000;
+/// Flagged files of one repository that are kept.
+const ISSUES_MAX: usize = 200;
+/// Characters of a level.
+const LEVEL_MAX: usize = 32;
 
 /// What a repository is called, with its collection unless that is the one of models.
 pub fn name(address: &Address) -> String {
@@ -34,7 +39,8 @@ pub fn files_prefix(name: &str, revision: &str) -> String {
 }
 
 /// Who had a name: the number of the repository, and when it was created.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Owner {
     pub number: String,
     pub created: String,
@@ -51,6 +57,52 @@ impl Owner {
         let differ = |one: &str, two: &str| !one.is_empty() && !two.is_empty() && one != two;
         differ(&self.number, &other.number) || differ(&self.created, &other.created)
     }
+}
+
+/// Who has a name, and who had it before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub owner: Owner,
+    pub before: Option<Owner>,
+}
+
+impl Held {
+    /// Who has a name now, given who had it; true if that is somebody else. Who had it before is said for as long as the
+    /// repository stays (`told`): one that went and came back as it was is nobody else's.
+    pub fn next(known: Option<Self>, now: Owner, told: bool) -> (Self, bool) {
+        match known {
+            None => (Self { owner: now, before: None }, false),
+            Some(known) if known.owner.is_another(&now) => (Self { owner: now, before: Some(known.owner) }, true),
+            Some(known) => {
+                let known_or = |now: String, known: String| if now.is_empty() { known } else { now };
+                let owner = Owner {
+                    number: known_or(now.number, known.owner.number),
+                    created: known_or(now.created, known.owner.created),
+                };
+                (Self { owner, before: known.before.filter(|_| told) }, false)
+            }
+        }
+    }
+}
+
+/// How a file is looked at.
+pub struct Look<'a> {
+    /// What it is part of must never change.
+    pub fixed: bool,
+    /// It is fetched and looked into.
+    pub fetched: bool,
+    /// How bad the hub's own scanners find it.
+    pub level: Option<&'a str>,
+}
+
+/// Files that the hub's scanners flag, as `path=level`.
+fn issues(scans: &Scans) -> Vec<String> {
+    let all = scans.files_with_issues.iter().take(ISSUES_MAX);
+    let mut all: Vec<String> =
+        all.map(|one| format!("{}={}", shorten(&one.path, 200), shorten(&one.level, LEVEL_MAX))).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// What all records have in common.
@@ -81,8 +133,17 @@ impl Maker<'_> {
             all.iter().map(|one| format!("{}={}", shorten(&one.name, 200), shorten(&one.commit, 64))).collect();
         put(&mut fields, "ml.model.aliases", names);
         put(&mut fields, "ml.model.alias_versions", pairs);
-        put(&mut fields, "ml.model.private", about.private);
+        if let Some(private) = about.private {
+            put(&mut fields, "ml.model.private", private);
+        }
+        if let Some(gated) = &about.gated {
+            put(&mut fields, "ml.model.gated", *gated != serde_json::Value::Bool(false) && !gated.is_null());
+        }
         put(&mut fields, "ml.model.owner.id", shorten(&about.number, 64));
+        if let Some(scans) = &about.scans {
+            put(&mut fields, "ml.model.scan.done", scans.done);
+            put(&mut fields, "ml.model.scan.issues", issues(scans));
+        }
         if let Some(created) = time(about.created.as_deref()) {
             put(&mut fields, "ml.model.created", created.to_string());
         }
@@ -108,9 +169,13 @@ impl Maker<'_> {
     }
 
     /// One file at a commit. What must never change is part of a version; a branch moves.
-    pub fn file(&self, address: &Address, commit: &str, file: &File, fixed: bool, fetched: bool) -> Record {
+    pub fn file(&self, address: &Address, commit: &str, file: &File, look: &Look<'_>) -> Record {
+        let &Look { fixed, fetched, level } = look;
         let name = name(address);
         let mut fields = self.fields(&name);
+        if let Some(level) = level {
+            put(&mut fields, "ml.artifact.scan.level", shorten(level, LEVEL_MAX));
+        }
         if fixed {
             put(&mut fields, "ml.model.version", commit);
         }

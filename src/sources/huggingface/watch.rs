@@ -10,22 +10,22 @@ use std::time::Duration;
 use globset::GlobSet;
 
 use super::address::{Address, Kind};
-use super::api::{About, Api, File, References};
+use super::api::{About, Api, File, References, Scans};
 use super::config::Config;
-use super::records::{self, Maker, Owner};
+use super::records::{self, Held, Look, Maker, Owner};
 use super::{Repository, changes};
 use crate::base::http::Failure;
 use crate::event::{ArtifactRef, Fields};
 use crate::sources::reconcile::{self, Hinted, Pace, Place, Sink, Stop};
 use crate::sources::remote::{Entry, Fetched, Locate, Remote};
-use crate::sources::{BoxFuture, Change, Context, RecordKind, Source, SourceError, Store, StoreError};
+use crate::sources::{BoxFuture, Change, Context, RecordKind, Source, SourceError, State, Store, StoreError};
 
 /// Repositories of one author.
 const AUTHOR_MAX: usize = 10_000;
 /// Listings of files kept beside the last one.
 const EARLIER_MAX: usize = 2;
-/// Names of which it is remembered who had them.
-const OWNERS_MAX: usize = 100_000;
+/// Names of which it is remembered who had them, also after a restart.
+const REMEMBERED_MAX: usize = 100_000;
 
 pub struct Hub {
     shared: Arc<Shared>,
@@ -39,7 +39,7 @@ struct Shared {
     api: Arc<Api>,
     seen: Mutex<BTreeMap<String, Seen>>,
     /// Who had each name last; kept when the repository goes.
-    owners: Mutex<BTreeMap<String, Owner>>,
+    owners: Mutex<BTreeMap<String, Held>>,
 }
 
 /// A revision as the last listing found it; by its name with the revision.
@@ -51,7 +51,7 @@ struct Seen {
     /// The files of commits shortly before: some of them may still be fetched.
     earlier: Vec<(String, Arc<Vec<File>>)>,
     references: References,
-    /// It was a tag or a commit when it was first seen: what it is called then must never change.
+    /// It was a tag or a commit when it was first seen, also by an earlier run: what it is called then must never change.
     fixed: bool,
 }
 
@@ -85,7 +85,7 @@ impl Shared {
             Err(failure) => return Err(failure.into()),
         };
         let rewritten = self.rewritten(address, seen.as_ref(), &references).await;
-        let before = self.previous_owner(&name, about);
+        let before = self.previous_owner(&name, about, sink).await?;
         let maker = Maker { source: &self.config.name, endpoint: self.api.endpoint(), hint: sink.hint() };
         sink.tell(maker.repository(&name, about, &references, &rewritten, before.as_ref())).await?;
         let commit = match references.commit_of(&address.revision) {
@@ -93,7 +93,10 @@ impl Shared {
             None => self.api.commit(address).await?,
         };
         let mut earlier = seen.as_ref().map(|seen| seen.earlier.clone()).unwrap_or_default();
-        let known = seen.as_ref().filter(|seen| seen.commit == commit).map(|seen| Arc::clone(&seen.files));
+        let newest = about.sha.as_deref() == Some(&*commit);
+        let hidden = |files: &[File]| newest && about.siblings.len() > files.len();
+        let known = seen.as_ref().filter(|seen| seen.commit == commit && !hidden(&seen.files));
+        let known = known.map(|seen| Arc::clone(&seen.files));
         let files = match (known, &seen) {
             (Some(files), _) => files,
             (None, seen) => {
@@ -103,7 +106,7 @@ impl Shared {
                 files
             }
         };
-        let fixed = seen.is_some_and(|seen| seen.fixed) || references.is_fixed(&address.revision);
+        let fixed = self.is_fixed(address, seen.as_ref(), &references, sink).await?;
         // Before anybody is told: whoever opens a file looks here.
         let kept = Seen {
             commit: commit.clone(),
@@ -114,8 +117,20 @@ impl Shared {
             fixed,
         };
         self.keep(kept);
+        if hidden(&files) {
+            let (told, all) = (files.len(), about.siblings.len());
+            sink.unseen(records::files_prefix(&name, &address.revision), "truncated", || {
+                format!(
+                    "`{name}`: {told} of {all} files are listed; a mirror that gives one page only hides the others"
+                )
+            });
+        }
+        // They say it of the newest commit.
+        let scans = about.scans.as_ref().filter(|_| newest);
+        let issues: BTreeMap<&str, &str> = scans.map_or_else(BTreeMap::new, Scans::levels);
         for file in files.iter().filter(|file| address.covers(&file.path)) {
-            sink.tell(maker.file(address, &commit, file, fixed, self.fetches(file))).await?;
+            let look = Look { fixed, fetched: self.fetches(file), level: issues.get(&*file.path).copied() };
+            sink.tell(maker.file(address, &commit, file, &look)).await?;
         }
         Ok(())
     }
@@ -139,14 +154,43 @@ impl Shared {
         rewritten
     }
 
-    /// Who had this name before, where that was another repository.
-    fn previous_owner(&self, name: &str, about: &About) -> Option<Owner> {
-        let now = Owner::of(about);
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        if owners.len() >= OWNERS_MAX && !owners.contains_key(name) {
-            return None;
+    /// Who had this name before, in this run or one before, where that was another repository.
+    async fn previous_owner(&self, name: &str, about: &About, sink: &mut Sink) -> Result<Option<Owner>, Stop> {
+        let (now, key) = (Owner::of(about), format!("owner/{name}"));
+        let durable = sink.recalled(&key).and_then(|known| serde_json::from_value::<Owner>(known.clone()).ok());
+        if durable.is_none() && sink.remembered() >= REMEMBERED_MAX {
+            sink.note("names", format!("it is remembered of {REMEMBERED_MAX} names who had them, and of no more"));
+            return Ok(None);
         }
-        owners.insert(name.to_owned(), now.clone()).filter(|before| before.is_another(&now))
+        let told = sink.knows(&records::repository_key(name));
+        let (held, taken) = {
+            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = owners.remove(name).or_else(|| durable.map(|owner| Held { owner, before: None }));
+            let (held, taken) = Held::next(known, now, told);
+            owners.insert(name.to_owned(), held.clone());
+            (held, taken)
+        };
+        // Who took a name is remembered by the look after the one that tells of it: what is told is durable by then.
+        if !taken {
+            sink.remember(&key, serde_json::to_value(&held.owner).unwrap_or_default()).await?;
+        }
+        Ok(held.before)
+    }
+
+    /// Whether a revision must never change: it is a tag or a commit, or was one when it was first seen.
+    async fn is_fixed(
+        &self,
+        address: &Address,
+        seen: Option<&Seen>,
+        references: &References,
+        sink: &mut Sink,
+    ) -> Result<bool, Stop> {
+        let key = format!("fixed/{}", place(address));
+        if references.is_fixed(&address.revision) && sink.remembered() < REMEMBERED_MAX {
+            sink.remember(&key, true.into()).await?;
+        }
+        let known = seen.is_some_and(|seen| seen.fixed) || sink.recalled(&key).is_some();
+        Ok(known || references.is_fixed(&address.revision))
     }
 
     /// Keeps what was seen of a revision, as far as there is room for its files.
@@ -172,23 +216,14 @@ impl Shared {
 
     /// Tells one of several repositories; one that cannot be read keeps nobody from looking at the others, and is
     /// given back with the reason.
-    async fn tell_one(
-        &self,
-        address: &Address,
-        about: Option<&About>,
-        sink: &mut Sink,
-    ) -> Result<Option<Failure>, Stop> {
-        let asked = match about {
-            Some(_) => None,
-            None => match self.api.about(address).await {
-                Ok(about) => Some(about),
-                // It is gone, and so is what was told of it.
-                Err(Failure::Gone) => return Ok(None),
-                Err(failure) => return self.refused(address, failure, sink),
-            },
+    async fn tell_one(&self, address: &Address, sink: &mut Sink) -> Result<Option<Failure>, Stop> {
+        let about = match self.api.about(address).await {
+            Ok(about) => about,
+            // It is gone, and so is what was told of it.
+            Err(Failure::Gone) => return Ok(None),
+            Err(failure) => return self.refused(address, failure, sink),
         };
-        let Some(about) = about.or(asked.as_ref()) else { return Ok(None) };
-        match self.tell_known(address, about, sink).await {
+        match self.tell_known(address, &about, sink).await {
             Err(Stop::Failed(failure)) => self.refused(address, failure, sink),
             told => told.map(|()| None),
         }
@@ -237,6 +272,13 @@ impl Shared {
     }
 }
 
+impl Scans {
+    /// How each flagged file is flagged.
+    fn levels(&self) -> BTreeMap<&str, &str> {
+        self.files_with_issues.iter().map(|issue| (&*issue.path, &*issue.level)).collect()
+    }
+}
+
 impl References {
     /// Whether a revision is a tag, or a commit itself.
     fn is_fixed(&self, revision: &str) -> bool {
@@ -267,14 +309,15 @@ impl Place for Hub {
                     });
                     continue;
                 };
-                match shared.tell_one(&address, Some(&about), sink).await? {
+                // The list does not tell what the hub's scanners say.
+                match shared.tell_one(&address, sink).await? {
                     None => told += 1,
                     Some(failure) => refused = Some(failure),
                 }
             }
         }
         for address in &shared.addresses {
-            match shared.tell_one(address, None, sink).await {
+            match shared.tell_one(address, sink).await {
                 Ok(None) => told += 1,
                 Ok(Some(failure)) => refused = Some(failure),
                 Err(Stop::Failed(failure)) => failed = Some(failure),
@@ -316,6 +359,12 @@ impl Place for Hub {
             sink.complete(&records::files_prefix(&records::name(address), &address.revision)).await?;
         }
         Ok(true)
+    }
+
+    fn report(&self, state: &mut State) {
+        if let Some(sentence) = self.shared.api.pace() {
+            state.notes.insert("paced".to_owned(), sentence);
+        }
     }
 
     fn explain(&self, failure: &Failure) -> (&'static str, String) {

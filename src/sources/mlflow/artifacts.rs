@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::Shared;
 use super::location::{Location, resolve};
 use super::registry::{Held, Holding};
+use super::{Shared, buckets};
 use crate::base::clock;
 use crate::base::http::Failure;
 
@@ -61,6 +61,7 @@ pub async fn list(shared: &Shared, location: &Location, budget: &mut Budget) -> 
                 .await
                 .map_err(|error| Failure::Garbage(error.to_string()))?
         }
+        Location::Bucket(bucket, folder) => buckets::list(shared, *bucket, folder, budget).await,
         Location::Prompt | Location::Elsewhere => Ok(Listing::default()),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::Config;
-use super::api::{Api, Credentials};
+use super::api::{Api, Credentials, Scope, Way};
 use crate::base::environment::Environment;
 use crate::base::secret::Secret;
 use crate::base::{files, http};
@@ -51,8 +51,13 @@ pub fn connect(config: &Config, environment: Environment<'_>, problems: &mut Vec
             return None;
         }
     };
+    let scope = match get("MLFLOW_WORKSPACE").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()) {
+        _ if !config.workspaces.is_empty() => Scope::Many,
+        Some(name) => Scope::One(name),
+        None => Scope::Unnamed,
+    };
     (problems.len() == before)
-        .then(|| Api::new(client, downloads, tracking, registry, credentials, config.page_bytes_max))
+        .then(|| Api::new(Way { client, downloads, tracking, registry, credentials, scope }, config.page_bytes_max))
 }
 
 /// An address without its credentials, and those.

@@ -1,41 +1,50 @@
 //! The loop of the source: a small look often, a full one sometimes, artifacts in between.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Shared;
-use super::api::{Kind, Model, Version};
+use super::api::{Model, Version};
 use super::artifacts::Budget;
+use super::fates::{self, Fates};
 use super::health;
+use super::logged_bytes::LoggedBytes;
+use super::pace::Pace;
 use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
+use super::spaces::{Listed, Spaces};
+use super::webhooks::Webhooks;
 use crate::base::backoff::Backoff;
 use crate::base::clock;
 use crate::base::http::{Failure, Meter};
 use crate::sources::hints::Hinted;
-use crate::sources::models::changes::Deletions;
 use crate::sources::reconcile::{Failing, denied};
 use crate::sources::{Context, Hint, Observation, Record};
 
-/// A run is asked about again after so many sweeps.
-const RUN_SWEEPS: u64 = 10;
-
 pub struct Engine<'a> {
     pub(super) shared: &'a Arc<Shared>,
-    deletions: &'a Mutex<Deletions>,
+    fates: &'a Mutex<Fates>,
     pub(super) context: Context,
     pub(super) registry: Registry,
-    failing: Failing,
+    pub(super) failing: Failing,
     /// Versions whose artifacts are to be looked at before the next sweep.
     pub(super) queue: VecDeque<VersionId>,
     pub(super) budget: Budget,
     pub(super) sweeps: u64,
     listed: bool,
+    /// The next sweep begins at once.
+    pub(super) sweep_soon: bool,
     pub(super) meter: Arc<Meter>,
     pub(super) notes: BTreeMap<String, String>,
+    pub(super) webhooks: Webhooks,
+    pub(super) spaces: Spaces,
+    pub(super) pace: Pace,
+    pub(super) logged: LoggedBytes,
+    /// Mapped buckets that did not answer in this sweep.
+    pub(super) buckets_down: BTreeSet<usize>,
 }
 
 /// Why a step ended early.
@@ -52,10 +61,10 @@ impl From<Failure> for Stop {
 }
 
 impl<'a> Engine<'a> {
-    pub fn new(shared: &'a Arc<Shared>, deletions: &'a Mutex<Deletions>, context: Context) -> Self {
+    pub fn new(shared: &'a Arc<Shared>, fates: &'a Mutex<Fates>, context: Context) -> Self {
         Self {
             shared,
-            deletions,
+            fates,
             context,
             registry: Registry::default(),
             failing: Failing::default(),
@@ -63,8 +72,14 @@ impl<'a> Engine<'a> {
             budget: Budget::new(0),
             sweeps: 0,
             listed: false,
+            sweep_soon: false,
             meter: Arc::default(),
             notes: BTreeMap::new(),
+            webhooks: Webhooks::default(),
+            spaces: Spaces::default(),
+            pace: Pace::default(),
+            logged: LoggedBytes::default(),
+            buckets_down: BTreeSet::new(),
         }
     }
 
@@ -78,10 +93,15 @@ impl<'a> Engine<'a> {
         let (mut next_hot, mut next_sweep) = (Instant::now(), Instant::now());
         loop {
             let now = Instant::now();
-            let (what, result) = if now >= next_sweep {
+            let soon = std::mem::take(&mut self.sweep_soon);
+            let (what, result) = if now >= next_sweep || soon {
                 next_sweep = now + sweep;
-                next_hot = now + hot;
-                ("sweep", self.sweep().await)
+                if soon || !self.listed || self.pace.is_due(now, self.shared.config.sweep_stretch_max) {
+                    next_hot = now + hot;
+                    ("sweep", self.sweep().await)
+                } else {
+                    ("bytes", self.look_again().await)
+                }
             } else if now >= next_hot && self.listed {
                 next_hot = now + hot;
                 ("hot", self.hot_poll().await)
@@ -93,6 +113,7 @@ impl<'a> Engine<'a> {
                 // Whatever was not found by it is found by a sweep, which comes at once.
                 if !matches!(followed, Ok(true)) {
                     next_sweep = Instant::now();
+                    self.pace.insist();
                 }
                 hints.done(hint.id);
                 ("hint", followed.map(drop))
@@ -110,6 +131,7 @@ impl<'a> Engine<'a> {
                 Ok(()) => {
                     if what == "sweep" {
                         self.failing.worked("hint");
+                        self.failing.worked("bytes");
                     }
                     self.failing.worked(what);
                     backoff.reset();
@@ -152,10 +174,13 @@ impl<'a> Engine<'a> {
 
     async fn sweep(&mut self) -> Result<(), Stop> {
         self.context.metrics.rescan(if self.listed { "sweep" } else { "start" });
-        let (models, versions) = self.list_all().await?;
+        let Listed { models, versions } = self.list_all().await?;
         self.sweeps += 1;
+        self.buckets_down.clear();
+        self.fates().forget(clock::now() - fates::memory(self.shared.config.sweep_interval_secs));
         let seen_models: BTreeSet<String> = models.keys().cloned().collect();
         let seen_versions: BTreeSet<VersionId> = versions.keys().cloned().collect();
+        let found = if self.listed { self.untold(&models, &versions) } else { BTreeSet::new() };
         self.registry.models.extend(models);
         self.registry.versions.extend(versions);
         self.look_at_runs().await?;
@@ -170,83 +195,63 @@ impl<'a> Engine<'a> {
         for id in &seen_versions {
             self.tell_version(id, maker).await?;
         }
+        let mut unseen = self.look_at_webhooks().await?;
+        unseen.extend(self.look_at_logged().await?);
         if self.listed {
-            return self.tell_missing(&seen_models, &seen_versions).await;
+            let missing = self.tell_missing(&seen_models, &seen_versions).await?;
+            self.pace.listed(Instant::now(), found, missing);
+            self.note_pace();
+            return Ok(());
+        }
+        self.keep_unseen().await?;
+        for prefix in unseen {
+            self.send(Observation::InitKeep(prefix)).await?;
         }
         while let Some(id) = self.queue.pop_front() {
             self.look(&id, Hint::Sweep).await?;
         }
-        for (name, version) in seen_versions.iter().filter(|id| !self.is_listed(id)) {
+        for (name, version) in seen_versions.iter().filter(|id| !self.has_listed(id)) {
             self.send(Observation::InitKeep(artifact_prefix(name, version))).await?;
         }
         self.listed = true;
+        self.pace.listed(Instant::now(), found, false);
         self.report();
         self.context.status.change(|state| state.synced = true);
         self.send(Observation::InitDone).await
     }
 
-    fn is_listed(&self, id: &VersionId) -> bool {
+    /// A sweep without a listing: bytes and webhooks, of which no webhook tells.
+    async fn look_again(&mut self) -> Result<(), Stop> {
+        self.sweeps += 1;
+        self.buckets_down.clear();
+        self.plan_artifacts();
+        self.look_at_webhooks().await?;
+        self.look_into_logged().await
+    }
+
+    /// Models of which a listing says something that is not known.
+    fn untold(&self, models: &BTreeMap<String, Model>, versions: &BTreeMap<VersionId, Version>) -> BTreeSet<String> {
+        let new_models = models.iter().filter(|(name, model)| self.registry.models.get(*name) != Some(model));
+        let new_versions = versions.values().filter(|version| self.registry.is_news(version));
+        let names = new_models.map(|(name, _)| name);
+        names.chain(new_versions.map(|version| &version.name)).cloned().collect()
+    }
+
+    fn note_pace(&mut self) {
+        let most = self.shared.config.sweep_stretch_max;
+        let every = self.shared.config.sweep_interval_secs.saturating_mul(most);
+        let note = (most > 1 && self.pace.is_proved(Instant::now()))
+            .then(|| format!("webhooks arrive: everything is listed every {every} s"));
+        super::holdings::set(&mut self.notes, "listing_stretched", note);
+    }
+
+    /// Whether the first listing is over.
+    pub(super) const fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    fn has_listed(&self, id: &VersionId) -> bool {
         self.registry.holdings.get(id).is_some_and(|holding| holding.listed > 0)
-    }
-
-    /// Everything that the registry lists. What the first listing does not name is taken as gone,
-    /// so it is made twice where it has more than one page.
-    async fn list_all(&self) -> Result<(BTreeMap<String, Model>, BTreeMap<VersionId, Version>), Stop> {
-        let (mut all_models, mut all_versions) = (BTreeMap::new(), BTreeMap::new());
-        for round in 0..2 {
-            // Models first: the tags of a version are then no older than the alias that asks for
-            // them.
-            let mut more = false;
-            for kind in [Kind::Models, Kind::Prompts] {
-                let (models, more_models) = self.shared.api.models(kind).await?;
-                let (versions, more_versions) = self.shared.api.versions(kind).await?;
-                all_models.extend(models.into_iter().map(|model| (model.name.clone(), model)));
-                let versions = versions.into_iter();
-                all_versions.extend(versions.map(|version| ((version.name.clone(), version.version.clone()), version)));
-                more |= more_models || more_versions;
-            }
-            if self.listed || round == 0 && !more {
-                break;
-            }
-        }
-        Ok((all_models, all_versions))
-    }
-
-    /// Asks for the state of runs, new ones first.
-    async fn look_at_runs(&mut self) -> Result<(), Stop> {
-        let mut left = self.shared.config.run_requests_max;
-        let due = self.sweeps.saturating_sub(RUN_SWEEPS);
-        let runs: BTreeSet<(u64, String)> = self
-            .registry
-            .versions
-            .values()
-            .filter_map(|version| version.run_id.clone().filter(|run| !run.is_empty()))
-            .map(|run| (self.registry.runs.get(&run).map_or(0, |(_, sweep)| *sweep), run))
-            .filter(|(sweep, _)| *sweep == 0 || *sweep <= due)
-            .collect();
-        let known: BTreeSet<&String> =
-            self.registry.versions.values().filter_map(|version| version.run_id.as_ref()).collect();
-        self.registry.runs.retain(|run, _| known.contains(run));
-        for (_, run) in runs {
-            if left == 0 {
-                break;
-            }
-            left -= 1;
-            let state = match self.shared.api.run_state(&run).await {
-                Ok(state) => state,
-                Err(Failure::Gone) => "missing".to_owned(),
-                // Runs are a small matter: without permission the field is absent.
-                Err(
-                    Failure::Denied { .. }
-                    | Failure::Rejected { .. }
-                    | Failure::Server { .. }
-                    | Failure::Throttled { .. },
-                ) => continue,
-                Err(failure) => return Err(failure.into()),
-            };
-            self.registry.runs.insert(run, (state, self.sweeps));
-        }
-        Ok(())
     }
 
     /// Half of the requests go to versions with an alias, the rest to whoever waited longest.
@@ -272,16 +277,12 @@ impl<'a> Engine<'a> {
         }
     }
 
-    async fn hot_poll(&mut self) -> Result<(), Stop> {
-        let models = self.shared.api.hot_models().await?;
-        let versions = self.shared.api.hot_versions().await?;
-        self.compare_some(models, versions, Hint::Poll).await
-    }
-
     /// Looks at the model that a webhook speaks of; false if only a sweep can tell.
     async fn follow(&mut self, hint: &Hinted) -> Result<bool, Stop> {
         let text = |name: &str| hint.body.get("data").and_then(|data| data.get(name)).and_then(|value| value.as_str());
         let Some(name) = text("name") else { return Ok(false) };
+        let space = hint.body.get("workspace").and_then(|value| value.as_str());
+        let name = &*self.shared.api.scope().join(space, name.to_owned());
         let model = match self.shared.api.model(name).await {
             Ok(model) => model,
             // Deletions are told by a sweep, which looks twice.
@@ -296,12 +297,20 @@ impl<'a> Engine<'a> {
             },
             None => None,
         };
+        let news = self.registry.models.get(name) != Some(&model)
+            || version.as_ref().is_some_and(|version| self.registry.is_news(version));
+        self.pace.heard(Instant::now(), name, news);
         self.compare_some(vec![model], version.into_iter().collect(), Hint::Webhook).await?;
         Ok(true)
     }
 
     /// Compares some models and versions with what is known of them.
-    async fn compare_some(&mut self, models: Vec<Model>, versions: Vec<Version>, hint: Hint) -> Result<(), Stop> {
+    pub(super) async fn compare_some(
+        &mut self,
+        models: Vec<Model>,
+        versions: Vec<Version>,
+        hint: Hint,
+    ) -> Result<(), Stop> {
         let mut news = Vec::new();
         for version in versions {
             let id = (version.name.clone(), version.version.clone());
@@ -340,6 +349,7 @@ impl<'a> Engine<'a> {
         news.sort();
         news.dedup();
         for id in news {
+            self.learn_run(&id).await?;
             self.tell_version(&id, hint).await?;
             self.look(&id, hint).await?;
         }
@@ -355,6 +365,7 @@ impl<'a> Engine<'a> {
 
     async fn tell_model(&mut self, name: &str, hint: Hint) -> Result<(), Stop> {
         let Some(model) = self.registry.models.get(name) else { return Ok(()) };
+        self.fates().model(model, clock::now());
         let gate = &self.shared.config.gate;
         let record = self.maker(hint).model(model, |alias, version| {
             if gate.aliases.iter().any(|gated| gated == alias) {
@@ -368,10 +379,13 @@ impl<'a> Engine<'a> {
 
     pub(super) async fn tell_version(&mut self, id: &VersionId, hint: Hint) -> Result<(), Stop> {
         let Some(version) = self.registry.versions.get(id) else { return Ok(()) };
-        let run = version.run_id.as_ref().and_then(|run| self.registry.runs.get(run)).map(|(state, _)| &**state);
         let place = self.registry.holdings.get(id).map(|holding| &*holding.uri);
-        let record = self.maker(hint).version(version, &self.registry.aliases(id), run, place);
+        let record = self.maker(hint).version(version, &self.registry, place);
         self.tell(record).await
+    }
+
+    fn fates(&self) -> MutexGuard<'_, Fates> {
+        self.fates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn maker(&self, hint: Hint) -> Maker<'_> {
@@ -392,13 +406,16 @@ impl<'a> Engine<'a> {
         self.send(Observation::Apply(record)).await
     }
 
-    async fn tell_missing(&mut self, models: &BTreeSet<String>, versions: &BTreeSet<VersionId>) -> Result<(), Stop> {
+    /// Tells what was missed twice; true if something was missed once.
+    async fn tell_missing(&mut self, models: &BTreeSet<String>, versions: &BTreeSet<VersionId>) -> Result<bool, Stop> {
+        let hidden = |name: &str| self.spaces.hides(self.shared.api.scope(), name);
         let lost: Vec<VersionId> =
-            self.registry.versions.keys().filter(|id| !versions.contains(*id)).cloned().collect();
+            self.registry.versions.keys().filter(|id| !versions.contains(*id) && !hidden(&id.0)).cloned().collect();
+        let mut missing = lost.len();
         let gone: Vec<VersionId> =
             lost.into_iter().filter(|id| self.registry.miss(&version_key(&id.0, &id.1))).collect();
         let keys: Vec<String> = gone.iter().map(|(name, version)| version_key(name, version)).collect();
-        self.deletions.lock().unwrap_or_else(PoisonError::into_inner).note(&keys);
+        self.fates().deleted(&keys);
         for (id, key) in gone.iter().zip(keys) {
             // The version before its artifacts: they go because it goes.
             self.delete(key).await?;
@@ -408,15 +425,20 @@ impl<'a> Engine<'a> {
             self.registry.versions.remove(id);
             self.registry.holdings.remove(id);
         }
-        let lost: Vec<String> = self.registry.models.keys().filter(|name| !models.contains(*name)).cloned().collect();
+        let hidden = |name: &str| self.spaces.hides(self.shared.api.scope(), name);
+        let lost: Vec<String> =
+            self.registry.models.keys().filter(|name| !models.contains(*name) && !hidden(name)).cloned().collect();
+        missing = missing.saturating_sub(gone.len()) + lost.len();
         for name in lost {
             let key = model_key(&name);
             if self.registry.miss(&key) {
+                missing -= 1;
+                self.fates().model_gone(&name);
                 self.delete(key).await?;
                 self.registry.models.remove(&name);
             }
         }
-        Ok(())
+        Ok(missing > 0)
     }
 
     pub(super) async fn delete(&mut self, key: String) -> Result<(), Stop> {

@@ -13,6 +13,9 @@ use crate::base::http::Failure;
 use crate::sources::reconcile::denied;
 use crate::sources::{Hint, Record};
 
+/// What fails where a bucket is not seen.
+const BUCKET: &str = "bucket";
+
 impl Engine<'_> {
     /// Looks at the artifacts of one version.
     pub(super) async fn look(&mut self, id: &VersionId, hint: Hint) -> Result<(), Stop> {
@@ -44,6 +47,9 @@ impl Engine<'_> {
         let Some(location) = self.registry.holdings.get(id).map(|holding| holding.location.clone()) else {
             return Ok(());
         };
+        if let Location::Bucket(bucket, _) = location {
+            return self.look_into_bucket(id, bucket, &location, hint).await;
+        }
         match artifacts::list(&shared, &location, &mut self.budget).await {
             Ok(listing) => self.compare(id, listing, hint).await,
             Err(failure @ (Failure::Unreachable(_) | Failure::Timeout)) => Err(failure.into()),
@@ -52,6 +58,34 @@ impl Engine<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// What lies in a bucket that does not answer is not asked for again before the next sweep: each question would
+    /// wait as long as the last.
+    async fn look_into_bucket(&mut self, id: &VersionId, bucket: usize, at: &Location, hint: Hint) -> Result<(), Stop> {
+        if self.buckets_down.contains(&bucket) {
+            return Ok(());
+        }
+        let shared = Arc::clone(self.shared);
+        match artifacts::list(&shared, at, &mut self.budget).await {
+            Ok(listing) => {
+                self.failing.worked(BUCKET);
+                self.compare(id, listing, hint).await
+            }
+            Err(failure) => {
+                self.bucket_fails(Some(bucket), &failure);
+                self.refuse(id, &failure);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn bucket_fails(&mut self, bucket: Option<usize>, failure: &Failure) {
+        let Some(bucket) = bucket else { return };
+        if let Some(mapped) = self.shared.buckets.get(bucket) {
+            self.failing.failed(BUCKET, mapped.bucket.explain(failure));
+        }
+        self.buckets_down.insert(bucket);
     }
 
     /// One version that cannot be listed keeps nobody from looking at the others.
@@ -117,7 +151,7 @@ impl Engine<'_> {
         let elsewhere = holdings.iter().filter(|(_, held)| held.listed > 0 && held.location == Location::Elsewhere);
         let note = elsewhere.clone().next().map(|(id, held)| {
             format!(
-                "the bytes of {} versions are out of reach, for example `{}` version {} at `{}`; map the store in `artifact_roots`, or let the server serve artifacts",
+                "the bytes of {} versions are out of reach, for example `{}` version {} at `{}`; map the store in `artifact_roots` or `artifact_buckets`, or let the server serve artifacts",
                 elsewhere.count(), id.0, id.1, held.uri
             )
         });
@@ -135,7 +169,7 @@ impl Engine<'_> {
     }
 }
 
-fn set(notes: &mut BTreeMap<String, String>, name: &str, note: Option<String>) {
+pub fn set(notes: &mut BTreeMap<String, String>, name: &str, note: Option<String>) {
     match note {
         Some(note) => drop(notes.insert(name.to_owned(), note)),
         None => drop(notes.remove(name)),

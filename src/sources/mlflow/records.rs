@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::Config;
 use super::api::{Model, Tag, Version};
 use super::prompts;
-use super::registry::Held;
-use super::{Config, source_uri};
+use super::registry::{Held, Registry};
+use super::runs;
 use crate::base::text::shorten;
 use crate::event::subject::SubjectKind;
 use crate::event::{ArtifactRef, Fields, Place, Subject};
-use crate::sources::models::{self, TEXT_CHARS_MAX, describe, put};
+use crate::sources::models::{self, TEXT_CHARS_MAX, describe, put, source_uri};
 use crate::sources::{Hint, Record, RecordKind};
 
 pub use crate::sources::models::{artifact_key, artifact_prefix, model_key, version_key};
@@ -51,13 +52,9 @@ impl Maker<'_> {
         )
     }
 
-    pub fn version(
-        &self,
-        version: &Version,
-        aliases: &BTreeSet<String>,
-        run_state: Option<&str>,
-        location: Option<&str>,
-    ) -> Record {
+    /// `location`: where the registry says that its bytes are.
+    pub fn version(&self, version: &Version, registry: &Registry, location: Option<&str>) -> Record {
+        let aliases = registry.aliases(&(version.name.clone(), version.version.clone()));
         let mut fields = self.fields(&version.name);
         let source = version.source.as_deref().unwrap_or_default();
         let run = version.run_id.as_deref().unwrap_or_default();
@@ -82,9 +79,7 @@ impl Maker<'_> {
             put(&mut fields, "ml.prompt.name", &*version.name);
         }
         put(&mut fields, "ml.run.id", run);
-        if let Some(state) = if run.is_empty() { Some("none") } else { run_state } {
-            put(&mut fields, "ml.run.state", state);
-        }
+        runs::fields(registry, version, &mut fields);
         put(&mut fields, "ml.model.aliases", aliases.iter().map(String::as_str).collect::<Vec<_>>());
         describe(&mut fields, version.description.as_deref());
         tags(&mut fields, "ml.model.version.tags.", &version.tags);
@@ -144,10 +139,13 @@ impl Maker<'_> {
         let mut fields = Fields::new();
         put(&mut fields, "ml.model.registry", self.registry);
         put(&mut fields, "ml.model.name", name);
+        if let Some((space, _)) = name.split_once('/').filter(|_| !self.config.workspaces.is_empty()) {
+            put(&mut fields, "ml.model.workspace", space);
+        }
         fields
     }
 
-    fn record(&self, key: String, kind: RecordKind, subject: Subject, millis: i64, attributes: Fields) -> Record {
+    pub fn record(&self, key: String, kind: RecordKind, subject: Subject, millis: i64, attributes: Fields) -> Record {
         let time = Timestamp::from_millisecond(millis).ok().filter(|_| millis > 0);
         Record { time, ..models::record(key, kind, subject, attributes, self.hint) }
     }
@@ -157,6 +155,6 @@ fn subject(version: &Version) -> Subject {
     Subject::new(SubjectKind::ModelVersion, format!("{}/{}", version.name, version.version))
 }
 
-fn tags(fields: &mut Fields, prefix: &str, tags: &[Tag]) {
+pub fn tags(fields: &mut Fields, prefix: &str, tags: &[Tag]) {
     models::tags(fields, prefix, tags.iter().map(|tag| (&*tag.key, &*tag.value)));
 }

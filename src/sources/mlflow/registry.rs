@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::api::{Model, Version};
 use super::location::Location;
+use super::runs::Made;
 use crate::sources::Record;
 
 /// Name and version.
@@ -17,8 +18,7 @@ pub const MISSES_MAX: u8 = 2;
 pub struct Registry {
     pub models: BTreeMap<String, Model>,
     pub versions: BTreeMap<VersionId, Version>,
-    /// State of a run, and the sweep in which it was asked for.
-    pub runs: BTreeMap<String, (String, u64)>,
+    pub runs: BTreeMap<String, Made>,
     pub holdings: BTreeMap<VersionId, Holding>,
     told: BTreeMap<String, Told>,
 }
@@ -54,6 +54,11 @@ impl Registry {
     pub fn aliases(&self, (name, version): &VersionId) -> BTreeSet<String> {
         let aliases = self.models.get(name).map(|model| &*model.aliases).unwrap_or_default();
         aliases.iter().filter(|alias| alias.version == *version).map(|alias| alias.alias.clone()).collect()
+    }
+
+    /// Whether a version is new, or differs from what is known of it.
+    pub fn is_news(&self, version: &Version) -> bool {
+        self.versions.get(&(version.name.clone(), version.version.clone())) != Some(version)
     }
 
     /// Approval tags that the version behind an alias lacks.

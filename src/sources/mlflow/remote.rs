@@ -23,7 +23,8 @@ pub fn open(address: &str) -> Result<Arc<dyn Remote>, RemoteError> {
     let config = Config::default();
     let api = auth::connect(&config, &variable, &mut problems);
     let Some(api) = api.filter(|_| problems.is_empty()) else { return Err(RemoteError::Failed(problems.join("; "))) };
-    let shared = Shared { config, api, downloads: tokio::sync::Semaphore::new(DOWNLOADS_MAX) };
+    let downloads = tokio::sync::Semaphore::new(DOWNLOADS_MAX);
+    let shared = Shared { config, api, downloads, buckets: Vec::new() };
     Ok(Arc::new(Version { address: address.trim_end_matches('/').to_owned(), meant, shared, held: OnceCell::new() }))
 }
 

@@ -9,10 +9,12 @@ use tokio::io::AsyncWriteExt;
 
 use super::Shared;
 use super::api::Head;
+use super::buckets::InBucket;
 use super::location::{Location, resolve};
 use super::prompts;
 use crate::event::ArtifactRef;
 use crate::sources::open::OpenFile;
+use crate::sources::remote::Fetched;
 use crate::sources::{BoxFuture, Opened, Store, StoreError};
 
 /// A download that breaks off is continued so often.
@@ -20,11 +22,13 @@ const CONTINUE_MAX: u32 = 3;
 
 pub struct Artifacts {
     shared: Arc<Shared>,
+    buckets: Fetched<InBucket>,
 }
 
 impl Artifacts {
-    pub const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let bytes_max = shared.config.artifact_bytes_max;
+        Self { buckets: Fetched::new(Arc::new(InBucket(Arc::clone(&shared))), bytes_max), shared }
     }
 
     async fn fetch(&self, path: &str) -> Result<OpenFile, StoreError> {
@@ -102,8 +106,9 @@ impl Store for Artifacts {
                 Location::Local(path) => tokio::task::spawn_blocking(move || OpenFile::open(&path, false))
                     .await
                     .map_err(|error| StoreError::Transient(Box::new(error)))?,
+                Location::Bucket(..) => return self.buckets.open(artifact).await,
                 Location::Prompt | Location::Elsewhere => Err(StoreError::Refused(format!(
-                    "there is no way to `{uri}`; map it in `artifact_roots`, or let the server serve artifacts"
+                    "there is no way to `{uri}`; map it in `artifact_roots` or `artifact_buckets`, or let the server serve artifacts"
                 ))),
             }
             .map(|file| Box::new(file) as Box<dyn Opened>)

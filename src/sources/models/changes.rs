@@ -38,7 +38,9 @@ pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>, way
     match kind {
         RecordKind::Model => model(old, new, ways.gated),
         RecordKind::ModelVersion => version(old, new, ways.deletions),
-        RecordKind::Artifact | RecordKind::VersionArtifact => Vec::new(),
+        RecordKind::Artifact | RecordKind::VersionArtifact | RecordKind::Webhook | RecordKind::LoggedModel => {
+            Vec::new()
+        }
     }
 }
 
@@ -112,7 +114,7 @@ pub fn change(action: &'static str, fields: impl IntoIterator<Item = (&'static s
 }
 
 /// Whether any field of a family differs.
-fn differ(old: &Fields, new: &Fields, family: &str) -> bool {
+pub fn differ(old: &Fields, new: &Fields, family: &str) -> bool {
     let of = |fields: &Fields| -> BTreeSet<(String, String)> {
         fields
             .iter()

@@ -9,8 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Place;
+use super::signer::Signer;
 use crate::base::http::{self, Failure};
 use crate::base::secret::Secret;
+use crate::event::Sha256;
 use crate::sources::remote::{Body, Entry, NAME_MAX, RemoteError};
 use crate::sources::{BoxFuture, StoreError};
 
@@ -105,6 +107,11 @@ pub trait Bucket: Send + Sync {
     /// What helps when access was denied.
     fn access(&self) -> &'static str;
 
+    /// What signs requests to other services of the same provider; `None` where there are none that are asked.
+    fn signer(&self) -> Option<Arc<Signer>> {
+        None
+    }
+
     /// Objects in the order of their keys; of one key the newest version first.
     fn page<'a>(&'a self, ask: &'a Ask<'a>) -> BoxFuture<'a, Result<Page, Failure>>;
 
@@ -119,6 +126,11 @@ pub trait Bucket: Send + Sync {
             unreadable: unreadable(object, climbs(&object.key)),
             key: object.key.clone(),
         }
+    }
+
+    /// The digest that the store keeps of all bytes of an object as it is listed: not one made of those of its parts.
+    fn checksum<'a>(&'a self, _object: &'a Object) -> BoxFuture<'a, Result<Option<Sha256>, Failure>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// Bytes of an object: those that were listed, or none.

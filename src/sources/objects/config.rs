@@ -7,7 +7,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bucket::Access;
+use super::bucket::{Access, Bucket};
+use super::events;
+use super::queue::Queue;
 use super::watch::Objects;
 use super::{Place, bucket, secret};
 use crate::base::environment::variables;
@@ -51,6 +53,9 @@ pub struct Config {
     pub serves: Option<String>,
     /// List versions of S3 as well: tells deletion markers and older versions put back.
     pub versions: bool,
+    /// Where the bucket tells what happens, so that it is looked at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Events>,
     /// List everything.
     pub sweep_interval_secs: u64,
     /// Time for one request; a download may take longer as long as bytes come.
@@ -59,6 +64,18 @@ pub struct Config {
     pub records_max: usize,
     /// Size of one object that is fetched.
     pub artifact_bytes_max: u64,
+    /// Of objects of so many bytes S3 is asked for the SHA-256 that it keeps, before they are fetched: one call for each
+    /// that is new or changed. 0 asks for none.
+    pub checksum_bytes_min: u64,
+}
+
+/// Where a bucket tells what happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// Address of a queue of Amazon SQS that this source alone receives from:
+    /// `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`.
+    pub sqs: String,
 }
 
 impl Default for Config {
@@ -73,10 +90,12 @@ impl Default for Config {
             exclude: EXCLUDED.iter().map(|&glob| glob.to_owned()).collect(),
             serves: None,
             versions: false,
+            events: None,
             sweep_interval_secs: 300,
             request_timeout_secs: 30,
             records_max: 1_000_000,
             artifact_bytes_max: 16 << 30,
+            checksum_bytes_min: 64 << 20,
         }
     }
 }
@@ -98,22 +117,32 @@ impl Settings for Config {
             problems.extend(bad);
             Filter::default()
         });
-        let opened = self.variables().and_then(|variables| {
+        let opened = self.address().variables(Vec::new()).and_then(|variables| {
             let timeout = Duration::from_secs(self.request_timeout_secs);
             let place = Place::parse(&self.url).map_err(|error| format!("`url`: {error}"))?;
             if let Some(why) = self.contradicts(&place) {
                 return Err(why.to_owned());
             }
-            bucket(place, &Access { variables, timeout }).map_err(|error| error.to_string())
+            let bucket = bucket(place, &Access { variables, timeout }).map_err(|error| error.to_string())?;
+            let events = self.events.as_ref().map(|events| events.open(&*bucket, timeout)).transpose()?;
+            Ok((bucket, events))
         });
         match opened {
-            Ok(bucket) if problems.is_empty() => Ok(Arc::new(Objects::new(self, filter, bucket))),
+            Ok((bucket, events)) if problems.is_empty() => Ok(Arc::new(Objects::new(self, filter, bucket, events))),
             Ok(_) => Err(problems),
             Err(problem) => {
                 problems.push(problem);
                 Err(problems)
             }
         }
+    }
+}
+
+impl Events {
+    fn open(&self, bucket: &dyn Bucket, timeout: Duration) -> Result<events::Events, String> {
+        let signer = bucket.signer().ok_or("`events` is for s3:// alone; give the others' to `receivers`")?;
+        let queue = Queue::open(&self.sqs, signer, timeout).map_err(|why| format!("`events.sqs`: {why}"))?;
+        Ok(events::Events::new(queue, bucket.place().name()))
     }
 }
 
@@ -142,8 +171,37 @@ impl Config {
         )
     }
 
-    /// The variables that count, those of the configuration first.
-    fn variables(&self) -> Result<Vec<(String, Secret)>, String> {
+    fn address(&self) -> Address {
+        Address {
+            url: self.url.clone(),
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            credentials_file: self.credentials_file.clone(),
+        }
+    }
+}
+
+/// A bucket, or what lies under a prefix of it, and how to reach it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Address {
+    /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or
+    /// `abfss://container@account.dfs.core.windows.net/prefix`.
+    pub url: String,
+    /// Address of the store, where it is not that of Amazon, Google or Azure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Region of a bucket of S3, as `AWS_REGION`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Variables for this bucket alone, a line each: `AWS_ACCESS_KEY_ID=…`. They go before those of the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_file: Option<PathBuf>,
+}
+
+impl Address {
+    /// The variables that count: those of the configuration, then those given, then those of the environment.
+    pub(super) fn variables(&self, given: Vec<(String, Secret)>) -> Result<Vec<(String, Secret)>, String> {
         let mut all = match &self.credentials_file {
             Some(path) => read(path).map_err(|why| format!("`credentials_file`: `{}`: {why}", path.display()))?,
             None => Vec::new(),
@@ -156,6 +214,7 @@ impl Config {
         };
         let settings = [set(endpoint, &self.endpoint), set("AWS_REGION", &self.region)];
         all.splice(0..0, settings.into_iter().flatten());
+        all.extend(given);
         all.extend(secret(variables()));
         // Whoever reads them takes the last of a name.
         all.reverse();

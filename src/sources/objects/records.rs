@@ -4,16 +4,24 @@ use super::Place;
 use super::bucket::Object;
 use super::config::Config;
 use crate::event::subject::SubjectKind;
-use crate::event::{ArtifactRef, Fields, Subject, Value};
+use crate::event::{ArtifactRef, Fields, Sha256, Subject, Value, identity};
 use crate::sources::{Hint, Record, RecordKind};
 
 /// The record of an object as it stands now. `restored`: the older version that these bytes were once before.
-pub fn record(config: &Config, place: &Place, object: &Object, restored: Option<&str>, hint: Hint) -> Record {
+/// `claimed`: the digest that the store keeps of them.
+pub fn record(
+    config: &Config,
+    place: &Place,
+    object: &Object,
+    restored: Option<&str>,
+    claimed: Option<Sha256>,
+    hint: Hint,
+) -> Record {
     let address = place.of_key(&object.key);
     Record {
         key: object.key.clone(),
         kind: RecordKind::Artifact,
-        signature: signature(object),
+        signature: signature(object, claimed),
         subject: Subject::new(SubjectKind::Artifact, address.clone()),
         artifact: Some(ArtifactRef {
             store: config.name.clone(),
@@ -23,20 +31,32 @@ pub fn record(config: &Config, place: &Place, object: &Object, restored: Option<
         }),
         time: object.modified,
         place: crate::event::Place::default(),
-        attributes: attributes(config, place, object, restored, address),
+        attributes: attributes(config, place, object, restored, claimed, address),
         hint,
     }
 }
 
+/// Changes with the bytes: their digest, where the store keeps it, else whatever may have changed with them.
+fn signature(object: &Object, claimed: Option<Sha256>) -> String {
+    claimed.map_or_else(|| listed(object), |claimed| format!("{} sha256:{claimed}", object.size))
+}
+
 /// Changes whenever the bytes may have: size, tag, time in seconds, and generation or version. Each of them may be
 /// missing, or stay the same when others change.
-fn signature(object: &Object) -> String {
+pub fn listed(object: &Object) -> String {
     let time = object.modified.map_or(0, jiff::Timestamp::as_second);
     let or_none = |text: Option<&str>| text.unwrap_or("-").to_owned();
     format!("{} {} {time} {}", object.size, or_none(object.tag()), or_none(object.version.as_deref()))
 }
 
-fn attributes(config: &Config, place: &Place, object: &Object, restored: Option<&str>, address: String) -> Fields {
+fn attributes(
+    config: &Config,
+    place: &Place,
+    object: &Object,
+    restored: Option<&str>,
+    claimed: Option<Sha256>,
+    address: String,
+) -> Fields {
     let mut fields = Fields::new();
     let mut put = |path: &str, value: Value| fields.insert(path.to_owned(), value);
     let name = object.key.rsplit('/').next().unwrap_or(&object.key);
@@ -48,12 +68,16 @@ fn attributes(config: &Config, place: &Place, object: &Object, restored: Option<
     if let Some(modified) = object.modified {
         put("file.modified", modified.to_string().into());
     }
+    put(identity::FIELD, vec![identity::of_address(&address)].into());
     put("ml.artifact.url", address.into());
     if let Some(tag) = object.tag() {
         put("ml.artifact.etag", tag.into());
     }
     if let Some(version) = &object.version {
         put("ml.artifact.generation", version.as_str().into());
+    }
+    if let Some(claimed) = claimed {
+        put("artifact.claimed_hash", format!("sha256:{claimed}").into());
     }
     if let Some(restored) = restored {
         put("ml.artifact.restored_from", restored.into());

@@ -1,21 +1,29 @@
 //! A bucket of S3, or of what speaks like it: listed and read, signed by `object_store`.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsAuthorizer};
-use object_store::client::{HttpRequest, HttpRequestBody};
-use reqwest::header::IF_MATCH;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use reqwest::header::{HeaderName, IF_MATCH};
 use reqwest::{Client, Method, RequestBuilder, Url};
 
-use super::bucket::{self, Access, Ask, Page};
+use super::bucket::{self, Access, Ask, Object, Page};
+use super::signer::{Plain, Signer};
 use super::{Place, xml};
 use crate::base::http::{self, Failure};
 use crate::base::uri;
+use crate::event::Sha256;
 use crate::sources::remote::{ANSWER_BYTES_MAX, Body, Entry, RemoteError, answer, patiently};
 use crate::sources::{BoxFuture, StoreError};
 
 const ACCESS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (`aws configure export-credentials --format env` \
                       prints those of a profile), or AWS_SKIP_SIGNATURE=true for a public bucket";
+
+const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
+const CHECKSUM_TYPE: HeaderName = HeaderName::from_static("x-amz-checksum-type");
+const CHECKSUM_SHA256: HeaderName = HeaderName::from_static("x-amz-checksum-sha256");
 
 pub struct Bucket {
     place: Place,
@@ -23,11 +31,7 @@ pub struct Bucket {
     downloads: Client,
     /// Address of the bucket, with a slash at its end.
     address: Url,
-    region: String,
-    /// Finds credentials, and renews them.
-    identity: AmazonS3,
-    /// Nothing is signed: for public buckets.
-    anonymous: bool,
+    signer: Arc<Signer>,
 }
 
 impl Bucket {
@@ -65,25 +69,49 @@ impl Bucket {
         let builder = builder.with_allow_http(address.scheme() == "http").with_region(&region);
         let identity = builder.build().map_err(|error| failed(&error))?;
         let (client, downloads) = with.clients()?;
-        Ok(Self { place, client, downloads, address, region, identity, anonymous })
+        let signer = Arc::new(Signer::new(identity, region, anonymous));
+        Ok(Self { place, client, downloads, address, signer })
     }
 
     /// A signed request.
     async fn request(&self, client: &Client, url: &Url) -> Result<RequestBuilder, Failure> {
-        let request = client.request(Method::GET, url.clone());
-        if self.anonymous {
-            return Ok(request);
-        }
-        let credential = self.identity.credentials().get_credential().await.map_err(|error| {
-            tracing::debug!(%error, "no credentials");
-            Failure::Denied { status: 401 }
-        })?;
-        let mut signed = HttpRequest::new(HttpRequestBody::empty());
-        *signed.uri_mut() = url.as_str().parse().map_err(|_| Failure::Garbage("an address that is none".to_owned()))?;
-        AwsAuthorizer::new(&credential, "s3", &self.region)
-            .try_authorize(&mut signed, None)
-            .map_err(|error| Failure::Garbage(http::chain(&error)))?;
-        Ok(request.headers(signed.headers().clone()))
+        self.signed(client, Method::GET, url, &[]).await
+    }
+
+    async fn signed(
+        &self,
+        client: &Client,
+        method: Method,
+        url: &Url,
+        headers: &[(HeaderName, &'static str)],
+    ) -> Result<RequestBuilder, Failure> {
+        let plain = Plain { method: method.clone(), url, headers, body: Vec::new() };
+        let headers = self.signer.sign("s3", self.signer.region(), plain).await?;
+        Ok(client.request(method, url.clone()).headers(headers))
+    }
+
+    fn of_key(&self, key: &str) -> Result<Url, String> {
+        Url::parse(&format!("{}{}", self.address, uri::encode_path(key))).map_err(|error| error.to_string())
+    }
+
+    /// `HEAD` with `x-amz-checksum-mode`; of an object in parts the digest is one of their digests, with their number
+    /// behind a dash, and says nothing of the whole.
+    async fn kept(&self, object: &Object) -> Result<Option<Sha256>, Failure> {
+        let url = self.of_key(&object.key).map_err(Failure::Garbage)?;
+        let response = patiently(|| async {
+            let mut request = self.signed(&self.client, Method::HEAD, &url, &[(CHECKSUM_MODE, "ENABLED")]).await?;
+            if let Some(etag) = &object.etag {
+                request = request.header(IF_MATCH, bucket::quoted(etag));
+            }
+            http::success(request.send().await?)
+        })
+        .await?;
+        let text = |name: &HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+        // Some servers say neither, and number the parts in the entity tag alone.
+        let in_parts = object.tag().is_some_and(|tag| tag.contains('-'));
+        let whole = text(&CHECKSUM_TYPE).map_or(!in_parts, |kind| kind.eq_ignore_ascii_case("FULL_OBJECT"));
+        let digest = text(&CHECKSUM_SHA256).filter(|_| whole).and_then(|text| STANDARD.decode(text).ok());
+        Ok(digest.and_then(|digest| digest.try_into().ok()).map(Sha256::from_bytes))
     }
 
     async fn ask(&self, ask: &Ask<'_>) -> Result<Page, Failure> {
@@ -104,8 +132,7 @@ impl Bucket {
     }
 
     async fn bytes(&self, entry: &Entry, range: &Range<u64>) -> Result<Body, StoreError> {
-        let url = Url::parse(&format!("{}{}", self.address, uri::encode_path(&entry.key)))
-            .map_err(|error| StoreError::Refused(error.to_string()))?;
+        let url = self.of_key(&entry.key).map_err(StoreError::Refused)?;
         let response = patiently(|| async {
             let mut request = answer::ask(self.request(&self.downloads, &url).await?, range, entry.size);
             // The bytes that were listed, or none.
@@ -134,8 +161,16 @@ impl bucket::Bucket for Bucket {
         ACCESS
     }
 
+    fn signer(&self) -> Option<Arc<Signer>> {
+        Some(Arc::clone(&self.signer))
+    }
+
     fn page<'a>(&'a self, ask: &'a Ask<'a>) -> BoxFuture<'a, Result<Page, Failure>> {
         Box::pin(self.ask(ask))
+    }
+
+    fn checksum<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Option<Sha256>, Failure>> {
+        Box::pin(self.kept(object))
     }
 
     fn get<'a>(&'a self, entry: &'a Entry, range: Range<u64>) -> BoxFuture<'a, Result<Body, StoreError>> {

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::bucket::{Object, Pages, Shared as Asked};
+use super::checksums::Checksums;
 use super::config::Config;
+use super::events::{Desk, Events};
 use super::scanned::Scanned;
 use super::versions::{Versions, Whole};
 use super::{health, hints, records};
@@ -15,7 +17,7 @@ use crate::event::ArtifactRef;
 use crate::sources::filter::Filter;
 use crate::sources::reconcile::{self, Hinted, Place, Sink, Stop};
 use crate::sources::remote::{Entry, Fetched, Locate, Remote};
-use crate::sources::{BoxFuture, Context, Source, SourceError, Store, StoreError};
+use crate::sources::{BoxFuture, Context, Source, SourceError, State, Store, StoreError};
 
 /// Pages of one listing: some hundred million objects, of which the globs choose.
 const PAGES_MAX: usize = 200_000;
@@ -37,11 +39,13 @@ struct Shared {
     config: Config,
     filter: Filter,
     bucket: Asked,
+    events: Option<Events>,
+    checksums: Checksums,
 }
 
 impl Objects {
-    pub fn new(config: Config, filter: Filter, bucket: Asked) -> Self {
-        Self { shared: Arc::new(Shared { config, filter, bucket }) }
+    pub fn new(config: Config, filter: Filter, bucket: Asked, events: Option<Events>) -> Self {
+        Self { shared: Arc::new(Shared { config, filter, bucket, events, checksums: Checksums::default() }) }
     }
 }
 
@@ -84,8 +88,10 @@ impl Shared {
             return Ok(());
         }
         let hint = sink.hint();
+        let large = self.config.checksum_bytes_min > 0 && object.size >= self.config.checksum_bytes_min;
+        let claimed = if large { self.checksums.of(&*self.bucket, &object).await? } else { None };
         let restored = whole.restored.as_deref();
-        sink.tell(records::record(&self.config, self.bucket.place(), &object, restored, hint)).await
+        sink.tell(records::record(&self.config, self.bucket.place(), &object, restored, claimed, hint)).await
     }
 }
 
@@ -125,11 +131,18 @@ impl Place for Shared {
         for key in keys {
             let whole = self.look(key).await?;
             if whole.now.is_none() {
+                self.checksums.forget(key);
                 sink.gone(key).await?;
             }
             self.tell(whole, sink).await?;
         }
         Ok(true)
+    }
+
+    fn report(&self, state: &mut State) {
+        if let Some(events) = &self.events {
+            events.report(state);
+        }
     }
 
     fn explain(&self, failure: &Failure) -> (&'static str, String) {
@@ -165,7 +178,23 @@ impl Source for Objects {
 
     fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>> {
         let shared = &*self.shared;
-        Box::pin(reconcile::run(shared, &shared.config.name, shared.config.pace(), context))
+        let desk = Desk {
+            hints: context.hints.clone(),
+            metrics: context.metrics.clone(),
+            status: Arc::clone(&context.status),
+        };
+        let looking = reconcile::run(shared, &shared.config.name, shared.config.pace(), context);
+        Box::pin(async move {
+            let Some(events) = &shared.events else { return looking.await };
+            if !desk.hints.are_kept() {
+                events.look(&desk).await;
+                return looking.await;
+            }
+            tokio::select! {
+                ended = looking => ended,
+                () = events.receive(&desk) => Ok(()),
+            }
+        })
     }
 
     fn store(&self) -> Option<Arc<dyn Store>> {

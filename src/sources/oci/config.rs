@@ -13,6 +13,7 @@ use super::held::Held;
 use crate::base::environment::{Environment, variable};
 use crate::base::secret::Secret;
 use crate::base::{files, http};
+use crate::sources::verify::Verify;
 
 /// A password, token or certificate larger than this is none.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -79,22 +80,6 @@ impl Default for Gate {
     }
 }
 
-/// Reading bytes again though nothing says that they changed.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Verify {
-    /// Each artifact is fetched again after this time, as far as the budget reaches; 0 is never.
-    pub interval_secs: u64,
-    /// Bytes a second, on average.
-    pub bytes_per_sec: u64,
-}
-
-impl Default for Verify {
-    fn default() -> Self {
-        Self { interval_secs: 0, bytes_per_sec: 16 << 20 }
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -146,10 +131,7 @@ impl Checked {
                 problems.push(format!("`{name}` is 0; write at least 1"));
             }
         }
-        if config.verify.interval_secs > 0 && config.verify.bytes_per_sec < crate::sources::SWEEP_LEAST {
-            let least = crate::sources::SWEEP_LEAST;
-            problems.push(format!("`verify.bytes_per_sec` is too little; write at least {least}"));
-        }
+        problems.extend(config.verify.problem());
         if !is_registry(&config.registry) {
             problems.push("`registry` is not a host; write for example `registry.example.com:5000`".to_owned());
         }

@@ -3,18 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Fields, Value};
-use crate::sources::models::changes::{self, Deletions, Ways, text};
+use crate::sources::models::changes::{self, Deletions, Ways, list, text};
 use crate::sources::models::version_key;
 use crate::sources::{Change, RecordKind};
 
 /// Untagged versions remembered until the agent asks about them.
 const UNTAGGED_MAX: usize = 50_000;
+/// Names of tags remembered, of all repositories.
+const NAMES_MAX: usize = 200_000;
 
 /// What became of versions that are told as gone.
 #[derive(Debug, Default)]
 pub struct Fates {
     deletions: Deletions,
     untagged: BTreeSet<String>,
+    /// Names of the tags that each repository has now, as far as there is room: what moved while nobody looked is told
+    /// by them.
+    tags: BTreeMap<String, BTreeSet<String>>,
+    names: usize,
 }
 
 impl Fates {
@@ -36,8 +42,24 @@ impl Fates {
         }
     }
 
+    /// The tags of a repository as they are now.
+    pub fn tagged(&mut self, repository: &str, tags: &BTreeMap<String, String>) {
+        let before = self.tags.remove(repository).map_or(0, |names| names.len());
+        self.names = self.names.saturating_sub(before);
+        if self.names + tags.len() <= NAMES_MAX {
+            self.names += tags.len();
+            self.tags.insert(repository.to_owned(), tags.keys().cloned().collect());
+        }
+    }
+
+    /// Whether a tag that led to a version leads to another now.
     fn is_untagged(&self, old: &Fields) -> bool {
-        self.untagged.contains(&version_key(text(old, "ml.model.name"), text(old, "ml.model.version")))
+        let name = text(old, "ml.model.name");
+        let moved = || {
+            let now = self.tags.get(name);
+            now.is_some_and(|now| list(old, "ml.model.aliases").any(|tag| now.contains(tag)))
+        };
+        self.untagged.contains(&version_key(name, text(old, "ml.model.version"))) || moved()
     }
 }
 

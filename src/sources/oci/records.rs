@@ -7,7 +7,7 @@ use super::contents::{Contents, Part};
 use super::repository::Repository;
 use crate::base::text::shorten;
 use crate::event::subject::SubjectKind;
-use crate::event::{ArtifactRef, Fields, Place, Subject};
+use crate::event::{ArtifactRef, Fields, Place, Subject, identity};
 use crate::sources::models::{self, TEXT_CHARS_MAX, describe, put};
 use crate::sources::{Hint, Record, RecordKind};
 
@@ -84,6 +84,7 @@ impl Maker<'_> {
         models::file(&mut fields, &part.path);
         put(&mut fields, "oci.media_type", &*part.media_type);
         put(&mut fields, "artifact.claimed_hash", &*part.digest);
+        put(&mut fields, identity::FIELD, vec![identity::of_manifest(digest, &part.path)]);
         if let Some(size) = part.size {
             put(&mut fields, "file.size", size);
         }

@@ -87,13 +87,7 @@ impl Source for Registry {
     }
 
     fn sweep(&self) -> Option<Sweep> {
-        let verify = &self.checked.config.verify;
-        (verify.interval_secs > 0).then(|| Sweep {
-            every: Duration::from_secs(verify.interval_secs),
-            bytes_per_sec: verify.bytes_per_sec,
-            keep_cache: true,
-            roots: vec!["artifact/".to_owned()],
-        })
+        self.checked.config.verify.sweep(&["artifact/"])
     }
 
     fn changes(&self, kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
@@ -110,6 +104,7 @@ impl Place for Registry {
         known.repositories.retain(|name, repository| {
             let still = catalog.contains(name);
             if !still {
+                self.note(|fates| fates.tagged(name, &BTreeMap::new()));
                 deleted.extend(repository.versions.keys().map(|digest| models::version_key(name, digest)));
             }
             still
@@ -143,6 +138,7 @@ impl Place for Registry {
                         left.deleted.iter().map(|digest| models::version_key(name, digest)).collect();
                     self.note(|fates| {
                         fates.untagged(name, &left.untagged, &repository.tags);
+                        fates.tagged(name, &repository.tags);
                         fates.deleted(&keys);
                     });
                     self.tell(name, &repository, sink).await
@@ -229,7 +225,10 @@ impl Registry {
                     Ok(gone) => {
                         left = left.saturating_sub(repository.cost);
                         deleted.extend(gone.deleted.iter().map(|digest| models::version_key(name, digest)));
-                        self.note(|fates| fates.untagged(name, &gone.untagged, &repository.tags));
+                        self.note(|fates| {
+                            fates.untagged(name, &gone.untagged, &repository.tags);
+                            fates.tagged(name, &repository.tags);
+                        });
                         self.tell(name, repository, sink).await?;
                     }
                     // One repository that cannot be read keeps nobody from looking at the others.

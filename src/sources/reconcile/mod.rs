@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Context, Hint, Observation, SourceError};
+use super::{Context, Hint, Observation, SourceError, State};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
 use crate::base::http::{self, Failure, Meter};
@@ -56,6 +56,9 @@ pub trait Place: Send + Sync {
     fn follow(&self, _hint: &Hinted, _sink: &mut Sink) -> impl Future<Output = Result<bool, Stop>> + Send {
         async { Ok(false) }
     }
+
+    /// Adds what is known beside the looks: of whatever else the place listens to.
+    fn report(&self, _state: &mut State) {}
 
     /// What a failure means for a person: a reason from a closed set, and a sentence with a remedy.
     fn explain(&self, failure: &Failure) -> (&'static str, String);
@@ -218,6 +221,7 @@ impl<'p, P: Place> Engine<'p, P> {
             state.blind = blind;
             state.notes.clone_from(self.sink.notes());
             state.watched = self.sink.len() as u64;
+            self.place.report(state);
         });
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::Stop;
 use super::known::Known;
-use crate::sources::{Context, Hint, Observation, Record, SourceMetrics, Status};
+use crate::sources::{Checkpoint, Context, Hint, Observation, Record, SourceMetrics, Status};
 
 /// What a look tells, and what is left to tell at its end.
 pub struct Sink {
@@ -26,6 +26,8 @@ pub struct Sink {
     blind: BTreeMap<&'static str, (usize, String)>,
     notes: BTreeMap<String, String>,
     full: bool,
+    /// What the place wants to know after a restart, by key.
+    memory: BTreeMap<String, serde_json::Value>,
 }
 
 impl Sink {
@@ -43,6 +45,7 @@ impl Sink {
             blind: BTreeMap::new(),
             notes: BTreeMap::new(),
             full: false,
+            memory: context.checkpoints,
         }
     }
 
@@ -105,6 +108,26 @@ impl Sink {
     /// Whether a record was told, and is still there as far as is known.
     pub fn knows(&self, key: &str) -> bool {
         self.known.has(key)
+    }
+
+    /// What the place said earlier that it wants to know, in this run or one before.
+    pub fn recalled(&self, key: &str) -> Option<&serde_json::Value> {
+        self.memory.get(key)
+    }
+
+    /// How many things are kept for the place.
+    pub fn remembered(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Keeps something for the place beyond the end of the agent. It may be durable before records that were told
+    /// earlier are.
+    pub async fn remember(&mut self, key: &str, value: serde_json::Value) -> Result<(), Stop> {
+        if self.memory.get(key) == Some(&value) {
+            return Ok(());
+        }
+        self.memory.insert(key.to_owned(), value.clone());
+        self.send(Observation::Checkpoint(Checkpoint { key: key.to_owned(), position: value })).await
     }
 
     pub(super) const fn metrics(&self) -> &SourceMetrics {

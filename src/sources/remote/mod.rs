@@ -22,7 +22,7 @@ use crate::event::Sha256;
 pub use ranged::{BLOCK, Ranged};
 pub use retry::patiently;
 pub use spool::spool;
-pub use store::{Fetched, Locate};
+pub use store::{Fetched, Locate, Located};
 
 /// Files that one address may hold.
 pub const FILES_MAX: usize = 100_000;

@@ -212,13 +212,35 @@ fn buckets_of_google_and_azure_are_listed_and_read() {
 
 #[test]
 fn the_stand_in_of_the_hub_is_taken_by_its_own_client() {
-    let hub = hub::start(&[("team/model", &[("config.json", b"{}"), ("pytorch_model.bin", b"weights")])]);
+    let files: [(&str, &[u8]); 2] = [("config.json", b"{}"), ("pytorch_model.bin", b"weights")];
+    let hub = hub::start(&[("team/model", &files), ("team/secret", &[])]);
+    let commit = {
+        let mut hub = hub.hub.lock().unwrap();
+        hub.repositories.get_mut("team/secret").unwrap().private = true;
+        let repository = hub.repositories.get_mut("team/model").unwrap();
+        repository.tags.insert("v1".to_owned(), repository.commit.clone());
+        repository.commit.clone()
+    };
     let script = "
 import sys
 from huggingface_hub import HfApi, snapshot_download
-info = HfApi().model_info('team/model')
+from huggingface_hub.errors import RepositoryNotFoundError
+hub = HfApi()
+info = hub.model_info('team/model')
 folder = snapshot_download('team/model', cache_dir=sys.argv[1])
 print(info.sha, open(folder + '/pytorch_model.bin').read(), sep='\\n')
+tagged = snapshot_download('team/model', revision='v1', cache_dir=sys.argv[1])
+print(open(tagged + '/config.json').read())
+infos = hub.get_paths_info('team/model', ['pytorch_model.bin', 'none'])
+print([(one.path, one.size, one.lfs and one.lfs.sha256) for one in infos])
+print(sorted(one.path for one in hub.list_repo_tree('team/model', recursive=True)))
+refs, commits = hub.list_repo_refs('team/model'), hub.list_repo_commits('team/model')
+print([one.name for one in refs.branches + refs.tags], [one.commit_id for one in commits] == [info.sha])
+print([one.id for one in hub.list_models(author='team')], info.private, info.gated)
+try:
+    hub.model_info('team/secret')
+except RepositoryNotFoundError:
+    print('not for everybody')
 ";
     let cache = TempDir::new().unwrap();
     let output = Command::new(python())
@@ -230,8 +252,17 @@ print(info.sha, open(folder + '/pytorch_model.bin').read(), sep='\\n')
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    let commit = hub.hub.lock().unwrap().repositories["team/model"].commit.clone();
-    assert_eq!(stdout(&output).lines().collect::<Vec<_>>(), [commit.as_str(), "weights"]);
+    let told = [
+        commit,
+        "weights".to_owned(),
+        "{}".to_owned(),
+        format!("[('pytorch_model.bin', 7, '{}')]", lanner::event::Sha256::of(b"weights")),
+        "['config.json', 'pytorch_model.bin']".to_owned(),
+        "['main', 'v1'] True".to_owned(),
+        "['team/model'] False False".to_owned(),
+        "not for everybody".to_owned(),
+    ];
+    assert_eq!(stdout(&output).lines().collect::<Vec<_>>(), told);
 }
 
 #[test]

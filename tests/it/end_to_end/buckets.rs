@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{calls_os_system, rule, rules, subject};
+use crate::peers::moto::{Moto, Way};
 use crate::peers::objects::Store;
 use crate::support::program::{Agent, lanner_in, stderr, stdout};
 use crate::support::receiver::Receiver;
@@ -108,5 +109,56 @@ fn a_store_that_tells_of_an_overwritten_model_is_heard_long_before_the_next_list
     });
     println!("found after {:?} with a listing a day", attacked.elapsed());
     assert!(agent.metric("lanner_hints_received_total", "bucket") > 0.0);
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn an_event_in_a_queue_leads_to_an_overwritten_model_and_the_doctor_takes_none() {
+    let root = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = root.path();
+    let moto = Moto::start();
+    moto.make_bucket("models");
+    moto.put("models", KEY, &weights(1));
+    let queue = moto.queue("models", Way::Direct);
+    let receiver = Receiver::start();
+    std::fs::write(root.join("credentials"), "AWS_ACCESS_KEY_ID=AKIATEST\nAWS_SECRET_ACCESS_KEY=secret\n")
+        .expect("there is space");
+    let config = |queue: &str| {
+        format!(
+            "sources:\n  objects: [{{name: bucket, url: \"s3://models\", endpoint: \"{}\", events: {{sqs: \"{queue}\"}}, \
+             credentials_file: credentials, sweep_interval_secs: 86400}}]\n\
+             sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
+            moto.url,
+            receiver.url(),
+        )
+    };
+    let doctor = |queue: &str| {
+        std::fs::write(root.join("doctor.yaml"), format!("state: {{path: state}}\n{}", config(queue)))
+            .expect("there is space");
+        let output = lanner_in(root, &["doctor", "--config", "doctor.yaml", "--timeout", "20"]);
+        (output.status.code(), stdout(&output))
+    };
+    let waiting = moto.messages(&queue);
+    assert!(waiting > 0, "the store says that it begins to tell");
+    let (code, said) = doctor(&queue);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(moto.messages(&queue), waiting, "the doctor takes nothing");
+    let (code, said) = doctor(&queue.replace("lanner", "none"));
+    assert!(code == Some(1) && said.contains("is there such a queue"), "{said}");
+
+    let agent = Agent::start(root, &config(&queue)).ready();
+    // Harmless: the same bytes again, and other weights.
+    moto.put("models", KEY, &weights(1));
+    moto.put("models", KEY, &weights(2));
+    let hints = |outcome: &str| agent.metric("lanner_hints_received_total", &format!("outcome=\"{outcome}\""));
+    wait_for("both to be heard of", Duration::from_secs(60), || (hints("taken") >= 2.0).then_some(()));
+    assert_eq!(rules(&receiver), Vec::<String>::new(), "nothing of this is worth an alert");
+    moto.put("models", KEY, &calls_os_system("owned"));
+    let attacked = std::time::Instant::now();
+    wait_for("the program in it", Duration::from_secs(60), || {
+        rules(&receiver).iter().any(|rule| rule == "SCN-002").then_some(())
+    });
+    println!("found after {:?} with a listing a day", attacked.elapsed());
+    wait_for("the queue to be empty", Duration::from_secs(60), || (moto.messages(&queue) == 0).then_some(()));
     assert_eq!(agent.stop(), Some(0));
 }

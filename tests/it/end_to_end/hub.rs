@@ -5,7 +5,7 @@ use std::time::Duration;
 use lanner::event::Sha256;
 
 use super::rules;
-use crate::peers::hub::start;
+use crate::peers::hub::{Repository, TOKEN, start};
 use crate::support::program::Agent;
 use crate::support::receiver::Receiver;
 use crate::support::wait_for;
@@ -75,49 +75,55 @@ fn attacks_on_a_hub_reach_people_and_an_ordinary_push_does_not() {
 }
 
 #[test]
-fn a_cache_is_held_against_its_own_names() {
+fn a_private_repository_that_is_opened_reaches_people_and_what_is_new_or_closed_does_not() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
-    let repository = directory.path().join("hub/models--acme--ranker");
-    let snapshot = repository.join("snapshots/0123456789012345678901234567890123456789");
-    let make = |folder: &std::path::Path| std::fs::create_dir_all(folder).expect("there is space");
-    make(&snapshot);
-    make(&repository.join("blobs"));
-    let cached = |name: &str, bytes: &[u8]| {
-        let blob = Sha256::of(bytes).to_string();
-        std::fs::write(repository.join("blobs").join(&blob), bytes).expect("there is space");
-        std::os::unix::fs::symlink(format!("../../blobs/{blob}"), snapshot.join(name)).expect("there is space");
-        repository.join("blobs").join(blob)
+    let hub = start(&[(ID, &[("config.json", b"{}")]), ("acme/gated", &[]), ("acme/open", &[("a.bin", b"1")])]);
+    let edit = |id: &str, edit: &dyn Fn(&mut Repository)| {
+        let mut hub = hub.hub.lock().expect("no test panics while it holds this");
+        edit(hub.repositories.get_mut(id).expect("it is there"));
     };
-    cached("sound.bin", b"as it was fetched");
-    let tampered = cached("model.bin", b"as it was fetched too");
+    edit(ID, &|repository| repository.private = true);
+    edit("acme/gated", &|repository| repository.gated = "manual".into());
+    std::fs::write(directory.path().join("token"), TOKEN).expect("there is space");
     let receiver = Receiver::start();
     let config = format!(
-        "sources:\n  filesystem: [{{name: cache, paths: [hub], sweep_interval_secs: 1, settle_millis: 100}}]\n\
+        "sources:\n  huggingface:\n    - {{name: hub, endpoint: \"{}\", repositories: [{ID}, acme/gated, acme/open], \
+         authors: [acme], token_file: token, sweep_interval_secs: 1}}\n\
          sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
+        hub.url,
         receiver.url()
     );
     let agent = Agent::start(directory.path(), &config).ready();
-    let told = || rules(&receiver).into_iter().filter(|rule| rule.starts_with("SCN-040")).collect::<Vec<_>>();
-    assert_eq!(told(), Vec::<String>::new(), "what was fetched is as it is named");
-    std::fs::write(tampered, b"as somebody wishes it").expect("there is space");
-    wait_for("the blob that is not as named", Duration::from_mins(1), || (told() == ["SCN-040"]).then_some(()));
-    // A link that leads out of its repository.
-    std::fs::write(directory.path().join("elsewhere.bin"), b"from elsewhere").expect("there is space");
-    std::os::unix::fs::symlink(directory.path().join("elsewhere.bin"), snapshot.join("other.bin"))
-        .expect("there is space");
-    wait_for("the link that leads elsewhere", Duration::from_mins(1), || {
-        told().iter().any(|rule| rule == "SCN-040b").then_some(())
-    });
-    // Neither a folder that is called alike nor a link to a folder hides where a file lies.
-    let before = told().len();
-    make(&snapshot.join("snapshots"));
-    make(&directory.path().join("elsewhere"));
-    std::fs::write(directory.path().join("elsewhere/behind.bin"), b"behind a folder").expect("there is space");
-    std::os::unix::fs::symlink(directory.path().join("elsewhere.bin"), snapshot.join("snapshots/nested.bin"))
-        .expect("there is space");
-    std::os::unix::fs::symlink(directory.path().join("elsewhere"), snapshot.join("folder")).expect("there is space");
-    wait_for("both hidden ones", Duration::from_mins(1), || {
-        (told().iter().filter(|rule| *rule == "SCN-040b").count() >= 3 && told().len() >= before + 2).then_some(())
-    });
+    let registry = || rules(&receiver).into_iter().filter(|rule| rule.starts_with("REG-")).collect::<Vec<_>>();
+    let looks = || {
+        let before = agent.metric("lanner_rescans_total", "source=\"hub\"");
+        wait_for("two listings", Duration::from_mins(1), || {
+            (agent.metric("lanner_rescans_total", "source=\"hub\"") >= before + 2.0).then_some(())
+        });
+    };
+    // What its scanners are still looking at, and what they only want one to be careful with.
+    edit("acme/open", &|repository| repository.issues = Some(vec![("a.bin", "caution")]));
+    // The benign twin: one is closed, one is made that everybody can read from its first day, one lets people in otherwise.
+    edit("acme/open", &|repository| repository.private = true);
+    edit("acme/gated", &|repository| repository.gated = "auto".into());
+    let new = Repository { commit: "c".repeat(40), ..Repository::default() };
+    hub.hub.lock().expect("no test panics while it holds this").repositories.insert("acme/new".to_owned(), new);
+    looks();
+    let watched = || agent.metric("lanner_source_watched", "source=\"hub\"");
+    wait_for("the new repository", Duration::from_mins(1), || (watched() >= 6.0).then_some(()));
+    assert_eq!(registry(), Vec::<String>::new(), "nothing was opened");
+
+    edit(ID, &|repository| repository.private = false);
+    wait_for("the opened repository", Duration::from_mins(1), || (registry() == ["REG-013b"]).then_some(()));
+    edit("acme/gated", &|repository| repository.gated = false.into());
+    wait_for("the gate that is gone", Duration::from_mins(1), || (registry().len() == 2).then_some(()));
+    let about = || receiver.taken().iter().map(super::subject).collect::<Vec<_>>();
+    assert_eq!(about(), [ID, "acme/gated"], "and nothing else");
+    edit("acme/open", &|repository| repository.issues = Some(vec![("a.bin", "unsafe")]));
+    wait_for("the flag of the hub", Duration::from_mins(1), || (registry().len() == 3).then_some(()));
+    assert_eq!(
+        (registry().last().map(String::as_str), about().last().map(String::as_str)),
+        (Some("REG-017"), Some("acme/open"))
+    );
     assert_eq!(agent.stop(), Some(0));
 }

@@ -234,11 +234,13 @@ fn configuration_can_be_begun_checked_and_described() {
             }
         })
         .collect();
-    std::fs::write(root.join("webhook-secret"), "s").expect("there is space");
+    for secret in ["webhook-secret", "platform-secret"] {
+        std::fs::write(root.join(secret), "s").expect("there is space");
+    }
     std::fs::write(root.join("whole.yaml"), whole).expect("there is space");
     let checked = lanner_in(root, &["config", "check", "whole.yaml"]);
     assert!(checked.status.success(), "{}", stderr(&checked));
-    assert!(stdout(&checked).contains("7 sources, 5 sinks"), "{}", stdout(&checked));
+    assert!(stdout(&checked).contains("9 sources, 5 sinks"), "{}", stdout(&checked));
     for what in ["config", "alert"] {
         let schema: Value = serde_json::from_str(&stdout(&lanner(&["config", "schema", what]))).expect("it is JSON");
         assert!(jsonschema::validator_for(&schema).is_ok(), "{what}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use axum::response::Response;
@@ -38,17 +38,28 @@ pub struct Repository {
     /// Another repository of the same name has another number.
     pub number: u32,
     pub created: Option<String>,
+    /// Who lets people in; null as good as false.
+    pub gated: Value,
+    /// What the hub's scanners flag: path and level; `None` while they are at work.
+    pub issues: Option<Vec<(&'static str, &'static str)>>,
 }
 
 #[derive(Default)]
 pub struct Hub {
     /// Entries on one page of a tree; 0: as few as make several pages.
     pub page: usize,
+    /// Pages lead to no further ones, as by way of a mirror that leaves headers out.
+    pub without_links: bool,
     /// Nobody answers.
     pub down: bool,
     pub repositories: BTreeMap<String, Repository>,
     /// What is stored under a digest, where that is not what belongs there.
     pub tampered: BTreeMap<String, Vec<u8>>,
+    /// Calls that are taken in a window, and how long that is; those beyond are answered with 429.
+    pub quota: Option<(u32, std::time::Duration)>,
+    window: Option<(std::time::Instant, u32)>,
+    /// Calls that were beyond it.
+    pub refused: u32,
     /// So many requests are answered with 429 first.
     pub throttled: u32,
     /// The store of large files ignores ranges.
@@ -88,7 +99,13 @@ pub fn start(repositories: &[(&str, Files<'_>)]) -> Running {
     Running { hub, url: format!("http://127.0.0.1:{port}"), _runtime: runtime }
 }
 
-async fn answer(State(hub): State<Arc<Mutex<Hub>>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+async fn answer(
+    State(hub): State<Arc<Mutex<Hub>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if hub.lock().unwrap().stalls && uri.path().starts_with("/lfs/") {
         tokio::time::sleep(std::time::Duration::from_mins(5)).await;
     }
@@ -103,49 +120,15 @@ async fn answer(State(hub): State<Arc<Mutex<Hub>>>, method: Method, uri: Uri, he
         hub.throttled -= 1;
         return respond(StatusCode::TOO_MANY_REQUESTS, &[("retry-after", "1".to_owned())], Vec::new());
     }
-    let path = percent_encoding::percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
-    if let Some(digest) = path.strip_prefix("/lfs/") {
-        return hub.large(digest, text("range").as_deref());
+    let mut limit = Vec::new();
+    if uri.path().starts_with("/api/") && !hub.take(&mut limit) {
+        return respond(StatusCode::TOO_MANY_REQUESTS, &limit, Vec::new());
     }
-    if path == "/api/models" {
-        let author = uri.query().and_then(|query| query.split('&').find_map(|one| one.strip_prefix("author=")));
-        let prefix = format!("{}/", author.unwrap_or_default());
-        let listed = hub.repositories.iter().filter(|(id, one)| id.starts_with(&prefix) && !one.private);
-        let listed: Vec<Value> = listed.map(|(id, one)| about(id, one)).collect();
-        return json_answer(&Value::Array(listed), &[]);
+    let mut answer = hub.respond_to(&method, &uri, &headers, &body);
+    for (name, value) in limit {
+        answer.headers_mut().insert(HeaderName::from_static(name), value.parse().unwrap());
     }
-    let (api, rest) = match path.strip_prefix("/api/models/") {
-        Some(rest) => (true, rest.to_owned()),
-        None => (false, path.trim_start_matches('/').to_owned()),
-    };
-    let parts: Vec<&str> = rest.splitn(4, '/').collect();
-    let id = parts.iter().take(2).copied().collect::<Vec<_>>().join("/");
-    let Some(repository) = hub.repositories.get(&id).cloned() else { return missing("RepoNotFound") };
-    if repository.private && text("authorization") != Some(format!("Bearer {TOKEN}")) {
-        return respond(StatusCode::UNAUTHORIZED, &[("x-error-code", "RepoNotFound".to_owned())], Vec::new());
-    }
-    // A mirror writes an empty path behind the revision.
-    match (api, parts.get(2).copied(), parts.get(3).copied().unwrap_or_default().trim_end_matches('/')) {
-        (true, None, _) => json_answer(&about(&id, &repository), &[]),
-        (true, Some("revision"), revision) if repository.has(revision) => json_answer(&about(&id, &repository), &[]),
-        (true, Some("tree"), revision) if repository.has(revision) => {
-            hub.tree(&id, &repository, revision, &uri, &text("host").unwrap_or_default())
-        }
-        (true, Some("refs"), _) => json_answer(&repository.references(), &[]),
-        (true, Some("commits"), revision) if repository.has(revision) => {
-            let all = std::iter::once(&repository.commit).chain(&repository.history);
-            json_answer(&all.map(|id| json!({ "id": id, "title": "a commit" })).collect::<Value>(), &[])
-        }
-        (false, Some("resolve"), rest) => {
-            let (revision, file) = rest.split_once('/').unwrap_or_default();
-            if repository.has(revision) {
-                hub.resolve(&repository, revision, file, &method)
-            } else {
-                missing("RevisionNotFound")
-            }
-        }
-        _ => missing("RevisionNotFound"),
-    }
+    answer
 }
 
 impl Repository {
@@ -154,6 +137,12 @@ impl Repository {
             || revision == self.commit
             || self.tags.contains_key(revision)
             || self.earlier.contains_key(revision)
+    }
+
+    /// The commit that a revision stands at.
+    fn commit_of<'a>(&'a self, revision: &'a str) -> &'a str {
+        let commit = self.tags.get(revision).map_or(revision, String::as_str);
+        if self.earlier.contains_key(commit) { commit } else { &self.commit }
     }
 
     /// Files at a revision.
@@ -188,6 +177,85 @@ impl Repository {
 }
 
 impl Hub {
+    /// Counts a call, and says what is left of the window as the hub says it; false if it is beyond.
+    fn take(&mut self, headers: &mut Vec<(&'static str, String)>) -> bool {
+        let Some((quota, window)) = self.quota else { return true };
+        let now = std::time::Instant::now();
+        let (began, used) = self.window.filter(|(began, _)| now.duration_since(*began) < window).unwrap_or((now, 0));
+        self.window = Some((began, used + 1));
+        let left = quota.saturating_sub(used + 1);
+        let seconds = window.saturating_sub(now.duration_since(began)).as_secs_f64().ceil();
+        headers.push(("ratelimit", format!("\"api\";r={left};t={seconds}")));
+        headers.push(("ratelimit-policy", format!("\"fixed window\";\"api\";q={quota};w={}", window.as_secs())));
+        let taken = used < quota;
+        self.refused += u32::from(!taken);
+        taken
+    }
+
+    fn respond_to(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+        let path = percent_encoding::percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
+        if let Some(digest) = path.strip_prefix("/lfs/") {
+            return self.large(digest, text("range").as_deref());
+        }
+        if path == "/api/models" {
+            let author = uri.query().and_then(|query| query.split('&').find_map(|one| one.strip_prefix("author=")));
+            let prefix = format!("{}/", author.unwrap_or_default());
+            let listed = self.repositories.iter().filter(|(id, one)| id.starts_with(&prefix) && !one.private);
+            let listed: Vec<Value> = listed.map(|(id, one)| about(id, one)).collect();
+            return json_answer(&Value::Array(listed), &[]);
+        }
+        let (api, rest) = match path.strip_prefix("/api/models/") {
+            Some(rest) => (true, rest.to_owned()),
+            None => (false, path.trim_start_matches('/').to_owned()),
+        };
+        let parts: Vec<&str> = rest.splitn(4, '/').collect();
+        let id = parts.iter().take(2).copied().collect::<Vec<_>>().join("/");
+        let Some(repository) = self.repositories.get(&id).cloned() else { return missing("RepoNotFound") };
+        if repository.private && text("authorization") != Some(format!("Bearer {TOKEN}")) {
+            return respond(StatusCode::UNAUTHORIZED, &[("x-error-code", "RepoNotFound".to_owned())], Vec::new());
+        }
+        // A mirror writes an empty path behind the revision.
+        match (api, parts.get(2).copied(), parts.get(3).copied().unwrap_or_default().trim_end_matches('/')) {
+            (true, None, _) => {
+                let mut about = about(&id, &repository);
+                if uri.query().is_some_and(|query| query.contains("securityStatus=true")) {
+                    let issues = repository.issues.iter().flatten();
+                    let issues: Vec<Value> =
+                        issues.map(|(path, level)| json!({ "path": path, "level": level })).collect();
+                    about["securityRepoStatus"] =
+                        json!({ "scansDone": repository.issues.is_some(), "filesWithIssues": issues });
+                }
+                json_answer(&about, &[])
+            }
+            (true, Some("revision"), revision) if repository.has(revision) => {
+                json_answer(&about(&id, &repository), &[])
+            }
+            (true, Some("tree"), revision) if repository.has(revision) => {
+                self.tree(&id, &repository, revision, uri, &text("host").unwrap_or_default())
+            }
+            (true, Some("paths-info"), revision) if *method == Method::POST && repository.has(revision) => {
+                paths_info(repository.at(revision), body)
+            }
+            (true, Some("refs"), _) => json_answer(&repository.references(), &[]),
+            (true, Some("commits"), revision) if repository.has(revision) => {
+                let all = std::iter::once(&repository.commit).chain(&repository.history);
+                json_answer(&all.map(|id| json!({ "id": id, "title": "a commit", "message": "", "authors": [{ "user": "somebody" }], "date": CREATED })).collect::<Value>(), &[])
+            }
+            (false, Some("resolve"), rest) => {
+                let (revision, file) = rest.split_once('/').unwrap_or_default();
+                if repository.has(revision) {
+                    self.resolve(&repository, revision, file, method)
+                } else {
+                    missing("RevisionNotFound")
+                }
+            }
+            _ => missing("RevisionNotFound"),
+        }
+    }
+}
+
+impl Hub {
     /// A page of the files, with a link to the next.
     fn tree(&self, id: &str, repository: &Repository, revision: &str, uri: &Uri, host: &str) -> Response {
         let cursor = uri.query().and_then(|query| query.split('&').find_map(|one| one.strip_prefix("cursor=")));
@@ -196,7 +264,7 @@ impl Hub {
         let page: Vec<Value> =
             files.iter().skip(from).take(most).map(|(path, bytes)| tree_entry(path, bytes)).collect();
         let mut headers = Vec::new();
-        if from + most < files.len() {
+        if from + most < files.len() && !self.without_links {
             let next = format!("http://{host}/api/models/{id}/tree/{revision}?recursive=true&cursor={}", from + most);
             headers.push(("link", format!("<{next}>; rel=\"next\"")));
         }
@@ -205,7 +273,7 @@ impl Hub {
 
     fn resolve(&self, repository: &Repository, revision: &str, file: &str, method: &Method) -> Response {
         let Some(bytes) = repository.at(revision).get(file) else { return missing("EntryNotFound") };
-        let commit = ("x-repo-commit", repository.commit.clone());
+        let commit = ("x-repo-commit", repository.commit_of(revision).to_owned());
         let digest = Sha256::of(bytes).to_string();
         if is_large(file) {
             // Another host name: a token must not go along.
@@ -217,12 +285,14 @@ impl Hub {
             ];
             return respond(StatusCode::FOUND, &headers, Vec::new());
         }
-        let headers = [commit, ("etag", format!("\"{}\"", &digest[..40])), ("content-length", bytes.len().to_string())];
+        let headers = [commit, ("etag", format!("\"{}\"", git(bytes))), ("content-length", bytes.len().to_string())];
         respond(StatusCode::OK, &headers, if method == Method::HEAD { Vec::new() } else { bytes.clone() })
     }
 
     fn large(&self, digest: &str, range: Option<&str>) -> Response {
-        let stored = self.repositories.values().flat_map(|repository| repository.files.values());
+        let stored = self.repositories.values().flat_map(|repository| {
+            repository.files.values().chain(repository.earlier.values().flat_map(BTreeMap::values))
+        });
         let mut stored = stored.filter(|bytes| Sha256::of(bytes).to_string() == digest);
         let Some(bytes) = self.tampered.get(digest).or_else(|| stored.next()) else { return missing("EntryNotFound") };
         let asked = range.filter(|_| !self.without_ranges).and_then(|range| {
@@ -248,19 +318,42 @@ fn is_large(path: &str) -> bool {
     LARGE.iter().any(|ending| path.ends_with(ending))
 }
 
+/// What Git calls a file.
+fn git(bytes: &[u8]) -> String {
+    let whole = [format!("blob {}\0", bytes.len()).as_bytes(), bytes].concat();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &whole);
+    digest.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
 fn tree_entry(path: &str, bytes: &[u8]) -> Value {
     let digest = Sha256::of(bytes).to_string();
-    let mut entry = json!({ "type": "file", "path": path, "size": bytes.len(), "oid": &digest[..40] });
+    let mut entry = json!({ "type": "file", "path": path, "size": bytes.len(), "oid": git(bytes) });
     if is_large(path) {
+        let pointer =
+            format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {}\n", bytes.len());
+        entry["oid"] = git(pointer.as_bytes()).into();
         entry["lfs"] = json!({ "oid": digest, "size": bytes.len(), "pointerSize": 130 });
     }
     entry
 }
 
+/// Some files of a repository: their paths come as JSON, or as a form.
+fn paths_info(files: &BTreeMap<String, Vec<u8>>, body: &[u8]) -> Response {
+    let asked: Vec<String> = if let Ok(body) = serde_json::from_slice::<Value>(body) {
+        body["paths"].as_array().into_iter().flatten().filter_map(|path| path.as_str().map(Into::into)).collect()
+    } else {
+        let form = reqwest::Url::parse(&format!("http://form/?{}", String::from_utf8_lossy(body))).unwrap();
+        form.query_pairs().filter(|(name, _)| name == "paths").map(|(_, path)| path.into_owned()).collect()
+    };
+    let found = asked.iter().filter_map(|path| Some(tree_entry(path, files.get(path)?)));
+    json_answer(&Value::Array(found.collect()), &[])
+}
+
 fn about(id: &str, repository: &Repository) -> Value {
     let files: Vec<Value> = repository.files.keys().map(|path| json!({ "rfilename": path })).collect();
     json!({
-        "_id": repository.number.to_string(), "id": id, "modelId": id, "sha": repository.commit, "private": repository.private, "siblings": files,
+        "_id": repository.number.to_string(), "id": id, "modelId": id, "sha": repository.commit, "private": repository.private,
+        "gated": if repository.gated.is_null() { json!(false) } else { repository.gated.clone() }, "siblings": files,
         "tags": [], "downloads": 0, "likes": 0, "lastModified": CREATED, "createdAt": repository.created.as_deref().unwrap_or(CREATED),
     })
 }

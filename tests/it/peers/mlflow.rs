@@ -19,7 +19,6 @@ pub struct Mlflow {
     process: Child,
     pub url: String,
     folder: TempDir,
-    client: Client,
 }
 
 static SHARED: Mutex<Weak<Mlflow>> = Mutex::const_new(Weak::new());
@@ -42,8 +41,18 @@ pub fn folder() -> PathBuf {
 
 pub use crate::support::free_port;
 
+/// One for each call: a connection that is kept ends with the runtime of the test that made it.
+fn client() -> Client {
+    lanner::base::http::client(&lanner::base::http::Options::default()).unwrap()
+}
+
 impl Mlflow {
     pub async fn start() -> Self {
+        Self::start_with(&["--serve-artifacts", "--artifacts-destination", "artifacts"]).await
+    }
+
+    /// The same with further settings; it works in its folder.
+    pub async fn start_with(settings: &[&str]) -> Self {
         let program = folder().join("venv/bin/mlflow");
         assert!(program.exists(), "there is no `{}`: run `make peers`, or set LANNER_PEERS", program.display());
         let folder = TempDir::new().unwrap();
@@ -53,9 +62,9 @@ impl Mlflow {
             .arg("server")
             .arg("--backend-store-uri")
             .arg(format!("sqlite:///{}/mlflow.db", folder.path().display()))
-            .arg("--artifacts-destination")
-            .arg(folder.path().join("artifacts"))
-            .args(["--serve-artifacts", "--host", "127.0.0.1", "--workers", "1", "--port"])
+            .args(settings)
+            .current_dir(folder.path())
+            .args(["--host", "127.0.0.1", "--workers", "1", "--port"])
             .arg(port.to_string())
             .env("MLFLOW_DISABLE_TELEMETRY", "true")
             .env("DO_NOT_TRACK", "1")
@@ -72,8 +81,7 @@ impl Mlflow {
             .process_group(0)
             .spawn()
             .unwrap();
-        let client = lanner::base::http::client(&lanner::base::http::Options::default()).unwrap();
-        let server = Self { process, url: format!("http://127.0.0.1:{port}"), folder, client };
+        let server = Self { process, url: format!("http://127.0.0.1:{port}"), folder };
         server.wait().await;
         server
     }
@@ -81,7 +89,7 @@ impl Mlflow {
     async fn wait(&self) {
         let deadline = Instant::now() + START;
         loop {
-            if let Ok(answer) = self.client.get(format!("{}/health", self.url)).send().await
+            if let Ok(answer) = client().get(format!("{}/health", self.url)).send().await
                 && answer.status().is_success()
             {
                 return;
@@ -93,13 +101,8 @@ impl Mlflow {
 
     /// One call of the REST interface that must work.
     pub async fn call(&self, method: Method, call: &str, body: Value) -> Value {
-        let answer = self
-            .client
-            .request(method, format!("{}/api/2.0/mlflow/{call}", self.url))
-            .json(&body)
-            .send()
-            .await
-            .unwrap();
+        let answer =
+            client().request(method, format!("{}/api/2.0/mlflow/{call}", self.url)).json(&body).send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();
         assert!(status.is_success(), "{call} {body}: {status} {text}");
@@ -122,13 +125,13 @@ impl Mlflow {
     /// Puts bytes through the artifact proxy, as anybody could.
     pub async fn put(&self, path: &str, bytes: &[u8]) {
         let url = format!("{}/api/2.0/mlflow-artifacts/artifacts/{path}", self.url);
-        let answer = self.client.put(url).body(bytes.to_vec()).send().await.unwrap();
+        let answer = client().put(url).body(bytes.to_vec()).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
     }
 
     pub async fn remove(&self, path: &str) {
         let url = format!("{}/api/2.0/mlflow-artifacts/artifacts/{path}", self.url);
-        let answer = self.client.delete(url).send().await.unwrap();
+        let answer = client().delete(url).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
     }
 

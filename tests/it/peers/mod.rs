@@ -3,9 +3,12 @@
 
 pub mod git;
 pub mod hub;
+pub mod kube;
 pub mod mlflow;
+pub mod moto;
 pub mod objects;
 pub mod process;
 pub mod proxy;
 pub mod registry;
 pub mod stub;
+pub mod web;

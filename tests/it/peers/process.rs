@@ -54,6 +54,15 @@ impl Process {
         drop(child.wait());
     }
 
+    /// Lets it stand still, or go on: what it holds in memory stays.
+    pub fn pause(&self, paused: bool) {
+        let signal = if paused { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        let pid = self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok());
+        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+            rustix::process::kill_process_group(pid, signal).unwrap();
+        }
+    }
+
     /// Asks it to end, and waits: some servers write what they hold only then.
     pub fn quit(&mut self) {
         if let Some(child) = &mut self.child {

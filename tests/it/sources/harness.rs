@@ -1,12 +1,16 @@
 //! Runs one source and keeps what it tells, as the agent would.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lanner::base::metrics::Metrics;
+use lanner::sources::hints::Offered;
 use lanner::sources::reconcile::Hints;
-use lanner::sources::{Checkpoint, Context, Line, Observation, Record, Settings, Source, SourceError, State, Status};
+use lanner::sources::{
+    Checkpoint, Context, Line, Observation, Record, Settings, Source, SourceError, State, Statement, Status, Told,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +33,8 @@ pub struct Running {
     pub listed: bool,
     /// What the source is told from outside.
     pub hints: Hints,
+    /// What the source had kept of what it came by itself: the name of the delivery, and the body.
+    pub kept_hints: Kept,
     stop: CancellationToken,
     out: mpsc::Receiver<Observation>,
     task: JoinSet<Result<(), SourceError>>,
@@ -42,7 +48,8 @@ pub fn start(config: impl Settings) -> Running {
 pub fn start_with(source: Arc<dyn Source>, checkpoints: BTreeMap<String, serde_json::Value>, queue: usize) -> Running {
     let (sender, out) = mpsc::channel(queue);
     let (status, stop, metrics) = (Arc::new(Status::default()), CancellationToken::new(), Metrics::new("test"));
-    let hints = Hints::default();
+    let kept = Kept::default();
+    let hints = hints(&kept);
     let context = Context {
         out: sender,
         stop: stop.clone(),
@@ -66,10 +73,38 @@ pub fn start_with(source: Arc<dyn Source>, checkpoints: BTreeMap<String, serde_j
         checkpoints,
         listed: false,
         hints,
+        kept_hints: kept,
         stop,
         out,
         task,
     }
+}
+
+/// What was kept, by the names of the deliveries.
+#[derive(Clone, Default)]
+pub struct Kept {
+    pub all: Arc<Mutex<Vec<(String, serde_json::Value)>>>,
+    /// There is no room.
+    pub full: Arc<AtomicBool>,
+}
+
+/// Keeps in memory what the agent keeps on the disk.
+fn hints(kept: &Kept) -> Hints {
+    let Kept { all: kept, full } = kept.clone();
+    Hints::new(
+        |_| {},
+        move |delivery, body| {
+            if full.load(Ordering::Relaxed) {
+                return Box::pin(std::future::ready(Offered::Full));
+            }
+            let mut kept = kept.lock().unwrap();
+            let known = kept.iter().any(|(name, _)| *name == delivery);
+            kept.push((delivery, body));
+            // Beside those that tests number by themselves.
+            let id = 1_000_000 + i64::try_from(kept.len()).unwrap();
+            Box::pin(std::future::ready(if known { Offered::Known } else { Offered::New(id) }))
+        },
+    )
 }
 
 impl Running {
@@ -145,6 +180,19 @@ impl Running {
         }
     }
 
+    /// As the agent does: what was said is settled once it is kept.
+    fn told(&mut self, told: Told) {
+        self.hints.settled(told.hint);
+        if let Some(checkpoint) = told.checkpoint {
+            self.note(Observation::Checkpoint(checkpoint));
+        }
+        match told.statement {
+            Statement::Stands(record) | Statement::Stood(record) => self.note(Observation::Apply(record)),
+            Statement::Gone(key) => self.note(Observation::Delete(key)),
+            Statement::Outdated(key) => self.log.push(format!("={key}")),
+        }
+    }
+
     fn note(&mut self, observation: Observation) {
         match observation {
             Observation::Init => self.listed = false,
@@ -164,6 +212,7 @@ impl Running {
                 self.log.push(format!("-{key}"));
                 self.records.remove(&key);
             }
+            Observation::Told(told) => self.told(told),
             Observation::Line(line) => {
                 self.checkpoints.insert(line.checkpoint.key.clone(), line.checkpoint.position.clone());
                 self.lines.push(line);

@@ -11,12 +11,10 @@ use serde_json::json;
 use super::harness::{Running, start_with};
 use super::suite::{World, everything};
 use crate::peers::hub::{Hub, Repository, TOKEN, start};
-use crate::peers::process::Process;
-use crate::support::{free_port, peers};
 
-const ID: &str = "team/model";
+pub const ID: &str = "team/model";
 
-fn config(endpoint: &str, token: Option<&std::path::Path>) -> Config {
+pub fn config(endpoint: &str, token: Option<&std::path::Path>) -> Config {
     Config {
         endpoint: Some(endpoint.to_owned()),
         repositories: vec![ID.to_owned()],
@@ -26,13 +24,20 @@ fn config(endpoint: &str, token: Option<&std::path::Path>) -> Config {
     }
 }
 
-struct Hubs {
+pub struct Hubs {
     running: crate::peers::hub::Running,
     folder: tempfile::TempDir,
 }
 
 impl Hubs {
-    fn hub(&self) -> MutexGuard<'_, Hub> {
+    /// A hub with one repository, which only those can read who have the token.
+    pub fn private() -> Self {
+        let running = start(&[(ID, &[("config.json", b"{}")])]);
+        running.hub.lock().unwrap().repositories.get_mut(ID).unwrap().private = true;
+        Self { running, folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn hub(&self) -> MutexGuard<'_, Hub> {
         self.running.hub.lock().unwrap()
     }
 
@@ -43,7 +48,7 @@ impl Hubs {
         repository.push(false);
     }
 
-    fn token(&self, token: &str) -> std::path::PathBuf {
+    pub fn token(&self, token: &str) -> std::path::PathBuf {
         let path = self.folder.path().join(token);
         std::fs::write(&path, token).unwrap();
         path
@@ -98,9 +103,7 @@ impl World for Hubs {
 
 #[test]
 fn keeps_the_contract_of_all_sources() {
-    let running = start(&[(ID, &[("config.json", b"{}")])]);
-    running.hub.lock().unwrap().repositories.get_mut(ID).unwrap().private = true;
-    everything(&mut Hubs { running, folder: tempfile::tempdir().unwrap() });
+    everything(&mut Hubs::private());
 }
 
 const REPOSITORY: &str = "repository/team/model";
@@ -163,6 +166,27 @@ fn a_name_that_somebody_else_took_and_a_repository_that_was_opened_are_told() {
         assert_eq!(old["ml.model.private"], Value::from(true));
         hub.hub.lock().unwrap().repositories.get_mut(ID).unwrap().private = false;
         assert_eq!(actions(&mut running, &old).await, ["model.opened"]);
+        // Behind a gate, and not any more; that another lets people in opens nothing.
+        for (gated, expected) in
+            [(json!("auto"), vec![]), (json!("manual"), vec![]), (json!(false), vec!["model.opened"])]
+        {
+            let old = running.records[REPOSITORY].attributes.clone();
+            hub.hub.lock().unwrap().repositories.get_mut(ID).unwrap().gated = gated.clone();
+            if gated == json!("manual") {
+                running.during(Duration::from_secs(3)).await;
+                assert_eq!(running.records[REPOSITORY].attributes, old);
+            } else {
+                assert_eq!(actions(&mut running, &old).await, expected, "{gated}");
+            }
+        }
+        let old = running.records[REPOSITORY].attributes.clone();
+        let mut less = old.clone();
+        less.remove("ml.model.private");
+        assert_eq!(
+            running.source.changes(RecordKind::Model, Some(&old), Some(&less)),
+            [],
+            "what is left out says nothing"
+        );
         let old = running.records[REPOSITORY].attributes.clone();
         {
             let mut hub = hub.hub.lock().unwrap();
@@ -266,36 +290,6 @@ fn settings_that_make_no_sense_are_told() {
 }
 
 #[test]
-fn a_mirror_of_the_hub_is_listed_like_the_hub() {
-    let hub = start(&[(ID, &[("config.json", b"{}"), ("weights.bin", b"large, however small")])]);
-    // The mirror passes no links to further pages on.
-    hub.hub.lock().unwrap().page = 1000;
-    let port = free_port();
-    let (netloc, mirror) = (hub.url.strip_prefix("http://").unwrap(), format!("127.0.0.1:{port}"));
-    let lfs = netloc.replace("127.0.0.1", "localhost");
-    let mut command = std::process::Command::new(peers().join("venv/bin/olah-cli"));
-    command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--hf-scheme", "http", "--hf-netloc", netloc]);
-    command.args(["--hf-lfs-netloc", &lfs, "--mirror-scheme", "http", "--mirror-netloc", &mirror]);
-    command.args(["--mirror-lfs-netloc", &mirror, "--repos-path", "repositories"]);
-    let url = format!("http://{mirror}");
-    let _process = Process::start(tempfile::TempDir::new().unwrap(), command, &url);
-    let runtime = crate::support::runtime();
-    let source = config(&url, None).build().unwrap();
-    runtime.block_on(async {
-        let mut running = start_with(source, std::collections::BTreeMap::new(), 1024);
-        running.listed().await;
-        let key = "file/team/model/main/weights.bin";
-        assert!(running.records.contains_key(key), "{:?} {:?}", running.records.keys(), running.state());
-        push(&hub, "new.bin", b"new", false);
-        running
-            .until("what was pushed behind the mirror", |running| {
-                running.records.contains_key("file/team/model/main/new.bin")
-            })
-            .await;
-    });
-}
-
-#[test]
 fn a_name_is_remembered_when_its_repository_goes() {
     let runtime = crate::support::runtime();
     let hub = start(&[(ID, &[("a.bin", b"1")])]);
@@ -358,5 +352,55 @@ fn a_tag_stays_one_and_what_is_not_fetched_is_told_by_its_digest() {
         assert_eq!(new.kind, RecordKind::VersionArtifact, "what was a tag must not change, whatever it is now");
         let changes = running.source.changes(new.kind, Some(&old.attributes), Some(&new.attributes));
         assert_eq!(changes.first().map(|change| change.action), Some("artifact.tampered"));
+    });
+}
+
+#[test]
+fn what_a_name_and_a_tag_were_is_known_after_a_restart() {
+    let runtime = crate::support::runtime();
+    let hub = start(&[(ID, &[("a.bin", b"1")])]);
+    let repository = |edit: &dyn Fn(&mut Repository)| edit(hub.hub.lock().unwrap().repositories.get_mut(ID).unwrap());
+    repository(&|repository| {
+        let commit = repository.commit.clone();
+        repository.tags.insert("v1".to_owned(), commit.clone());
+        repository.earlier.insert(commit, repository.files.clone());
+    });
+    let source = || {
+        let mut config = config(&hub.url, None);
+        config.repositories.push(format!("{ID}@v1"));
+        config.build().unwrap()
+    };
+    runtime.block_on(async {
+        let mut running = start_with(source(), std::collections::BTreeMap::new(), 1024);
+        running.listed().await;
+        let gone = hub.hub.lock().unwrap().repositories.remove(ID).unwrap();
+        running.until("it to be gone", |running| !running.records.contains_key(REPOSITORY)).await;
+        let checkpoints = running.stop().await.checkpoints;
+        // Nobody looks. It comes back as it was: nobody else has the name.
+        hub.hub.lock().unwrap().repositories.insert(ID.to_owned(), gone);
+        let mut running = start_with(source(), checkpoints, 1024);
+        running.listed().await;
+        assert!(!running.records[REPOSITORY].attributes.contains_key("ml.model.previous_created"));
+        let checkpoints = running.stop().await.checkpoints;
+        // Nobody looks, and somebody takes the name; the tag is a branch now.
+        repository(&|repository| {
+            repository.number = 7;
+            repository.tags.clear();
+            repository.earlier.insert("v1".to_owned(), [("a.bin".to_owned(), b"2".to_vec())].into());
+        });
+        let mut running = start_with(source(), checkpoints, 1024);
+        running.listed().await;
+        let taken = running.records[REPOSITORY].attributes.clone();
+        let changes = running.source.changes(RecordKind::Model, None, Some(&taken));
+        assert_eq!(changes.first().map(|change| change.action), Some("model.recreated"));
+        let file = &running.records["file/team/model/v1/a.bin"];
+        assert_eq!(file.kind, RecordKind::VersionArtifact, "it was a tag before the restart");
+        // What was told stays so, and is told once: after another restart the name has its new owner.
+        running.until("another listing", |running| running.metric("lanner_rescans_total") >= 3.0).await;
+        assert_eq!(running.log, [""; 0]);
+        let mut running = start_with(source(), running.stop().await.checkpoints, 1024);
+        running.listed().await;
+        assert!(!running.records[REPOSITORY].attributes.contains_key("ml.model.previous_created"));
+        running.stop().await;
     });
 }

@@ -33,6 +33,23 @@ database.executemany(
 database.commit()
 "#;
 
+/// The same for versions of those models.
+const FILL_VERSIONS: &str = r#"
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+names, each = open(sys.argv[2]).read().split("\n"), int(sys.argv[3])
+columns = [row[1] for row in database.execute("PRAGMA table_info(model_versions)")]
+known = {"creation_time": 1, "last_updated_time": 1, "current_stage": "None", "status": "READY", "workspace": "default"}
+extra = [column for column in columns if column in known]
+marks = ", ".join("?" for _ in range(len(extra) + 3))
+rows = (
+    (name, version, f"s3://bucket/models/{name}/{version}", *[known[column] for column in extra])
+    for name in names for version in range(1, each + 1)
+)
+database.executemany(f"INSERT INTO model_versions (name, version, source, {', '.join(extra)}) VALUES ({marks})", rows)
+database.commit()
+"#;
+
 pub struct Registry {
     process: Process,
     url: String,
@@ -106,6 +123,30 @@ impl Registry {
         }
     }
 
+    /// Settings that say how often it is looked at, and that leave the bytes out.
+    pub fn paced(&self, hot_secs: u64, sweep_secs: u64, stretch: u64) -> Config {
+        Config {
+            hot_poll_interval_secs: hot_secs,
+            sweep_interval_secs: sweep_secs,
+            sweep_stretch_max: stretch,
+            artifact_requests_max: 1,
+            ..self.config(&self.url, PASSWORD)
+        }
+    }
+
+    /// Gives each model that was put into the database so many versions.
+    pub fn fill_versions(&self, each: u32) {
+        let folder = self.process.folder();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        run_python(FILL_VERSIONS, &[&text(&folder.join("mlflow.db")), &text(&folder.join("names")), &each.to_string()]);
+    }
+
+    /// Points an alias, as a client would.
+    pub fn alias(&self, name: &str, version: &str) {
+        let body = json!({ "name": model(name), "alias": "champion", "version": version });
+        self.call("registered-models/alias", &body);
+    }
+
     fn artifact(&self, name: &str) -> String {
         format!("mlflow-artifacts/artifacts/{}/{}", self.folder, encode_path(name))
     }
@@ -174,4 +215,32 @@ fn a_plain_server_keeps_the_contract_of_all_sources() {
 #[test]
 fn a_server_with_passwords_keeps_it_too() {
     everything(&mut Registry::start(true));
+}
+
+#[test]
+fn a_reader_is_told_that_webhooks_are_for_administrators_and_sees_everything_else() {
+    let registry = Registry::start(true);
+    registry.call("users/create", &json!({ "username": "reader", "password": "Just-a-reader-1!" }));
+    let file = registry.process.folder().join("reader");
+    std::fs::write(&file, "Just-a-reader-1!").unwrap();
+    let config = Config {
+        username: Some("reader".to_owned()),
+        password_file: Some(file),
+        ..registry.config(&registry.url, PASSWORD)
+    };
+    runtime().block_on(async {
+        let mut running = super::harness::start(config);
+        running.listed().await;
+        assert!(running.records.contains_key("version/suite/1"));
+        let state = running.state();
+        assert!(state.notes["webhooks_unseen"].contains("administrators"), "{state:?}");
+        assert!(state.blind.is_empty(), "{state:?}");
+        running.stop().await;
+    });
+    runtime().block_on(async {
+        let mut running = super::harness::start(registry.config(&registry.url, PASSWORD));
+        running.listed().await;
+        assert!(!running.state().notes.contains_key("webhooks_unseen"), "{:?}", running.state());
+        running.stop().await;
+    });
 }

@@ -44,11 +44,11 @@ impl Bucket {
         Self::of(store, "s3")
     }
 
-    fn google() -> Self {
+    pub fn google() -> Self {
         Self::of(Store::google_on_disk("models"), "gs")
     }
 
-    fn azure() -> Self {
+    pub fn azure() -> Self {
         Self::of(Store::azure("models", &[("other/notes.txt", b"notes")]), "az")
     }
 

@@ -220,3 +220,27 @@ fn settings_that_cannot_work_are_told_all_at_once() {
     let alone = Config { registry: "r.example.com".to_owned(), username: Some("me".to_owned()), ..Config::default() };
     assert!(alone.build().err().unwrap()[0].contains("password_file"));
 }
+
+#[test]
+fn a_tag_that_moved_while_nobody_looked_leaves_a_version_and_one_that_went_deletes_it() {
+    let registry = Registry::start();
+    let moved = registry.artifact("team/llm", "v1", &[("model.bin", b"first")]);
+    let kept = registry.artifact("team/llm", "v2", &[("model.bin", b"second")]);
+    let deleted = registry.artifact("team/llm", "v3", &[("model.bin", b"third")]);
+    let (before, runtime) = running(config(&registry));
+    let before = runtime.block_on(before.stop()).records;
+    // Nobody looks.
+    registry.artifact("team/llm", "v1", &[("model.bin", b"second")]);
+    registry.delete("team/llm", &deleted);
+    let (after, runtime) = running(config(&registry));
+    let old = |digest: &str| before[&version("team/llm", digest)].attributes.clone();
+    assert!(after.records.contains_key(&version("team/llm", &kept)));
+    let told = |digest: &str| actions(&after, Some(&old(digest)), &version("team/llm", digest))[0].0;
+    assert_eq!(told(&moved), "version.untagged", "by its digest it is still there");
+    assert_eq!(told(&deleted), "version.deleted");
+    let model = "model/team%2Fllm";
+    let actions: Vec<_> =
+        actions(&after, Some(&before[model].attributes), model).into_iter().map(|(action, _)| action).collect();
+    assert_eq!(actions, ["alias.moved", "alias.deleted"]);
+    runtime.block_on(after.stop());
+}

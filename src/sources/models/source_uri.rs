@@ -56,7 +56,7 @@ pub fn allowed(source: &str, run_id: &str, list: &[String]) -> bool {
 }
 
 /// `s3://models` is the beginning of `s3://models/a`, but not of `s3://models-of-others/a`.
-fn begins(source: &str, prefix: &str) -> bool {
+pub fn begins(source: &str, prefix: &str) -> bool {
     source.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
 }
 
