@@ -122,10 +122,10 @@ fn an_object_of_lfs_that_was_tampered_with_and_a_pointer_to_poison_reach_people(
     repository.commit(&[("model.pkl", &calls_os_system("owned"))], "a model");
     told(&receiver, "SCN-002");
     // One that is no pointer any more, under a name of which LFS knows nothing.
-    assert!(!rules(&receiver).iter().any(|rule| rule == "SCN-040c"));
+    assert!(!rules(&receiver).iter().any(|rule| rule == "SCN-040e"));
     let torn = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n";
     repository.commit(&[("torn.dat", torn)], "a pointer by hand");
-    told(&receiver, "SCN-040c");
+    told(&receiver, "SCN-040e");
     assert_eq!(agent.stop(), Some(0));
 }
 
