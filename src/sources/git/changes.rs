@@ -8,14 +8,18 @@ use crate::event::{Fields, Value};
 use crate::sources::models::changes::{aliases, change, list, text};
 use crate::sources::{Change, RecordKind};
 
+/// Tells whether the first commit is part of the history of the second; `None` if that cannot be told.
+pub type Ancestry<'h> = Box<dyn Fn(&ObjectId, &ObjectId) -> Option<bool> + 'h>;
+
 /// What a source knows of the commits that its refs led to.
 pub trait Histories {
     /// Whether a ref must lead where it always did.
     fn is_fixed(&self, reference: &str) -> bool;
-    /// Where such a ref led before it went away, if it came back as another.
+    /// Whether its history may be rewritten.
+    fn is_rebased(&self, reference: &str) -> bool;
+    /// Where a ref that must not move led before it went away, if it came back as another.
     fn left(&self, repository: &str, reference: &str) -> Option<ObjectId>;
-    /// Whether a commit is part of the history of another; `None` if that cannot be told.
-    fn is_ancestor(&self, repository: &str, old: &ObjectId, new: &ObjectId) -> Option<bool>;
+    fn ancestry<'h>(&'h self, repository: &'h str) -> Ancestry<'h>;
     fn claims(&self, repository: &str, commit: &ObjectId) -> Option<Claims>;
 }
 
@@ -32,6 +36,7 @@ pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>, his
 fn repository(old: &Fields, new: &Fields, histories: &dyn Histories) -> Vec<Change> {
     let repository = text(new, "ml.model.registry");
     let (before, now) = (pairs(old), pairs(new));
+    let is_ancestor = histories.ancestry(repository);
     let mut changes = Vec::new();
     for (reference, commit) in &now {
         let last = before.iter().find(|(name, _)| name == reference).map(|(_, commit)| *commit);
@@ -42,7 +47,8 @@ fn repository(old: &Fields, new: &Fields, histories: &dyn Histories) -> Vec<Chan
             // A tag that leads elsewhere than it did, even if it was away in between.
             last.or_else(|| histories.left(repository, reference))
         } else {
-            last.filter(|last| histories.is_ancestor(repository, last, commit) == Some(false))
+            let last = last.filter(|_| !histories.is_rebased(reference));
+            last.filter(|last| is_ancestor(last, commit) == Some(false))
         };
         if let Some(old) = rewritten.filter(|old| old != commit) {
             let fields = [

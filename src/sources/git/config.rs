@@ -37,6 +37,8 @@ pub struct Config {
     pub refs: Vec<String>,
     /// Globs of tags that may move, by their short names; any other tag must lead where it always did.
     pub moving_tags: Vec<String>,
+    /// Globs of branches whose history may be rewritten, as those do who rebase what is theirs.
+    pub rebased_branches: Vec<String>,
     /// Globs of plain files to look into; none means all. Pointers of LFS and files of DVC are read whatever they are
     /// called. Without a slash a glob matches a name anywhere, with one the path in the repository.
     pub include: Vec<String>,
@@ -67,6 +69,7 @@ impl Default for Config {
             repositories: Vec::new(),
             refs: texts(&["refs/heads/**", "refs/tags/**"]),
             moving_tags: texts(&["latest", "nightly"]),
+            rebased_branches: texts(&["dependabot/**", "renovate/**"]),
             include: texts(INCLUDED),
             exclude: texts(EXCLUDED).into_iter().filter(|glob| glob != "*.lock").collect(),
             outside: Vec::new(),
@@ -86,6 +89,7 @@ pub struct Checked {
     pub filter: Filter,
     pub refs: Globs,
     pub moving: GlobSet,
+    pub rebased: GlobSet,
     /// Folders outside of a repository that it may refer to.
     pub outside: Vec<PathBuf>,
 }
@@ -112,32 +116,33 @@ impl Config {
                 Err(error) => problems.push(format!("`{}` is no path: {error}", path.display())),
             }
         }
-        let mut names: Vec<&str> = self.repositories.iter().filter_map(|path| path.file_name()?.to_str()).collect();
-        names.sort_unstable();
-        for pair in names.array_windows::<2>().filter(|[one, other]| one == other) {
+        let mut last: Vec<&str> = self.repositories.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+        last.sort_unstable();
+        for pair in last.array_windows::<2>().filter(|[one, other]| one == other) {
             let name = pair[0];
             problems.push(format!("`repositories` has two that are called `{name}`; name the folder that both lie in"));
         }
         let refs = Globs::new(&self.refs).map_err(|bad| problems.extend(bad));
         let filter = Filter::new(&self.include, &self.exclude).map_err(|bad| problems.extend(bad));
-        let moving = moving(&self.moving_tags).map_err(|bad| problems.push(bad));
+        let moving = names("moving_tags", &self.moving_tags).map_err(|bad| problems.push(bad));
+        let rebased = names("rebased_branches", &self.rebased_branches).map_err(|bad| problems.push(bad));
         let outside = self.outside.iter().chain(&self.dvc_caches).cloned().collect();
-        match (refs, filter, moving) {
-            (Ok(refs), Ok(filter), Ok(moving)) if problems.is_empty() => {
-                Ok(Checked { config: self, filter, refs, moving, outside })
+        match (refs, filter, moving, rebased) {
+            (Ok(refs), Ok(filter), Ok(moving), Ok(rebased)) if problems.is_empty() => {
+                Ok(Checked { config: self, filter, refs, moving, rebased, outside })
             }
             _ => Err(problems),
         }
     }
 }
 
-fn moving(globs: &[String]) -> Result<GlobSet, String> {
+fn names(setting: &str, globs: &[String]) -> Result<GlobSet, String> {
     let mut set = GlobSetBuilder::new();
     for text in globs {
         let glob = GlobBuilder::new(text).literal_separator(true).build();
-        set.add(glob.map_err(|error| format!("`moving_tags` has the glob `{text}`: {}", error.kind()))?);
+        set.add(glob.map_err(|error| format!("`{setting}` has the glob `{text}`: {}", error.kind()))?);
     }
-    set.build().map_err(|error| format!("`moving_tags`: {error}; use fewer or simpler globs"))
+    set.build().map_err(|error| format!("`{setting}`: {error}; use fewer or simpler globs"))
 }
 
 impl Settings for Config {

@@ -92,6 +92,11 @@ impl Patience {
         Self { until: Instant::now() + time, given_up }
     }
 
+    /// No longer than this from now on.
+    pub fn within(&self, time: Duration) -> Self {
+        Self { until: self.until.min(Instant::now() + time), given_up: Arc::clone(&self.given_up) }
+    }
+
     pub fn check(&self) -> Result<(), Fault> {
         match () {
             () if self.given_up.load(Ordering::Relaxed) => Err(Fault::Stopped),

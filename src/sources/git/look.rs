@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use gix_hash::ObjectId;
 
@@ -21,6 +22,8 @@ use super::tree::{Bounds, Cache, File, Listing, Walk, What};
 use crate::event::Sha256;
 use crate::sources::filesystem::escape;
 
+/// Time to read histories in one look.
+const JUDGING: Duration = Duration::from_mins(5);
 /// Answers about histories that are kept.
 const JUDGED_MAX: usize = 10_000;
 /// Tags that are remembered after they went.
@@ -181,11 +184,13 @@ pub fn look(
     }
     memory.cache = walk.end();
     memory.tips = tips;
-    judge(&objects, &found, memory);
-    memory.stores.begin();
+    let histories = Objects::new(&layout, patience.within(JUDGING));
+    judge(&histories, &found, memory);
+    memory.stores.begin(checked.config.artifact_bytes_max);
     look.find_bytes(&layout, &mut memory.stores, patience)?;
     known(memory).remember(&found, &look);
-    look.cost = objects.cost.get();
+    let (one, other) = (objects.cost.get(), histories.cost.get());
+    look.cost = (one.0 + other.0, one.1 + other.1);
     Ok(look)
 }
 

@@ -91,7 +91,9 @@ fn first(layout: &Layout, mut paths: impl Iterator<Item = PathBuf>) -> Result<Fi
 
 /// The repository that an artifact is in: `PATH@REF:FILE`, of which a path may hold an `@` itself.
 fn repository(checked: &Checked, text: &str) -> Option<PathBuf> {
-    text.match_indices('@').take(64).filter_map(|(at, _)| unescape(text.get(..at)?)).find(|path| {
+    let ends: Vec<usize> = text.match_indices('@').take(64).map(|(at, _)| at).collect();
+    // The longest first: a repository may lie in the working tree of another.
+    ends.into_iter().rev().filter_map(|at| unescape(text.get(..at)?)).find(|path| {
         checked.config.repositories.iter().any(|root| below(path, root))
             && Layout::find(path, &checked.outside, &[]).is_ok()
     })

@@ -141,7 +141,10 @@ impl Pack {
                 let mut distance = u64::from(byte & 0x7f);
                 while byte & 0x80 != 0 {
                     byte = next()?;
-                    distance = (distance + 1).checked_mul(128).ok_or_else(|| self.broken("a base is nowhere"))?
+                    distance = distance
+                        .checked_add(1)
+                        .and_then(|next| next.checked_mul(128))
+                        .ok_or_else(|| self.broken("a base is nowhere"))?
                         | u64::from(byte & 0x7f);
                 }
                 let base = offset.checked_sub(distance).filter(|_| distance > 0);

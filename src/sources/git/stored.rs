@@ -12,7 +12,7 @@ use rustix::fs::Stat;
 use super::dvc::Md5;
 use super::files::{Fault, Ground, Patience};
 
-/// Bytes that one look compares with their names; the rest waits for the next.
+/// Bytes that one look compares with their names, and at least one file; the rest waits for the next.
 const BYTES_MAX: u64 = 16 << 30;
 const BLOCK: usize = 1 << 20;
 /// Files of which it is remembered that they were compared.
@@ -30,16 +30,10 @@ pub struct Local {
 
 impl Local {
     pub fn of(stat: &Stat) -> Self {
-        let stamp = format!(
-            "{}:{} {} {}.{:09} {}.{:09}",
-            stat.st_dev,
-            stat.st_ino,
-            stat.st_size,
-            stat.st_mtime,
-            stat.st_mtime_nsec,
-            stat.st_ctime,
-            stat.st_ctime_nsec
-        );
+        // Numbers of devices change when a host starts anew, and say nothing of the bytes.
+        let (modified, changed) = ((stat.st_mtime, stat.st_mtime_nsec), (stat.st_ctime, stat.st_ctime_nsec));
+        let stamp =
+            format!("{} {} {}.{:09} {}.{:09}", stat.st_ino, stat.st_size, modified.0, modified.1, changed.0, changed.1);
         Self { size: u64::try_from(stat.st_size).unwrap_or(0), stamp, broken: false }
     }
 }
@@ -49,12 +43,14 @@ impl Local {
 pub struct Stores {
     known: HashMap<PathBuf, Local>,
     left: u64,
+    /// Larger files are not opened, and not compared either.
+    file_max: u64,
 }
 
 impl Stores {
     /// A look begins.
-    pub const fn begin(&mut self) {
-        self.left = BYTES_MAX;
+    pub fn begin(&mut self, file_max: u64) {
+        (self.left, self.file_max) = (BYTES_MAX.max(file_max), file_max);
     }
 
     /// A file, held against the MD5 that names it; `None` if there is none.
@@ -70,7 +66,7 @@ impl Stores {
         if let Some(known) = self.known.get(path).filter(|known| known.stamp == local.stamp) {
             return Ok(Some(known.clone()));
         }
-        let Some(left) = self.left.checked_sub(local.size) else {
+        let Some(left) = self.left.checked_sub(local.size).filter(|_| local.size <= self.file_max) else {
             // Told as it is named, until there is time to compare.
             return Ok(Some(local));
         };

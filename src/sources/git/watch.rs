@@ -1,5 +1,6 @@
 //! The source: repositories on this host, looked at when a ref moves, when somebody says so, and again and again.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use gix_hash::ObjectId;
 
-use super::changes::{self, Histories};
+use super::changes::{self, Ancestry, Histories};
 use super::config::Checked;
 use super::discover::{self, Found};
 use super::files::{Fault, Patience};
@@ -24,13 +25,14 @@ use crate::base::http::{self, Failure};
 use crate::base::text::shorten;
 use crate::event::Fields;
 use crate::sources::filesystem::escape;
+use crate::sources::filesystem::paths::unescape;
 use crate::sources::reconcile::{self, Hinted, Pace, Place, Sink, Stop};
 use crate::sources::{BoxFuture, Change, Context, RecordKind, Source, SourceError, Store};
 
 /// Time for one look at one repository.
 const LOOK: Duration = Duration::from_mins(20);
-/// Time to answer a question about a history that no look has answered.
-const QUESTION: Duration = Duration::from_secs(5);
+/// Time to answer questions about histories that no look has answered.
+const QUESTIONS: Duration = Duration::from_secs(5);
 /// Repositories that a hint may speak of.
 const HINTED_MAX: usize = 100;
 
@@ -224,6 +226,10 @@ impl Place for Repositories {
         let shared = &self.shared;
         let found = shared.on_thread(|shared, patience| discover::find(&shared.checked, patience)).await;
         let found = found.map_err(|fault| shared.failed(Path::new("repositories"), &fault))?;
+        // What is gone for certain is forgotten.
+        locked(&shared.seen).retain(|name, seen| {
+            found.repositories.contains_key(name) || found.unseen.iter().any(|(place, _)| seen.path.starts_with(place))
+        });
         let mut failed = found.unseen.first().cloned();
         let mut told = 0_usize;
         for (name, path) in &found.repositories {
@@ -307,19 +313,32 @@ impl Histories for Shared {
         reference.strip_prefix("tags/").is_some_and(|tag| !self.checked.moving.is_match(tag))
     }
 
+    fn is_rebased(&self, reference: &str) -> bool {
+        // Tags that may move have no history to keep.
+        reference.starts_with("tags/") || self.checked.rebased.is_match(reference)
+    }
+
     fn left(&self, repository: &str, reference: &str) -> Option<ObjectId> {
         self.known(repository, |known| known.left.get(&format!("refs/{reference}")).copied())
     }
 
-    fn is_ancestor(&self, repository: &str, old: &ObjectId, new: &ObjectId) -> Option<bool> {
-        if let Some(answer) = self.known(repository, |known| known.judged.get(&(*old, *new)).copied()) {
-            return answer;
-        }
-        // No look saw it move: the agent was away.
-        let path = crate::sources::filesystem::paths::unescape(repository)?;
-        let layout = Layout::find(&path, &self.checked.outside, &[]).ok()?;
-        let patience = Patience::new(QUESTION, Arc::default());
-        history::is_ancestor(&Objects::new(&layout, patience), old, new).ok().flatten()
+    fn ancestry<'h>(&'h self, repository: &'h str) -> Ancestry<'h> {
+        let layout: OnceCell<Option<Layout>> = OnceCell::new();
+        let find = || Layout::find(&unescape(repository)?, &self.checked.outside, &[]).ok();
+        let patience: OnceCell<Patience> = OnceCell::new();
+        Box::new(move |old, new| {
+            if let Some(answer) = self.known(repository, |known| known.judged.get(&(*old, *new)).copied()) {
+                return answer;
+            }
+            // No look saw it move: the agent was away. All such questions share one time.
+            let patience = patience.get_or_init(|| Patience::new(QUESTIONS, Arc::default()));
+            let layout = layout.get_or_init(find).as_ref()?;
+            let answer = history::is_ancestor(&Objects::new(layout, patience.clone()), old, new);
+            answer.unwrap_or_else(|fault| {
+                tracing::warn!(repository, %fault, "whether a history was rewritten cannot be told");
+                None
+            })
+        })
     }
 
     fn claims(&self, repository: &str, commit: &ObjectId) -> Option<Claims> {

@@ -1,6 +1,7 @@
 //! Attacks on a Git repository, made with the real Git, LFS and DVC against the real agent; and their benign twins.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::Command;
 use std::time::Duration;
 
 use lanner::event::Sha256;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{calls_os_system, rules, subject};
 use crate::peers::git::Repository;
-use crate::support::program::{Agent, lanner_in, stdout};
+use crate::support::program::{Agent, LANNER, lanner_in, stderr, stdout};
 use crate::support::receiver::Receiver;
 use crate::support::wait_for;
 
@@ -120,6 +121,11 @@ fn an_object_of_lfs_that_was_tampered_with_and_a_pointer_to_poison_reach_people(
     assert!(!rules(&receiver).iter().any(|rule| rule == "SCN-002"));
     repository.commit(&[("model.pkl", &calls_os_system("owned"))], "a model");
     told(&receiver, "SCN-002");
+    // One that is no pointer any more, under a name of which LFS knows nothing.
+    assert!(!rules(&receiver).iter().any(|rule| rule == "SCN-040e"));
+    let torn = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n";
+    repository.commit(&[("torn.dat", torn)], "a pointer by hand");
+    told(&receiver, "SCN-040e");
     assert_eq!(agent.stop(), Some(0));
 }
 
@@ -169,4 +175,67 @@ fn the_doctor_says_what_is_wrong_with_a_repository() {
     assert_eq!(of("good").0, "ok");
     assert_eq!(of("missing").0, "no_repository");
     assert!(of("none").0 == "unsupported" && of("none").1.contains("name a working tree"), "{lines}");
+}
+
+/// What the doctor finds of a source, run in a way of its own.
+fn finding(directory: &TempDir, repository: &Repository, mut command: Command) -> (String, String) {
+    let config = format!(
+        "state: {{path: state}}\nsources: {{git: [{{name: git, repositories: [\"{}\"]}}]}}\n",
+        repository.path.display()
+    );
+    std::fs::write(directory.path().join("c.yaml"), config).expect("there is space");
+    command.args(["doctor", "--config", "c.yaml", "--format", "json", "--timeout", "60"]);
+    let output = command.current_dir(directory.path()).output().expect("it can be run");
+    let lines = stdout(&output);
+    let findings = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let finding = findings.filter(|finding| finding["name"] == "git").collect::<Vec<_>>();
+    let text =
+        |key: &str| finding.iter().map(|one| one[key].as_str().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    (text("reason"), text("detail") + &stderr(&output))
+}
+
+#[test]
+fn a_repository_that_may_not_be_read_is_told_with_what_helps() {
+    let directory = TempDir::new().expect("there is space");
+    let repository = Repository::bare();
+    repository.import("refs/heads/main", &[(b"model.pkl", Some(BENIGN))]);
+    // To root nothing is closed, unless it gives that up.
+    let command = || {
+        let is_root = std::fs::metadata(directory.path()).expect("it is there").uid() == 0;
+        if !is_root {
+            return Command::new(LANNER);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-dac_override,-dac_read_search", LANNER]);
+        command
+    };
+    for place in ["", "refs", "objects", "objects/pack", "config"] {
+        let path = repository.path.join(place);
+        let before = std::fs::metadata(&path).expect("it is there").permissions();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("it is ours");
+        let (reason, detail) = finding(&directory, &repository, command());
+        std::fs::set_permissions(&path, before).expect("it is ours");
+        assert!(reason.contains("forbidden"), "{place}: {reason} {detail}");
+        assert!(detail.contains("let the agent read the repository"), "{place}: {detail}");
+        assert_eq!(finding(&directory, &repository, command()).0, "ok", "{place}");
+    }
+}
+
+#[test]
+fn trees_as_large_as_they_may_be_are_listed_within_the_bounds_of_memory() {
+    let directory = TempDir::new().expect("there is space");
+    let repository = Repository::bare();
+    let torn = repository.blob(b"version https://git-lfs.github.com/spec/v1\n");
+    let names: Vec<String> = (0..240_000).map(|number| format!("{number:06}{}", "n".repeat(90))).collect();
+    let entries: Vec<(&str, &[u8], &str)> = names.iter().map(|name| ("100644", name.as_bytes(), &*torn)).collect();
+    let tree = repository.raw_tree(&entries);
+    for branch in ["refs/heads/one", "refs/heads/two", "refs/heads/three"] {
+        // Each folder is another, and holds the same.
+        let root = repository.raw_tree(&[("40000", branch.rsplit('/').next().unwrap_or_default().as_bytes(), &tree)]);
+        repository.commit_tree(branch, &root);
+    }
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -v 524288; exec \"$0\" \"$@\"", LANNER]);
+    let (reason, detail) = finding(&directory, &repository, command);
+    assert!(reason.contains("records_max") && reason.contains("too_large"), "{reason}: {detail}");
 }

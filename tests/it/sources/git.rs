@@ -87,6 +87,28 @@ fn a_push_and_a_rewritten_history_are_told_apart() {
 }
 
 #[test]
+fn branches_that_people_rebase_may_be_rewritten() {
+    let repository = Repository::tree();
+    repository.commit(&[("model.pkl", b"one")], "one");
+    runtime().block_on(async {
+        let mut config = config(&repository);
+        config.rebased_branches = vec!["users/**".to_owned()];
+        let mut running = listed(config).await;
+        let mut old = running.records[REPOSITORY].attributes.clone();
+        for (branch, expected) in [
+            ("users/ada/topic", vec!["alias.moved users/ada/topic"]),
+            ("topic", vec!["alias.moved topic", "history.rewritten topic"]),
+        ] {
+            repository.git(&["checkout", "--quiet", "-b", branch, "main"]);
+            repository.commit(&[("topic.pkl", b"one")], "one");
+            assert_eq!(actions(&changes(&mut running, &mut old).await), [format!("alias.set {branch}")]);
+            repository.git(&["commit", "--quiet", "--amend", "-m", "another"]);
+            assert_eq!(actions(&changes(&mut running, &mut old).await), expected);
+        }
+    });
+}
+
+#[test]
 fn a_history_that_was_rewritten_while_nobody_looked_is_told() {
     let repository = Repository::tree();
     let first = repository.commit(&[("model.pkl", b"one")], "one");
@@ -171,6 +193,45 @@ fn nothing_is_told_of_a_repository_that_is_packed_or_fetched_into() {
         repository.git(&["fetch", "--quiet", path, "main:refs/heads/fetched"]);
         running.until("the branch", |running| running.records.contains_key("file/models/fetched/model.pkl")).await;
         assert!(running.log.iter().all(|told| told.starts_with('+')), "{:?}", running.log);
+    });
+}
+
+#[test]
+fn a_repository_may_be_packed_while_it_is_looked_at() {
+    let repository = Repository::bare();
+    let name = |number: usize| format!("model-{number:02}.pkl");
+    let put = |number: usize| {
+        let bytes = vec![u8::try_from(number).unwrap(); 5000];
+        repository.import("refs/heads/main", &[(name(number).as_bytes(), Some(&bytes))]);
+    };
+    put(0);
+    std::thread::scope(|threads| {
+        let packing = threads.spawn(|| {
+            for number in 1..40 {
+                put(number);
+                let branch = format!("refs/heads/side-{}", number % 3);
+                repository.git(&["update-ref", &branch, "main"]);
+                repository.git(&["pack-refs", "--all"]);
+                repository.git(&["repack", "-a", "-d", "-f", "-q"]);
+                repository.git(&["prune-packed", "-q"]);
+            }
+        });
+        runtime().block_on(async {
+            let mut running = listed(config(&repository)).await;
+            let mut looks = 0;
+            while !packing.is_finished() {
+                looks += 1;
+                running.hints.push(looks, json!({ "repository": { "name": "models" } }));
+                running.during(Duration::from_millis(10)).await;
+            }
+            let last = format!("file/models/main/{}", name(39));
+            running.until("the last file", |running| running.records.contains_key(&last)).await;
+            assert!(running.log.iter().all(|told| told.starts_with('+')), "nothing went: {:?}", running.log);
+            for number in 0..40 {
+                assert!(running.records.contains_key(&format!("file/models/main/{}", name(number))), "{number}");
+            }
+            assert!(looks > 20, "{looks}");
+        });
     });
 }
 
