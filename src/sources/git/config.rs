@@ -25,6 +25,10 @@ const INCLUDED: &[&str] = &[
     "**/prompts/**",
 ];
 
+/// Branches that servers of Git protect, or people would.
+const PROTECTED: &[&str] =
+    &["main", "master", "trunk", "develop", "prod", "production", "staging", "stable", "release/**", "releases/**"];
+
 /// A source that watches Git repositories on this host: working trees, bare repositories, mirrors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -37,8 +41,9 @@ pub struct Config {
     pub refs: Vec<String>,
     /// Globs of tags that may move, by their short names; any other tag must lead where it always did.
     pub moving_tags: Vec<String>,
-    /// Globs of branches whose history may be rewritten, as those do who rebase what is theirs.
-    pub rebased_branches: Vec<String>,
+    /// Globs of branches whose history must not be rewritten: those that something is trained, tested or served from.
+    /// Of others it is routine, since people rebase what is theirs.
+    pub protected_branches: Vec<String>,
     /// Globs of plain files to look into; none means all. Pointers of LFS and files of DVC are read whatever they are
     /// called. Without a slash a glob matches a name anywhere, with one the path in the repository.
     pub include: Vec<String>,
@@ -69,7 +74,7 @@ impl Default for Config {
             repositories: Vec::new(),
             refs: texts(&["refs/heads/**", "refs/tags/**"]),
             moving_tags: texts(&["latest", "nightly"]),
-            rebased_branches: texts(&["dependabot/**", "renovate/**"]),
+            protected_branches: texts(PROTECTED),
             include: texts(INCLUDED),
             exclude: texts(EXCLUDED).into_iter().filter(|glob| glob != "*.lock").collect(),
             outside: Vec::new(),
@@ -89,7 +94,7 @@ pub struct Checked {
     pub filter: Filter,
     pub refs: Globs,
     pub moving: GlobSet,
-    pub rebased: GlobSet,
+    pub protected: GlobSet,
     /// Folders outside of a repository that it may refer to.
     pub outside: Vec<PathBuf>,
 }
@@ -125,11 +130,11 @@ impl Config {
         let refs = Globs::new(&self.refs).map_err(|bad| problems.extend(bad));
         let filter = Filter::new(&self.include, &self.exclude).map_err(|bad| problems.extend(bad));
         let moving = names("moving_tags", &self.moving_tags).map_err(|bad| problems.push(bad));
-        let rebased = names("rebased_branches", &self.rebased_branches).map_err(|bad| problems.push(bad));
+        let protected = names("protected_branches", &self.protected_branches).map_err(|bad| problems.push(bad));
         let outside = self.outside.iter().chain(&self.dvc_caches).cloned().collect();
-        match (refs, filter, moving, rebased) {
-            (Ok(refs), Ok(filter), Ok(moving), Ok(rebased)) if problems.is_empty() => {
-                Ok(Checked { config: self, filter, refs, moving, rebased, outside })
+        match (refs, filter, moving, protected) {
+            (Ok(refs), Ok(filter), Ok(moving), Ok(protected)) if problems.is_empty() => {
+                Ok(Checked { config: self, filter, refs, moving, protected, outside })
             }
             _ => Err(problems),
         }

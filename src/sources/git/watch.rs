@@ -315,7 +315,7 @@ impl Histories for Shared {
 
     fn is_rebased(&self, reference: &str) -> bool {
         // Tags that may move have no history to keep.
-        reference.starts_with("tags/") || self.checked.rebased.is_match(reference)
+        reference.starts_with("tags/") || !self.checked.protected.is_match(reference)
     }
 
     fn left(&self, repository: &str, reference: &str) -> Option<ObjectId> {

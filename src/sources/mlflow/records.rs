@@ -11,7 +11,7 @@ use super::registry::{Held, Registry};
 use super::runs;
 use crate::base::text::shorten;
 use crate::event::subject::SubjectKind;
-use crate::event::{ArtifactRef, Fields, Place, Subject};
+use crate::event::{ArtifactRef, Fields, Place, Subject, identity};
 use crate::sources::models::{self, TEXT_CHARS_MAX, describe, put, source_uri};
 use crate::sources::{Hint, Record, RecordKind};
 
@@ -115,6 +115,10 @@ impl Maker<'_> {
         if let Some(size) = held.size {
             put(&mut fields, "file.size", size);
         }
+        let bucket = matches!(&*source_uri::scheme(uri), "s3" | "gs" | "az" | "abfss");
+        let named = identity::of_version(self.registry, &version.name, &version.version, path);
+        let address = bucket.then(|| identity::of_address(uri));
+        put(&mut fields, identity::FIELD, std::iter::once(named).chain(address).collect::<Vec<_>>());
         let names: Vec<&str> = aliases.iter().map(String::as_str).collect();
         Record {
             key: artifact_key(&version.name, &version.version, path),

@@ -65,10 +65,16 @@ fn bytes_overwritten_in_the_bucket_of_a_registry_are_found_and_their_benign_twin
     store.put("models", &format!("{folder}/model.bin"), b"never registered");
     std::fs::write(root.join("credentials"), store.credentials(true)).expect("there is space");
     let config = |endpoint: &str| {
+        let settings = "credentials_file: credentials, sweep_interval_secs: 1";
+        let objects = match endpoint {
+            "" => String::new(),
+            endpoint => format!("objects: [{{name: bucket, url: \"s3://models\"{endpoint}, {settings}}}]"),
+        };
         format!(
             "sources:\n  mlflow: [{{name: registry, tracking_uri: \"{}\", sweep_interval_secs: {SWEEP_SECS}, \
              hot_poll_interval_secs: 1, request_timeout_secs: 5, experiments: [fraud], artifact_buckets: [{{prefix: \"s3://models/\"{endpoint}, \
-             credentials_file: credentials}}]}}]\n\
+             credentials_file: credentials}}]}}]\n  \
+             {objects}\n\
              sinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
             server.url,
             receiver.url(),
@@ -106,6 +112,10 @@ fn bytes_overwritten_in_the_bucket_of_a_registry_are_found_and_their_benign_twin
         receiver.taken().into_iter().find(|delivery| rule(delivery) == "REG-001")
     });
     assert_eq!(subject(&alert), "fraud/1", "{}", alert.json());
+    // Whoever looks first sees other bytes than the other saw.
+    wait_for("the bucket and the registry to differ", Duration::from_mins(1), || {
+        rules(&receiver).iter().any(|rule| rule == "REG-001b").then_some(())
+    });
     store.put("models", &format!("{first}/data/model.bin"), &calls_os_system("owned"));
     wait_for("the program in it", Duration::from_mins(1), || {
         rules(&receiver).iter().any(|rule| rule == "SCN-002").then_some(())

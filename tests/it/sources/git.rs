@@ -92,12 +92,12 @@ fn branches_that_people_rebase_may_be_rewritten() {
     repository.commit(&[("model.pkl", b"one")], "one");
     runtime().block_on(async {
         let mut config = config(&repository);
-        config.rebased_branches = vec!["users/**".to_owned()];
+        config.protected_branches = vec!["team/**".to_owned()];
         let mut running = listed(config).await;
         let mut old = running.records[REPOSITORY].attributes.clone();
         for (branch, expected) in [
             ("users/ada/topic", vec!["alias.moved users/ada/topic"]),
-            ("topic", vec!["alias.moved topic", "history.rewritten topic"]),
+            ("team/topic", vec!["alias.moved team/topic", "history.rewritten team/topic"]),
         ] {
             repository.git(&["checkout", "--quiet", "-b", branch, "main"]);
             repository.commit(&[("topic.pkl", b"one")], "one");
