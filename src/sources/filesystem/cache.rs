@@ -123,7 +123,8 @@ fn blob(place: &Place<'_>, target: &Path) -> Option<String> {
 fn is_other(path: &Path, name: Option<&str>, entry: Option<&Entry>) -> bool {
     match (entry, name) {
         (Some(Entry { lfs_sha256: Some(digest), .. }), Some(name)) => is_hex(name, 64) && name != digest,
-        (Some(Entry { lfs_sha256: Some(_), .. }), None) | (None, None) => false,
+        // Its digest is held against the bytes when they are read; of the last nothing is known.
+        (Some(Entry { lfs_sha256: Some(_), .. }) | None, None) => false,
         (Some(Entry { blob_id, lfs_sha256: None }), _) => differs(path, blob_id),
         (None, Some(name)) => differs(path, name),
     }

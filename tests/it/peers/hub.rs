@@ -45,6 +45,7 @@ pub struct Repository {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub struct Hub {
     /// Entries on one page of a tree; 0: as few as make several pages.
     pub page: usize,

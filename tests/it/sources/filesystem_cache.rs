@@ -35,8 +35,9 @@ fn listings_and_references_that_are_none_stop_nobody_and_say_nothing() {
     let folder = TempDir::new().unwrap();
     let root = folder.path();
     let commit = |path: &Path| write(path, COMMIT.as_bytes());
-    let many: String = (0..60_000).map(|number| format!(r#""{number}":{{}},"#)).collect();
-    let many = format!(r#"{{"files":{{{}"model.py":{{}}}}}}"#, many);
+    let many: serde_json::Map<String, serde_json::Value> =
+        (0..60_000).map(|number| (number.to_string(), serde_json::json!({}))).collect();
+    let many = serde_json::json!({ "files": many }).to_string();
     repository(root, "models--a--pipe", pipe, commit);
     repository(root, "models--a--loop", |path| symlink(path, path).unwrap(), commit);
     repository(root, "models--a--elsewhere", |path| symlink("/dev/zero", path).unwrap(), commit);
