@@ -24,6 +24,8 @@ mod git_suite;
 mod harness;
 #[path = "../tests/it/sources/huggingface.rs"]
 mod huggingface;
+#[path = "../tests/it/sources/index.rs"]
+mod index;
 #[path = "../tests/it/sources/mlflow_suite.rs"]
 mod mlflow_suite;
 #[path = "../tests/it/sources/objects.rs"]
@@ -101,6 +103,14 @@ const CASES: &[Case] = &[
         entries: 300,
         calls_max: 601.0,
         megabytes_max: 0.1,
+    },
+    Case {
+        name: "index",
+        start: || Box::new(index::Catalog::start()),
+        // One file, which did not change: an answer without a body.
+        entries: 10_000,
+        calls_max: 1.5,
+        megabytes_max: 0.5,
     },
     Case {
         name: "git",

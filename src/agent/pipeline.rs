@@ -9,7 +9,7 @@ mod slots;
 mod sweeper;
 mod work;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ const BATCH: usize = 512;
 const END_WITHIN: Duration = Duration::from_secs(10);
 /// What could not be read is looked at again after this time.
 const AGAIN_AFTER: Duration = Duration::from_secs(120);
+/// A statement whose bytes cannot be read is settled after so many tries: it is kept without them.
+const TOLD_TRIES: u32 = 5;
 /// Records that may wait for it; more are left to the next change or restart, and counted.
 const LATER_MAX: usize = 10_000;
 
@@ -53,6 +55,8 @@ pub struct Shared {
     pub examiner: Examiner,
     pub metrics: Metrics,
     pub host: Option<String>,
+    /// Names of all sources.
+    pub sources: Arc<BTreeSet<String>>,
 }
 
 /// The stage of one source.
@@ -124,6 +128,8 @@ impl Pipeline {
     /// Runs until the source's side of the queue is closed and everything is durable.
     pub async fn run(mut self, mut observations: mpsc::Receiver<Observation>) -> Result<(), Closed> {
         let mut batch = Vec::with_capacity(BATCH);
+        let differing = self.records.compare_all().await;
+        tell_later(&self.shared, self.origin.source.clone(), &differing).await?;
         loop {
             self.note_listed().await?;
             let next = async {
@@ -144,7 +150,8 @@ impl Pipeline {
                 Some(swept) = self.sweeps.join_next() => {
                     for key in swept.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))? {
                         // What is looked at anyway needs no second reading.
-                        if !self.busy.contains_key(&key) {
+                        let waits = self.later.iter().any(|(_, work)| work.key() == key);
+                        if !self.busy.contains_key(&key) && !waits {
                             self.start(Task::Silent { key }.into()).await?;
                         }
                     }
@@ -189,7 +196,10 @@ impl Pipeline {
                     self.start(Task::Put { record: Box::new(record), first_listing }.into()).await?;
                 }
                 Observation::Delete(key) => self.start(Task::Remove { key }.into()).await?,
-                Observation::Told(told) => self.start(told.into()).await?,
+                Observation::Told(told) => match Work::of(told) {
+                    Ok(work) => self.start(work).await?,
+                    Err(outdated) => self.leave_out(outdated).await?,
+                },
             }
         }
         self.read(&lines, checkpoints).await
@@ -247,6 +257,16 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Lets go of a statement about something of which a later one is known; whatever waits because of that stays.
+    async fn leave_out(&self, hint: i64) -> Result<(), Closed> {
+        self.shared.metrics.events_dropped.with_label_values(&["told", "outdated"]).inc();
+        let source = self.origin.source.clone();
+        let commit = Commit { source, seen: clock::now(), hints: vec![hint], ..Commit::default() };
+        self.shared.desk.commit(commit).await?;
+        self.hints.settled(hint);
+        Ok(())
+    }
+
     async fn start(&mut self, mut work: Work) -> Result<(), Closed> {
         // What is known now replaces what waited to be read again, and settles what led to that.
         let mut receipts = Vec::new();
@@ -296,18 +316,24 @@ impl Pipeline {
         let hints = self.hints.clone();
         self.jobs.spawn(async move {
             let key = work.key().to_owned();
-            let Work { task, mut receipts } = work;
+            let Work { task, tries, mut receipts } = work;
             let stood = matches!(task, Task::Put { first_listing: true, .. }) && !receipts.is_empty();
-            let outcome = match task {
+            let mut outcome = match task {
                 Task::Put { record, first_listing } => records.put(*record, first_listing, &slot).await,
                 Task::Remove { key } => records.remove(key).await,
                 Task::Silent { key } => records.put_silent(&key, &slot).await,
-                Task::Outdated { .. } => Outcome::default(),
             };
-            let again = outcome.again.map(|record| {
-                // It is not settled yet: after a crash it is told once more.
-                let receipts = std::mem::take(&mut receipts);
-                Work { task: Task::Put { record, first_listing: stood }, receipts }
+            let told = !receipts.is_empty();
+            let settle = tries.saturating_add(1) >= TOLD_TRIES;
+            // What somebody spoke of may be on its way; what a listing named is told by the next one.
+            let absent = outcome.absent.take().filter(|_| told);
+            if let Some(record) = absent.as_ref().filter(|_| settle) {
+                outcome.change = Some(records::unseen(record));
+            }
+            let again = outcome.again.take().or_else(|| absent.filter(|_| !settle)).map(|record| {
+                // It is not settled yet: after a crash it is told once more. But it must not hold up others for ever.
+                let receipts = if settle { Vec::new() } else { std::mem::take(&mut receipts) };
+                Work { task: Task::Put { record, first_listing: stood }, tries: tries.saturating_add(1), receipts }
             });
             if outcome.change.is_some() || !outcome.events.is_empty() || !receipts.is_empty() {
                 let (seen, source) = (clock::now(), origin.source.clone());
@@ -415,6 +441,8 @@ struct Outcome {
     events: Vec<Event>,
     /// It could not be read now: look at it again after a while.
     again: Option<Box<Record>>,
+    /// Its bytes are not where they should be.
+    absent: Option<Box<Record>>,
     /// What differs from the bytes before.
     edge: Option<Edge>,
     /// A subject whose bytes became those that are approved.

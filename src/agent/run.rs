@@ -131,6 +131,7 @@ impl Agent {
             examiner,
             metrics: metrics.clone(),
             host: settings.host.clone(),
+            sources: Arc::new(checked.sources.iter().map(|source| source.name().to_owned()).collect()),
         };
         let mut sources = Vec::new();
         let mut receivers = BTreeMap::new();
@@ -148,6 +149,8 @@ impl Agent {
             let leases = checked.config.leases.iter();
             let lease = leases.filter(|lease| lease.source == source.name()).map(Lease::new).next();
             let lease = lease.transpose().map_err(AgentError::Lease)?;
+            // Nobody is told that a hint was taken while another agent may have to follow it.
+            hints.set_heard(lease.is_none());
             let keeper = Keeper {
                 supervisor: supervisor.clone(),
                 shared: shared.clone(),
@@ -359,7 +362,7 @@ fn hints(state: &State, source: &str) -> Result<Hints, StateError> {
     };
     let hints = Hints::new(done, keep);
     for (id, body) in state.hints(source)? {
-        hints.push(id, body);
+        hints.push_text(id, body);
     }
     Ok(hints)
 }
@@ -406,6 +409,7 @@ impl Keeper {
         let result = tokio::select! {
             result = &mut run => result,
             () = held.lost() => {
+                self.hints.set_heard(false);
                 // What it told until now is still made durable.
                 stop.cancel();
                 run.await

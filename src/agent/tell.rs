@@ -151,19 +151,23 @@ pub fn registry(
 }
 
 /// The event of a place whose bytes are not those of another that should have the same.
-pub fn mismatch(origin: &Origin, record: &Record, digest: Sha256, elsewhere: &Fields, seen: jiff::Timestamp) -> Event {
+pub fn mismatch(origin: &Origin, record: &Record, here: Sha256, elsewhere: &Fields, seen: jiff::Timestamp) -> Event {
     let other = |path: &str| elsewhere.get(path).and_then(Value::as_text).unwrap_or_default();
-    let parts =
-        [other("artifact.elsewhere.source"), other("artifact.elsewhere.place"), other("artifact.elsewhere.hash")];
+    // Whichever of the two tells of it, it is one event.
+    let ours = [&*origin.source, &*record.key, &format!("sha256:{here}")].map(str::to_owned);
+    let names = ["artifact.elsewhere.source", "artifact.elsewhere.key", "artifact.elsewhere.hash"];
+    let mut both = [ours, names.map(|name| other(name).to_owned())];
+    both.sort();
+    let parts: Vec<&str> = std::iter::once("elsewhere").chain(both.iter().flatten().map(String::as_str)).collect();
     let draft = Draft {
-        id: id(origin, &[&record.key, "elsewhere", &digest.to_string(), parts[0], parts[1], parts[2]]),
+        id: digest::of_parts(&parts).short(),
         kind: EventKind::ModelRegistry,
         action: "registry.digest_mismatch",
         time: seen,
         subject: &record.subject,
         place: &record.place,
         artifact: record.artifact.as_ref(),
-        digest: Some(digest),
+        digest: Some(here),
     };
     draft.event(origin, [&record.attributes, elsewhere])
 }

@@ -12,7 +12,7 @@ pub const CLAIMED: &str = "artifact.claimed_hash";
 pub const FIELDS: &[field::Field] = &[field::field(
     FIELD,
     field::FieldType::TextList,
-    "What the bytes are, wherever they lie: `git:COMMIT/PATH`, `oci:DIGEST/PATH`, `registry:URL MODEL VERSION PATH` or `at:ADDRESS`.",
+    "What the bytes are, wherever they lie: `git:COMMIT/PATH`, `oci:DIGEST/PATH`, `registry:URL MODEL VERSION PATH` or `at:ADDRESS`, after the server that has it.",
 )];
 
 /// A file at a commit of Git; `None` for what is no commit: a branch or tag may lead anywhere.
@@ -33,9 +33,13 @@ pub fn of_version(registry: &str, model: &str, version: &str, path: &str) -> Str
     format!("registry:{}", parts.join(" "))
 }
 
-/// Whatever lies at an address, which may change unless a version has it.
-pub fn of_address(address: &str) -> String {
-    format!("at:{address}")
+/// Whatever lies at an address, which may change unless a version has it. `endpoint`: the server that is asked, where
+/// the address does not name it.
+pub fn of_address(endpoint: Option<&str>, address: &str) -> String {
+    match endpoint {
+        Some(endpoint) => format!("at:{} {address}", endpoint.trim_end_matches('/')),
+        None => format!("at:{address}"),
+    }
 }
 
 /// Whether an identity is only an address.

@@ -55,7 +55,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    waiting: BTreeMap<i64, serde_json::Value>,
+    /// As text: a tree of it may take a hundred times as much.
+    waiting: BTreeMap<i64, Box<str>>,
     /// Those that were given out and not answered yet.
     given: BTreeSet<i64>,
 }
@@ -88,8 +89,14 @@ impl Hints {
     }
 
     /// A hint came; its number tells where it stands among the others.
+    #[expect(clippy::needless_pass_by_value, reason = "who gives a hint has no more use for it")]
     pub fn push(&self, id: i64, body: serde_json::Value) {
-        self.lock().waiting.insert(id, body);
+        self.push_text(id, body.to_string());
+    }
+
+    /// The same of one that is JSON still.
+    pub fn push_text(&self, id: i64, body: String) {
+        self.lock().waiting.insert(id, body.into());
         self.shared.more.notify_one();
     }
 
@@ -108,9 +115,11 @@ impl Hints {
     pub fn try_next(&self) -> Option<Hinted> {
         let mut queue = self.lock();
         let next = queue.waiting.iter().find(|(id, _)| !queue.given.contains(id));
-        let (id, body) = next.map(|(id, body)| (*id, body.clone()))?;
+        let (id, text) = next.map(|(id, text)| (*id, text.clone()))?;
         queue.given.insert(id);
-        Some(Hinted { id, body })
+        drop(queue);
+        // One that cannot be read is still a reason to look.
+        Some(Hinted { id, body: serde_json::from_str(&text).unwrap_or_default() })
     }
 
     /// Waits until there is one.

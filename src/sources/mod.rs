@@ -352,6 +352,11 @@ pub trait Source: Send + Sync {
         let body = serde_json::from_slice(body).map_err(|_| Unfit::Malformed("the body is no JSON".to_owned()))?;
         Ok(vec![Sent { delivery: None, body }])
     }
+    /// Whether one address may hold bytes of one version after those of another: then only what a version had itself
+    /// was changed.
+    fn reuses_addresses(&self) -> bool {
+        false
+    }
     /// How often bytes are read again though nothing says that they changed; `None` where the source itself
     /// sees to it.
     fn sweep(&self) -> Option<Sweep> {

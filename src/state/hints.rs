@@ -93,18 +93,12 @@ impl State {
         Ok(Kept::Taken(taken))
     }
 
-    /// Hints of a source that were not followed yet, in the order in which they came.
-    pub fn hints(&self, source: &str) -> Result<Vec<(i64, serde_json::Value)>, StateError> {
+    /// Hints of a source that were not followed yet, as JSON, in the order in which they came.
+    pub fn hints(&self, source: &str) -> Result<Vec<(i64, String)>, StateError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT id, body FROM hint WHERE source = ?1 ORDER BY id")?;
-        let rows = statement.query_map([source], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-        let mut hints = Vec::new();
-        for row in rows {
-            let (id, body) = row?;
-            // One that cannot be read is still a reason to look.
-            hints.push((id, serde_json::from_str(&body).unwrap_or_default()));
-        }
-        Ok(hints)
+        let rows = statement.query_map([source], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// What a hint spoke of was looked at.

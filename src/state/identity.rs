@@ -69,6 +69,21 @@ impl State {
     }
 }
 
+impl State {
+    /// Records of a source whose bytes differ from those of another place that bears the same name, by key.
+    pub fn differing(&self, source: &str, most: usize) -> Result<Vec<String>, StateError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT DISTINCT i.key FROM identity i JOIN identity o
+                 ON o.name = i.name AND o.sha256 <> i.sha256 AND (i.fixed OR o.fixed)
+             WHERE i.source = ?1 AND NOT (o.source = i.source AND o.key = i.key) LIMIT ?2",
+        )?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let keys = statement.query_map(params![source, most], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(keys)
+    }
+}
+
 /// Whether what bears a name must never change.
 fn is_fixed(name: &str, kind: RecordKind) -> bool {
     kind == RecordKind::VersionArtifact || !identity::is_address(name)

@@ -132,15 +132,16 @@ impl State {
         Ok(statement.query_row(params![source, lineage, but], |row| digest(row, 0)).optional()?.flatten())
     }
 
-    /// The last step of a lineage's history at one place, and the last bytes that were there.
-    pub fn last_at(&self, source: &str, lineage: &str, path: &str) -> Result<Last, StateError> {
+    /// The last step of a lineage's history at one place, and the last bytes that were there, of one version or any.
+    pub fn last_at(&self, source: &str, lineage: &str, path: &str, version: Option<&str>) -> Result<Last, StateError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
             "SELECT max(h.id), (SELECT b.sha256 FROM history l JOIN blob b ON b.id = l.blob
-                 WHERE l.source = ?1 AND l.lineage = ?2 AND l.path = ?3 ORDER BY l.id DESC LIMIT 1)
+                 WHERE l.source = ?1 AND l.lineage = ?2 AND l.path = ?3 AND (?4 IS NULL OR l.version IS ?4)
+                 ORDER BY l.id DESC LIMIT 1)
              FROM history h WHERE h.source = ?1 AND h.lineage = ?2 AND h.path = ?3",
         )?;
-        let last = statement.query_row([source, lineage, path], |row| {
+        let last = statement.query_row(params![source, lineage, path, version], |row| {
             Ok(Last { step: row.get::<_, Option<i64>>(0)?.unwrap_or(0), digest: digest(row, 1)? })
         })?;
         Ok(last)

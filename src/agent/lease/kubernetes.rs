@@ -99,18 +99,17 @@ impl Cluster {
     /// Renews it until it is lost, and says why.
     pub async fn renew(&self) -> String {
         let mut renewed = Instant::now();
+        let mut why = "nobody answered in time".to_owned();
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
-            let why = match self.take().await {
-                Ok(None) => {
-                    renewed = Instant::now();
-                    continue;
-                }
-                Ok(Some(holder)) => return format!("`{holder}` took it"),
-                Err(why) => why,
-            };
-            if renewed.elapsed() >= RENEW_WITHIN {
-                return why;
+            let asked = Instant::now();
+            // Others count from when they saw it renewed, which is not before we asked.
+            let left = RENEW_WITHIN.saturating_sub(renewed.elapsed());
+            match tokio::time::timeout(left, self.take()).await {
+                Ok(Ok(None)) => renewed = asked,
+                Ok(Ok(Some(holder))) => return format!("`{holder}` took it"),
+                Ok(Err(failed)) => why = failed,
+                Err(_) => return why,
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::agent::lanes::Lanes;
 use crate::agent::tell::{self, Look, Origin};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
-use crate::event::{ArtifactRef, Event, Fields, Place, Portrait, Sha256, Subject, Value};
+use crate::event::{ArtifactRef, Event, Fields, Place, Portrait, Sha256, Subject, Value, identity};
 use crate::sources::{Change, Hint, Record, RecordKind, Source, Store, Sweep};
 use crate::state::portraits::Edge;
 use crate::state::sweep::Due;
@@ -59,7 +59,23 @@ impl Records {
             }
             (Some(_) | None, None) | (None, Some(_)) => self.put_plain(&record, before.as_ref(), first_listing),
         };
+        let outcome = self.held_against_its_word(outcome, &record, before.as_ref());
         self.compared(outcome, &record, before.as_ref()).await
+    }
+
+    /// Of bytes of a version that could not be read, what is promised of them is told where it is another.
+    fn held_against_its_word(&self, mut outcome: Outcome, record: &Record, before: Option<&Placed>) -> Outcome {
+        let unread = outcome.again.is_some() || outcome.absent.is_some() || unread(&outcome);
+        let new = identity::promised(&record.attributes);
+        let old = before.and_then(|before| before.digest.or_else(|| identity::promised(&before.attributes)));
+        if let (true, RecordKind::VersionArtifact, Some(old), Some(new)) = (unread, record.kind, old, new)
+            && old != new
+        {
+            let fields = [("artifact.previous_hash".to_owned(), Value::from(format!("sha256:{old}")))];
+            let change = Change { action: "artifact.tampered", fields: fields.into() };
+            outcome.events.extend(tell::registry(&self.origin, record, before, &[change], clock::now()));
+        }
+        outcome
     }
 
     /// Adds what other places have to say.
@@ -79,7 +95,9 @@ impl Records {
         let Some(before) = self.before(&key).await else { return Outcome::default() };
         let changes =
             kind_of(&before).map(|kind| self.source.changes(kind, Some(&before.attributes), None)).unwrap_or_default();
-        let past = self.past(before.lineage.as_deref(), before.path.as_deref(), Some(&before)).await;
+        let past = self
+            .past(before.lineage.as_deref(), before.path.as_deref(), before.version.as_deref(), Some(&before))
+            .await;
         let standing = match before.digest {
             Some(digest) => self.left(&before.key, &before.attributes, digest, "missing").await,
             None => Fields::new(),
@@ -128,23 +146,27 @@ impl Records {
 
     /// The record as the inventory has it, to tell of it without its source.
     fn remembered(&self, placed: &Placed) -> Option<Record> {
-        let kind = kind_of(placed)?;
-        Some(Record {
+        Some(self.known(placed, kind_of(placed)?)).filter(|record| record.artifact.is_some())
+    }
+
+    fn known(&self, placed: &Placed, kind: RecordKind) -> Record {
+        let artifact = placed.path.clone().zip(placed.lineage.clone()).map(|(path, lineage)| ArtifactRef {
+            store: self.origin.source.clone(),
+            path,
+            version: placed.version.clone(),
+            lineage,
+        });
+        Record {
             key: placed.key.clone(),
             kind,
             signature: placed.signature.clone(),
             subject: Subject::new(tell::subject_kind(kind), placed.subject.clone()),
-            artifact: Some(ArtifactRef {
-                store: self.origin.source.clone(),
-                path: placed.path.clone()?,
-                version: placed.version.clone(),
-                lineage: placed.lineage.clone()?,
-            }),
+            artifact,
             time: None,
             place: Place::default(),
             attributes: placed.attributes.clone(),
             hint: Hint::Sweep,
-        })
+        }
     }
 
     fn put_plain(&self, record: &Record, before: Option<&Placed>, first_listing: bool) -> Outcome {
@@ -168,7 +190,8 @@ impl Records {
     ) -> Outcome {
         let artifact = record.artifact.as_ref();
         let (lineage, path) = (artifact.map(|artifact| &*artifact.lineage), artifact.map(|artifact| &*artifact.path));
-        let past = self.past(lineage, path, before).await;
+        let version = artifact.and_then(|artifact| artifact.version.as_deref());
+        let past = self.past(lineage, path, version, before).await;
         if let (true, Some(digest)) = (circumstances.same, before.and_then(|before| before.digest)) {
             // Only what is said about the bytes changed, unless an older inspection looked at them.
             if let Some(blob) = self.blob(digest).await {
@@ -182,7 +205,7 @@ impl Records {
             Ok(examined) => examined,
             Err(ExamineError::Gone) => {
                 self.shared.metrics.events_dropped.with_label_values(&["examine", "gone"]).inc();
-                return Outcome::default();
+                return Outcome { absent: Some(Box::new(record.clone())), ..Outcome::default() };
             }
             Err(ExamineError::Again(why)) => {
                 return self.unread_for_now(record, before, &past, unread::UNREAD, &why).await;
@@ -267,14 +290,26 @@ impl Records {
     }
 
     /// What this place was before, also when it was away in between.
-    async fn past(&self, lineage: Option<&str>, path: Option<&str>, before: Option<&Placed>) -> Past {
+    async fn past(
+        &self,
+        lineage: Option<&str>,
+        path: Option<&str>,
+        version: Option<&str>,
+        before: Option<&Placed>,
+    ) -> Past {
         let (state, source) = (self.shared.state.clone(), self.origin.source.clone());
         let (lineage, path) = (lineage.unwrap_or_default().to_owned(), path.unwrap_or_default().to_owned());
-        let last = self.ask(move || state.last_at(&source, &lineage, &path)).await.unwrap_or_default();
+        // What lay there as another version says nothing of this one.
+        let version = version.filter(|_| self.source.reuses_addresses()).map(str::to_owned);
+        let last =
+            self.ask(move || state.last_at(&source, &lineage, &path, version.as_deref())).await.unwrap_or_default();
         let count = before.map_or(0, |before| before.generation);
+        // Of a version whose bytes nobody read, what was promised of them must hold.
+        let version = before.filter(|before| kind_of(before) == Some(RecordKind::VersionArtifact));
+        let promised = version.and_then(|before| identity::promised(&before.attributes));
         Past {
             generation: format!("{count}:{}", last.step),
-            stood: before.and_then(|before| before.digest).or(last.digest),
+            stood: before.and_then(|before| before.digest).or(promised).or(last.digest),
         }
     }
 
@@ -400,6 +435,16 @@ impl Records {
             }
         }
     }
+}
+
+/// Whether a record that has bytes was kept without them.
+fn unread(outcome: &Outcome) -> bool {
+    matches!(&outcome.change, Some(RecordChange::Put(seen)) if seen.path.is_some() && seen.blob.is_none())
+}
+
+/// A record whose bytes nobody saw.
+pub fn unseen(record: &Record) -> RecordChange {
+    RecordChange::Put(Box::new(seen(record, None)))
 }
 
 fn put(record: &Record, blob: Option<Blob>, events: Vec<Event>) -> Outcome {

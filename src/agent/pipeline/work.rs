@@ -19,16 +19,14 @@ pub enum Task {
     Silent {
         key: String,
     },
-    /// What was said of it is known better by now.
-    Outdated {
-        key: String,
-    },
 }
 
 /// A task, and what was said that led to it.
 #[derive(Debug, Clone)]
 pub struct Work {
     pub task: Task,
+    /// How often it was tried in vain.
+    pub tries: u32,
     /// Settled in the transaction of what the task leads to.
     pub receipts: Vec<Receipt>,
 }
@@ -42,27 +40,26 @@ pub struct Receipt {
 
 impl From<Task> for Work {
     fn from(task: Task) -> Self {
-        Self { task, receipts: Vec::new() }
-    }
-}
-
-impl From<Told> for Work {
-    fn from(told: Told) -> Self {
-        let task = match told.statement {
-            Statement::Stands(record) => Task::Put { record: Box::new(record), first_listing: false },
-            Statement::Stood(record) => Task::Put { record: Box::new(record), first_listing: true },
-            Statement::Gone(key) => Task::Remove { key },
-            Statement::Outdated(key) => Task::Outdated { key },
-        };
-        Self { task, receipts: vec![Receipt { hint: told.hint, checkpoint: told.checkpoint }] }
+        Self { task, tries: 0, receipts: Vec::new() }
     }
 }
 
 impl Work {
+    /// What a statement leads to; nothing if it is outdated, which gives back its hint.
+    pub fn of(told: Told) -> Result<Self, i64> {
+        let task = match told.statement {
+            Statement::Stands(record) => Task::Put { record: Box::new(record), first_listing: false },
+            Statement::Stood(record) => Task::Put { record: Box::new(record), first_listing: true },
+            Statement::Gone(key) => Task::Remove { key },
+            Statement::Outdated(_) => return Err(told.hint),
+        };
+        Ok(Self { receipts: vec![Receipt { hint: told.hint, checkpoint: told.checkpoint }], ..task.into() })
+    }
+
     pub fn key(&self) -> &str {
         match &self.task {
             Task::Put { record, .. } => &record.key,
-            Task::Remove { key } | Task::Silent { key } | Task::Outdated { key } => key,
+            Task::Remove { key } | Task::Silent { key } => key,
         }
     }
 }

@@ -31,8 +31,8 @@ use rate::Rate;
 const BODY_MAX: usize = 1 << 20;
 /// How long a sender may take for it.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
-/// Bodies read at the same time: so many mebibytes, whoever sends.
-const BODIES_MAX: usize = 16;
+/// Bodies for one source read at the same time: so many mebibytes, whoever sends.
+const BODIES_MAX: usize = 8;
 const UNPROVED: &str = "nothing proves that you know the secret\n";
 /// Hints of one source that wait; beyond them senders are asked to come back, and a listing finds what they meant.
 const WAITING_MAX: usize = 10_000;
@@ -43,11 +43,13 @@ pub struct Receiver {
     verifier: Verifier,
     hints: Hints,
     rate: Rate,
+    /// Bodies that are read at the same time: whoever keeps those of one source busy holds up no other.
+    bodies: Semaphore,
 }
 
 impl Receiver {
     pub fn new(source: Arc<dyn Source>, verifier: Verifier, hints: Hints) -> Self {
-        Self { source, verifier, hints, rate: Rate::default() }
+        Self { source, verifier, hints, rate: Rate::default(), bodies: Semaphore::new(BODIES_MAX) }
     }
 }
 
@@ -57,13 +59,11 @@ pub struct Receivers {
     by_source: Arc<BTreeMap<String, Receiver>>,
     state: State,
     metrics: Metrics,
-    /// Bodies that are read at the same time.
-    bodies: Arc<Semaphore>,
 }
 
 impl Receivers {
     pub fn new(receivers: BTreeMap<String, Receiver>, state: State, metrics: Metrics) -> Self {
-        Self { by_source: Arc::new(receivers), state, metrics, bodies: Arc::new(Semaphore::new(BODIES_MAX)) }
+        Self { by_source: Arc::new(receivers), state, metrics }
     }
 
     pub fn router(self) -> Router {
@@ -113,15 +113,13 @@ async fn answer(
     request: Request,
 ) -> (&'static str, Response) {
     if !receiver.hints.is_heard() {
-        let headers = [(RETRY_AFTER, "5")];
-        let text = "another agent polls this source; tell it\n";
-        return ("standby", (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response());
+        return standby();
     }
     let (parts, body) = request.into_parts();
     if receiver.verifier.check_early(&parts.headers).is_err() {
         return ("unauthorized", (StatusCode::UNAUTHORIZED, UNPROVED).into_response());
     }
-    let Ok(Ok(_reading)) = tokio::time::timeout(BODY_WITHIN, receivers.bodies.acquire()).await else {
+    let Ok(Ok(_reading)) = tokio::time::timeout(BODY_WITHIN, receiver.bodies.acquire()).await else {
         let headers = [(RETRY_AFTER, "10")];
         return ("busy", (StatusCode::SERVICE_UNAVAILABLE, headers, "too many hints at once\n").into_response());
     };
@@ -141,6 +139,10 @@ async fn answer(
             return ("stale", (StatusCode::UNAUTHORIZED, text).into_response());
         }
     };
+    // It may have been lost while the body came: then nobody here would follow.
+    if !receiver.hints.is_heard() {
+        return standby();
+    }
     // Only of those who know the secret: nobody else can use up what they may send.
     if let Err(wait) = receiver.rate.take() {
         let headers = [(RETRY_AFTER, wait.as_secs().max(1).to_string())];
@@ -156,6 +158,11 @@ async fn answer(
             ("full", (StatusCode::INSUFFICIENT_STORAGE, headers, format!("{problem}\n")).into_response())
         }
     }
+}
+
+fn standby() -> (&'static str, Response) {
+    let text = "another agent polls this source; tell it\n";
+    ("standby", (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "5")], text).into_response())
 }
 
 /// Keeps what was sent, and hands it on.

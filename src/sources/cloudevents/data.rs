@@ -177,7 +177,6 @@ impl Data {
                 belongs(gone.model.as_ref(), gone.version.as_ref())?;
                 match (&gone.model, &gone.version, &gone.path) {
                     (None, _, None) => Err("`data` names nothing; give `model`, `version` or `path`".into()),
-                    (Some(_), None, Some(_)) => Err("`data.version` is missing: whose `path` is it?".into()),
                     (_, _, Some(path)) => name("path", path),
                     (Some(_), _, None) => Ok(()),
                 }

@@ -62,7 +62,11 @@ impl Allowed {
             let allowed = plain && self.web.iter().any(|folder| below(&url, folder));
             return allowed.then(|| url.to_string());
         }
-        self.others.iter().any(|prefix| begins(address, prefix)).then(|| address.to_owned())
+        // A revision, tag or digest of what is named.
+        let below = |prefix: &str| {
+            begins(address, prefix) || address.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['@', ':']))
+        };
+        self.others.iter().any(|prefix| below(prefix)).then(|| address.to_owned())
     }
 }
 

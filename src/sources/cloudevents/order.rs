@@ -22,7 +22,8 @@ pub struct Order {
 struct Last {
     /// Milliseconds since 1970, by the sender's clock.
     time: i64,
-    gone: bool,
+    /// When it was told that it is gone, by our clock.
+    gone: Option<i64>,
 }
 
 impl Order {
@@ -38,16 +39,16 @@ impl Order {
 
     /// Records that are there.
     pub fn len(&self) -> usize {
-        self.last.values().filter(|last| !last.gone).count()
+        self.last.values().filter(|last| last.gone.is_none()).count()
     }
 
     /// What to remember with an event; `None` if something later was said of the record already.
-    pub fn take(&mut self, key: &str, time: Timestamp, gone: bool) -> Option<Checkpoint> {
+    pub fn take(&mut self, key: &str, time: Timestamp, gone: Option<Timestamp>) -> Option<Checkpoint> {
         let time = time.as_millisecond();
         if self.last.get(key).is_some_and(|last| last.time > time) {
             return None;
         }
-        let last = Last { time, gone };
+        let last = Last { time, gone: gone.map(Timestamp::as_millisecond) };
         self.last.insert(key.to_owned(), last);
         Some(Checkpoint { key: key.to_owned(), position: serde_json::to_value(last).unwrap_or_default() })
     }
@@ -55,7 +56,7 @@ impl Order {
     /// Forgets what is gone for long.
     pub fn forget(&mut self, now: Timestamp) -> Vec<Checkpoint> {
         let until = now.as_millisecond().saturating_sub(GONE_MILLIS);
-        let old = self.last.extract_if(.., |_, last| last.gone && last.time < until);
+        let old = self.last.extract_if(.., |_, last| last.gone.is_some_and(|gone| gone < until));
         old.map(|(key, _)| Checkpoint { key, position: serde_json::Value::Null }).collect()
     }
 }

@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::data;
@@ -18,12 +19,13 @@ use super::records::{self, Maker};
 use crate::base::clock;
 use crate::base::http::Options;
 use crate::base::secret;
+use crate::base::text::shorten;
 use crate::event::Fields;
 use crate::sources::remote::Fetched;
 use crate::sources::verify::Verify;
 use crate::sources::{
     BoxFuture, Built, Change, Context, Hint, Observation, RecordKind, Sent, Settings, Source, SourceError, Statement,
-    Store, Sweep, Told, Unfit,
+    Status, Store, Sweep, Told, Unfit,
 };
 
 /// An event may be so much younger than we are: clocks differ.
@@ -109,16 +111,20 @@ impl Pushed {
     }
 
     /// What an event says, that made sense when it was taken.
-    fn told(&self, hint: i64, body: serde_json::Value) -> Result<Told, String> {
+    fn told(&self, hint: i64, body: serde_json::Value, status: &Status) -> Result<Told, String> {
         let Envelope { source, kind, time, data, .. } =
             Envelope::deserialize(body).map_err(|error| error.to_string())?;
         let data = data::parse(&kind, data)?;
         let key = records::key(&data);
-        let gone = matches!(data, data::Data::Gone(_));
+        let gone = matches!(data, data::Data::Gone(_)).then(clock::now);
         let Some(checkpoint) = self.order().take(&key, time, gone) else {
             return Ok(Told { hint, checkpoint: None, statement: Statement::Outdated(key) });
         };
         let maker = Maker { source: &self.config.name, allowed: &self.allowed, hint: Hint::Webhook };
+        if let Some(url) = maker.refuses(&data) {
+            let note = format!("bytes are not looked into where `fetch` does not allow it: {}", shorten(url, 200));
+            status.change(|state| drop(state.notes.insert("not_fetched".to_owned(), note)));
+        }
         let statement = maker.statement(data, &source, time);
         Ok(Told { hint, checkpoint: Some(checkpoint), statement })
     }
@@ -139,7 +145,7 @@ impl Pushed {
                     continue;
                 }
             };
-            let observation = match self.told(hint.id, hint.body) {
+            let observation = match self.told(hint.id, hint.body, &context.status) {
                 Ok(told) => Observation::Told(told),
                 // Another version of the agent took it: this one does not know what it means.
                 Err(problem) => {
@@ -199,6 +205,10 @@ impl Source for Pushed {
         true
     }
 
+    fn reuses_addresses(&self) -> bool {
+        true
+    }
+
     fn sweep(&self) -> Option<Sweep> {
         self.config.verify.sweep(&["artifact/", "file/"])
     }
@@ -212,7 +222,8 @@ impl Source for Pushed {
                 Unfit::Malformed(problem) if several => Unfit::Malformed(format!("event {index}: {problem}")),
                 unfit => unfit,
             })?;
-            let delivery = Some(format!("{}\n{}", event.source, event.id));
+            // No other pair gives the same text.
+            let delivery = Some(json!([event.source, event.id]).to_string());
             let body = serde_json::to_value(event).map_err(|error| Unfit::Malformed(error.to_string()))?;
             Ok(Sent { delivery, body })
         });

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::data::{Artifact, Data, Gone, Model, Version};
 use super::fetch::Allowed;
+use crate::base::uri::{encode, encode_path};
 use crate::event::subject::SubjectKind;
 use crate::event::{ArtifactRef, Fields, Subject, Value, identity};
 use crate::sources::models::changes::{Deletions, Ways, change, text};
@@ -38,12 +39,18 @@ pub fn key(data: &Data) -> String {
 fn artifact_key(model: Option<&str>, version: Option<&str>, path: &str) -> String {
     match (model, version) {
         (Some(model), Some(version)) => models::artifact_key(model, version, path),
-        // Whatever model it is served as: a path is one thing.
-        (_, None) | (None, _) => format!("file/{}", crate::base::uri::encode_path(path)),
+        (Some(model), None) => format!("file-of/{}/{}", encode(model), encode_path(path)),
+        (None, _) => format!("file/{}", encode_path(path)),
     }
 }
 
 impl Maker<'_> {
+    /// An address from which nothing may be fetched, if the bytes are said to lie at one.
+    pub fn refuses<'d>(&self, data: &'d Data) -> Option<&'d str> {
+        let Data::Artifact(Artifact { url: Some(url), .. }) = data else { return None };
+        self.allowed.resolve(url).is_none().then_some(url)
+    }
+
     /// What was said, by whom and when.
     pub fn statement(&self, data: Data, sender: &str, time: Timestamp) -> Statement {
         let key = key(&data);
@@ -106,7 +113,9 @@ impl Maker<'_> {
         }
         let claimed = artifact.sha256.map(|digest| format!("sha256:{digest}"));
         let identity = claimed.clone().or_else(|| artifact.etag.clone()).unwrap_or_default();
-        put(&mut fields, "ml.artifact.etag", artifact.etag.as_deref().unwrap_or(&identity));
+        if let Some(tag) = &artifact.etag {
+            put(&mut fields, "ml.artifact.etag", &**tag);
+        }
         if let Some(claimed) = claimed {
             put(&mut fields, "artifact.claimed_hash", claimed);
         }
@@ -134,7 +143,7 @@ impl Maker<'_> {
             artifact: address.map(|path| ArtifactRef {
                 store: self.source.to_owned(),
                 path,
-                version: Some(identity),
+                version: Some(artifact.version.clone().unwrap_or(identity)),
                 lineage,
             }),
             time: None,
@@ -153,7 +162,9 @@ fn identities(artifact: &Artifact, address: Option<&str>) -> Vec<String> {
         }
         (..) => None,
     };
-    version.into_iter().chain(address.map(identity::of_address)).collect()
+    // Which server is asked for others depends on the environment.
+    let address = address.filter(|address| address.starts_with("http"));
+    version.into_iter().chain(address.map(|address| identity::of_address(None, address))).collect()
 }
 
 fn named(model: Option<&str>, registry: &str) -> Fields {
@@ -178,13 +189,19 @@ pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> 
     if kind == RecordKind::Model && is(old, true) && is(new, false) {
         all.push(change("model.opened", []));
     }
-    let bytes =
-        |fields| (text(fields, "artifact.claimed_hash").to_owned(), text(fields, "ml.artifact.etag").to_owned());
     // Of bytes that are fetched, what they are is told.
     let believed = !new.contains_key("ml.artifact.url");
-    if kind == RecordKind::VersionArtifact && believed && bytes(old) != bytes(new) {
+    if kind == RecordKind::VersionArtifact && believed && are_others(old, new) {
         let previous = text(old, "artifact.claimed_hash");
         all.push(change("artifact.tampered", [("artifact.previous_hash", previous.into())]));
     }
     all
+}
+
+/// Whether bytes are others by the best that both say of them: digest, else tag, else size.
+fn are_others(old: &Fields, new: &Fields) -> bool {
+    let both = ["artifact.claimed_hash", "ml.artifact.etag", "file.size"]
+        .into_iter()
+        .find_map(|path| Some((old.get(path)?, new.get(path)?)));
+    both.is_some_and(|(old, new)| old != new)
 }

@@ -56,8 +56,15 @@ impl Verifier {
     pub fn check_early(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         match self.scheme {
             Scheme::Bearer | Scheme::Huggingface => self.check(headers, &[], 0).map(drop),
-            Scheme::Mlflow | Scheme::Github | Scheme::Standard => Ok(()),
+            Scheme::Mlflow => self.signed_by(headers, "x-mlflow-signature"),
+            Scheme::Github => self.signed_by(headers, "x-hub-signature-256"),
+            Scheme::Standard => self.signed_by(headers, "webhook-signature"),
         }
+    }
+
+    /// Whether there is a signature at all, where one is asked for.
+    fn signed_by(&self, headers: &HeaderMap, name: &str) -> Result<(), Refusal> {
+        if self.secret.is_none() || headers.contains_key(name) { Ok(()) } else { Err(Refusal::Unproved) }
     }
 
     /// The name of the delivery, where the sender gave one that is proved or need not be.

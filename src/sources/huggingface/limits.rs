@@ -15,6 +15,8 @@ const QUOTA: u64 = 500;
 const SPARE: u64 = 5;
 /// Longest window that is believed.
 const WINDOW_MAX: Duration = Duration::from_hours(1);
+/// Longest wait before one call: the hub's own window.
+const WAIT_MOST: Duration = Duration::from_mins(5);
 /// Bytes of a header that are read.
 const HEADER_MAX: usize = 256;
 
@@ -70,7 +72,8 @@ impl Limits {
             wait
         };
         if let Some(wait) = wait {
-            http::paced(wait).await;
+            // A call refused in vain is better than an hour in which nobody hears why nothing is seen.
+            http::paced(wait.min(WAIT_MOST)).await;
         }
     }
 

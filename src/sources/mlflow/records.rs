@@ -115,9 +115,10 @@ impl Maker<'_> {
         if let Some(size) = held.size {
             put(&mut fields, "file.size", size);
         }
-        let bucket = matches!(&*source_uri::scheme(uri), "s3" | "gs" | "az" | "abfss");
+        // Of a bucket that is read directly it is known which server has it.
+        let bucket = self.config.artifact_buckets.iter().find(|bucket| uri.starts_with(&bucket.prefix));
         let named = identity::of_version(self.registry, &version.name, &version.version, path);
-        let address = bucket.then(|| identity::of_address(uri));
+        let address = bucket.map(|bucket| identity::of_address(bucket.endpoint.as_deref(), uri));
         put(&mut fields, identity::FIELD, std::iter::once(named).chain(address).collect::<Vec<_>>());
         let names: Vec<&str> = aliases.iter().map(String::as_str).collect();
         Record {

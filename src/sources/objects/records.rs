@@ -68,7 +68,7 @@ fn attributes(
     if let Some(modified) = object.modified {
         put("file.modified", modified.to_string().into());
     }
-    put(identity::FIELD, vec![identity::of_address(&address)].into());
+    put(identity::FIELD, vec![identity::of_address(config.endpoint.as_deref(), &address)].into());
     put("ml.artifact.url", address.into());
     if let Some(tag) = object.tag() {
         put("ml.artifact.etag", tag.into());

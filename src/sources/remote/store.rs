@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -16,6 +17,9 @@ use crate::sources::{BoxFuture, Opened, Store, StoreError};
 
 /// Artifacts fetched at the same time.
 const FETCHES_MAX: usize = 2;
+/// A download may take so long, and a second more for each so many bytes: one that trickles holds up all others.
+const FETCH_WITHIN: Duration = Duration::from_secs(60);
+const SLOWEST: u64 = 64 << 10;
 
 /// The place to ask, and the entry there: its size must be known.
 pub type Located = (Arc<dyn Remote>, Entry);
@@ -44,7 +48,6 @@ impl<L: Locate> Store for Fetched<L> {
     fn open<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Box<dyn Opened>, StoreError>> {
         Box::pin(async move {
             let transient = |error: &dyn std::error::Error| StoreError::Transient(error.to_string().into());
-            let _permit = self.fetches.acquire().await.map_err(|error| transient(&error))?;
             let (remote, entry) = self.locate.locate(artifact).await?;
             if let Some(why) = &entry.unreadable {
                 return Err(StoreError::Refused(why.clone()));
@@ -53,15 +56,22 @@ impl<L: Locate> Store for Fetched<L> {
                 let (size, most) = (entry.size, self.bytes_max);
                 return Err(StoreError::Refused(format!("it has {size} bytes; `artifact_bytes_max` is {most}")));
             }
+            let _permit = self.fetches.acquire().await.map_err(|error| transient(&error))?;
             // The thread goes on fetching only as long as somebody waits for it.
             let given_up = Arc::new(AtomicBool::new(false));
             let _guard = GiveUp(Arc::clone(&given_up));
             let runtime = Handle::current();
+            let size = entry.size;
             let fetched = tokio::task::spawn_blocking(move || {
                 let stop = Stop::when(move || given_up.load(Ordering::Relaxed));
                 spool(&*remote, &entry, &runtime, &stop)
             });
-            let file = fetched.await.map_err(|error| transient(&error))??;
+            let within = FETCH_WITHIN + Duration::from_secs(size / SLOWEST);
+            let fetched = tokio::time::timeout(within, fetched).await;
+            let fetched = fetched.map_err(|_| {
+                StoreError::Transient(format!("{size} bytes took longer than {} s", within.as_secs()).into())
+            })?;
+            let file = fetched.map_err(|error| transient(&error))??;
             let file = file.ok_or_else(|| StoreError::Transient("nobody waits for it any more".into()))?;
             let file = OpenFile::from_file(file).map_err(|error| transient(&error))?;
             Ok(Box::new(Spooled(file)) as Box<dyn Opened>)

@@ -125,7 +125,11 @@ fn what_was_taken_is_on_the_disk_and_what_is_not_proved_is_not_taken() {
         let state = State::open(&directory.path().join("state"), Mode::Visitor).expect("it can be opened").state;
         state.hints("registry").expect("it answers")
     };
-    let names: Vec<Value> = waiting().into_iter().map(|(_, body)| body["data"]["name"].clone()).collect();
+    let names = waiting().into_iter().map(|(_, text)| {
+        let body: Value = serde_json::from_str(&text).expect("it is JSON");
+        body["data"]["name"].clone()
+    });
+    let names: Vec<Value> = names.collect();
     assert_eq!(names, ["a", "b"], "what was taken outlives the agent");
 
     // Once the registry answers, they are followed and let go.

@@ -16,13 +16,13 @@ use crate::peers::web::{TOKEN, Web};
 use crate::support::runtime;
 
 /// Entries are artifacts, in files beside the index.
-struct Catalog {
+pub struct Catalog {
     web: Web,
     entries: BTreeMap<String, Value>,
 }
 
 impl Catalog {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let catalog = Self { web: Web::with_token(), entries: BTreeMap::new() };
         std::fs::write(catalog.web.process.folder().join("token"), TOKEN).unwrap();
         std::fs::write(catalog.web.process.folder().join("wrong"), "guessed").unwrap();

@@ -12,6 +12,8 @@ use crate::state::identity::Elsewhere;
 
 /// Places told of at once; one is enough to look.
 const PLACES_MAX: usize = 8;
+/// Records that are compared once more at a start.
+const RECORDS_MAX: usize = 1_000;
 
 /// What to compare with other places once more when it is durable: of two that come at the same time neither sees the
 /// other before.
@@ -40,6 +42,22 @@ impl Compare {
 }
 
 impl Records {
+    /// Events of all that differs: what was not told before a crash is told now, and what was is one event.
+    pub async fn compare_all(&self) -> Vec<Event> {
+        let (state, source) = (self.shared.state.clone(), self.origin.source.clone());
+        let keys = self.ask(move || state.differing(&source, RECORDS_MAX)).await.unwrap_or_default();
+        let mut events = Vec::new();
+        for key in keys {
+            let Some(before) = self.before(&key).await else { continue };
+            let Some(kind) = super::kind_of(&before) else { continue };
+            let record = self.known(&before, kind);
+            if let Some(mut compare) = Compare::of(&record, None, before.digest) {
+                events.extend(self.compare(&mut compare).await);
+            }
+        }
+        events
+    }
+
     /// Events of places that hold other bytes under the same name, and were not told of yet.
     pub async fn compare(&self, compare: &mut Compare) -> Vec<Event> {
         let (state, source) = (self.shared.state.clone(), self.origin.source.clone());
@@ -47,7 +65,9 @@ impl Records {
         let (kind, digest) = (compare.record.kind, compare.digest);
         let ask = move || state.elsewhere(&identities, (&source, &key), kind, &digest, PLACES_MAX);
         let found = self.ask(ask).await.unwrap_or_default();
-        let new = found.into_iter().filter(|place| compare.told.insert((place.source.clone(), place.key.clone())));
+        // What a source that was removed saw last says nothing any more.
+        let found = found.into_iter().filter(|place| self.shared.sources.contains(&place.source));
+        let new = found.filter(|place| compare.told.insert((place.source.clone(), place.key.clone())));
         let (record, digest) = (&compare.record, compare.digest);
         new.map(|place| tell::mismatch(&self.origin, record, digest, &fields(&place, digest), clock::now())).collect()
     }
@@ -61,6 +81,7 @@ fn fields(place: &Elsewhere, digest: Sha256) -> Fields {
     put("artifact.elsewhere.identity", place.identity.as_str().into());
     put("artifact.elsewhere.hash", format!("sha256:{}", place.digest).into());
     put("artifact.elsewhere.source", place.source.as_str().into());
+    put("artifact.elsewhere.key", place.key.as_str().into());
     put("artifact.elsewhere.place", place.place.as_str().into());
     put("artifact.elsewhere.seen", place.seen.to_string().into());
     fields
@@ -78,6 +99,7 @@ pub const FIELDS: &[crate::event::Field] = {
             "Digest of the bytes at the other place, or what is promised of them there.",
         ),
         field("artifact.elsewhere.source", Text, "Source that saw the other place."),
+        field("artifact.elsewhere.key", Text, "What that source calls it."),
         field("artifact.elsewhere.place", Text, "Path or address there."),
         field("artifact.elsewhere.seen", Time, "Since when it has these bytes."),
     ]

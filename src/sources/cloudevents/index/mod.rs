@@ -2,6 +2,7 @@
 
 mod read;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::fetch::{Allowed, Finder, Web};
 use super::records::{self, Maker};
 use crate::base::http::{self, Failure, Options};
+use crate::base::text::shorten;
 use crate::base::{clock, files, secret};
-use crate::event::Fields;
+use crate::event::{Fields, Sha256};
 use crate::sources::reconcile::{self, Pace, Place, Sink, Stop};
 use crate::sources::remote::Fetched;
 use crate::sources::verify::Verify;
@@ -95,6 +97,12 @@ impl Settings for Config {
         }
         problems.extend(self.verify.problem());
         let url = Url::parse(&self.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+            problems.push(
+                "`url` holds a user or password, which would be told everywhere; write a token into `token_file`"
+                    .to_owned(),
+            );
+        }
         if url.is_none() {
             problems.push(format!("`url` is `{}`; write an address, as https://models.example/index.json", self.url));
         }
@@ -142,19 +150,67 @@ struct Index {
 /// An index that was read.
 #[derive(Clone)]
 struct Known {
-    tag: String,
+    tag: Option<String>,
+    body: Sha256,
+    /// It was read twice in a row: what it does not name is told as gone.
+    settled: bool,
     read: Instant,
 }
 
 impl Index {
-    fn known(&self) -> Option<String> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        known.filter(|known| known.read.elapsed() < BELIEVED).map(|known| known.tag)
+    /// Tells all entries; false if some make no sense.
+    async fn tell(&self, read: read::Read, sink: &mut Sink) -> Result<bool, Stop> {
+        let (maker, sender) =
+            (Maker { source: &self.config.name, allowed: &self.allowed, hint: sink.hint() }, self.shown());
+        let mut whole = read.problems_count == 0;
+        let malformed = |sink: &mut Sink, problem: &str| {
+            // It may be one that was understood before: nothing is gone while it is not understood.
+            sink.unseen("", "malformed", || format!("the index is not understood: {problem}"));
+        };
+        let mut named = HashSet::new();
+        for (data, time) in read.entries {
+            let key = records::key(&data);
+            if !named.insert(key.clone()) {
+                whole = false;
+                malformed(sink, &format!("`{key}` is named twice; what it says first counts"));
+                continue;
+            }
+            if let Some(url) = maker.refuses(&data) {
+                sink.note(
+                    "not_fetched",
+                    format!("bytes are not looked into where `fetch` does not allow it: {}", shorten(url, 200)),
+                );
+            }
+            let time = time.unwrap_or_else(clock::now);
+            match maker.statement(data, &sender, time) {
+                Statement::Stands(record) | Statement::Stood(record) => sink.tell(record).await?,
+                Statement::Gone(_) | Statement::Outdated(_) => {}
+            }
+        }
+        for problem in &read.problems {
+            malformed(sink, problem);
+        }
+        Ok(whole)
     }
 
-    fn know(&self, tag: Option<String>) {
-        let known = tag.map(|tag| Known { tag, read: Instant::now() });
+    fn known(&self) -> Option<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn know(&self, known: Option<Known>) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    /// The tag by which the server may say that nothing changed.
+    fn tag(&self) -> Option<String> {
+        self.known().filter(|known| known.settled && known.read.elapsed() < BELIEVED)?.tag
+    }
+
+    /// The address without what it may ask for: that can be a secret.
+    fn shown(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.to_string()
     }
 }
 
@@ -173,7 +229,7 @@ impl Place for Index {
     async fn list(&self, sink: &mut Sink) -> Result<(), Stop> {
         let accept = "application/cloudevents-batch+json, application/x-ndjson, application/json;q=0.9, */*;q=0.1";
         let mut request = self.web.request(Method::GET, self.url.clone()).header(ACCEPT, accept);
-        if let Some(tag) = self.known() {
+        if let Some(tag) = self.tag() {
             request = request.header(IF_NONE_MATCH, tag);
         }
         let answer = request.send().await.map_err(Failure::from)?;
@@ -185,35 +241,23 @@ impl Place for Index {
         let answer = http::success(answer)?;
         let tag = tag(answer.headers());
         let body = http::body(answer, self.config.index_bytes_max).await?;
+        let before = self.known();
         self.know(None);
-        let entries = tokio::task::spawn_blocking(move || read::entries(&body)).await;
-        let entries = entries.map_err(|error| Failure::Garbage(error.to_string()))?.map_err(Failure::Garbage)?;
-        let maker = Maker { source: &self.config.name, allowed: &self.allowed, hint: sink.hint() };
-        let mut whole = true;
-        for entry in entries {
-            match entry {
-                Ok((data, time)) => {
-                    let time = time.unwrap_or_else(clock::now);
-                    match maker.statement(data, self.url.as_str(), time) {
-                        Statement::Stands(record) | Statement::Stood(record) => sink.tell(record).await?,
-                        Statement::Gone(_) | Statement::Outdated(_) => {}
-                    }
-                }
-                // It may be one that was understood before: nothing is gone while it is not understood.
-                Err(problem) => {
-                    whole = false;
-                    sink.unseen("", "malformed", || format!("the index is not understood: {problem}"));
-                }
-            }
-        }
+        let most = self.config.records_max;
+        let read =
+            tokio::task::spawn_blocking(move || read::entries(&body, most).map(|read| (read, Sha256::of(&body))));
+        let (read, body) =
+            read.await.map_err(|error| Failure::Garbage(error.to_string()))?.map_err(Failure::Garbage)?;
+        let whole = self.tell(read, sink).await?;
         if whole {
-            self.know(tag);
+            let settled = before.is_some_and(|before| before.body == body);
+            self.know(Some(Known { tag, body, settled, read: Instant::now() }));
         }
         Ok(())
     }
 
     fn explain(&self, failure: &Failure) -> (&'static str, String) {
-        let url = &self.url;
+        let url = self.shown();
         match failure {
             Failure::Denied { status: 300..=399 } => {
                 ("redirected", format!("{url} leads elsewhere ({failure}); write the address that it leads to"))
@@ -241,8 +285,8 @@ impl Source for Index {
 
     fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>> {
         let sweep = Duration::from_secs(self.config.sweep_interval_secs);
-        // One file is all there or not there: what it does not name is gone.
-        let pace = Pace { sweep, glance: None, records_max: self.config.records_max, misses: 1 };
+        // It may have been read half written: once is no proof.
+        let pace = Pace { sweep, glance: None, records_max: self.config.records_max, misses: 2 };
         Box::pin(async move {
             // Another run tells everything anew.
             self.know(None);
@@ -255,10 +299,14 @@ impl Source for Index {
     }
 
     fn server(&self) -> Option<String> {
-        Some(self.url.to_string())
+        Some(self.shown())
     }
 
     fn hears(&self) -> bool {
+        true
+    }
+
+    fn reuses_addresses(&self) -> bool {
         true
     }
 
