@@ -170,6 +170,10 @@ impl Records {
         let artifact = record.artifact.as_ref();
         let (lineage, path) = (artifact.map(|artifact| &*artifact.lineage), artifact.map(|artifact| &*artifact.path));
         let past = self.past(lineage, path, before).await;
+        if circumstances.same && before.is_some_and(|before| before.digest.is_none()) {
+            // It was looked into as far as it can be; asking again gives nothing else.
+            return put(record, None, self.by_word(record, before, circumstances.first_listing));
+        }
         if let (true, Some(digest)) = (circumstances.same, before.and_then(|before| before.digest)) {
             // Only what is said about the bytes changed, unless an older inspection looked at them.
             if let Some(blob) = self.blob(digest).await {
@@ -180,10 +184,12 @@ impl Records {
         }
         let previous = self.previous(record, before).await;
         let examined = match self.examine(store, record, previous, slot).await {
-            Err(ExamineError::Refused(why)) => match self.in_parts(store, record, &past, &why).await {
-                Ok(outcome) => return outcome,
-                Err(error) => Err(error),
-            },
+            Err(ExamineError::Refused(why)) => {
+                match self.in_parts(store, record, before, &past, circumstances.first_listing, &why).await {
+                    Ok(outcome) => return outcome,
+                    Err(error) => Err(error),
+                }
+            }
             examined => examined,
         };
         let Examined { blob, portrait, differences } = match examined {

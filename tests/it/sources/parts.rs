@@ -62,7 +62,7 @@ fn pickle(texts: usize) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_is_fetched_than_the_budget_allows_and_that_is_no_broken_file() {
-    // 4 MiB, all of which its format reads.
+    // 4 MB, all of which its format reads.
     let shelf = Shelf(Arc::new((pickle(60_000), AtomicU64::new(0))));
     assert!(open(&shelf, u64::MAX, 1 << 20).await.is_none(), "what is fetched whole is not read in parts");
     assert!(open(&shelf, 10, 0).await.is_none(), "nothing is fetched without a budget");
@@ -77,7 +77,7 @@ async fn no_more_is_fetched_than_the_budget_allows_and_that_is_no_broken_file() 
     let [(whole, all), (cut, some)] = looked.await.unwrap();
     let calls = |report: &lanner::artifact::Report| format!("{:?}", report.facts).contains("os.system");
     assert!(calls(&whole) && whole.issues.is_empty(), "{whole:?}");
-    assert!(all.bytes >= 4 << 20, "{all:?}");
+    assert!(all.bytes >= 4_000_000, "{all:?}");
     assert!(!calls(&cut));
     assert!(some.bytes <= 1 << 20 && some.requests <= 4, "{some:?}");
     let issues: Vec<&str> = cut.issues.iter().map(|issue| &*issue.code).collect();

@@ -4,7 +4,9 @@ use super::{Outcome, Past, Records, put};
 use crate::agent::examine::ExamineError;
 use crate::agent::tell;
 use crate::base::clock;
-use crate::sources::{Record, Store};
+use crate::event::Event;
+use crate::sources::{Record, RecordKind, Store};
+use crate::state::Placed;
 
 impl Records {
     /// Looks into parts of what is not read whole; `why` it is not. Without a digest nothing is stored and nothing
@@ -13,7 +15,9 @@ impl Records {
         &self,
         store: &dyn Store,
         record: &Record,
+        before: Option<&Placed>,
         past: &Past,
+        first_listing: bool,
         why: &str,
     ) -> Result<Outcome, ExamineError> {
         let artifact = record.artifact.as_ref().expect("the caller has matched it");
@@ -30,6 +34,17 @@ impl Records {
             Err(error) => return Err(error),
         };
         events.extend(self.unread(record, past).await);
+        events.extend(self.by_word(record, before, first_listing));
         Ok(put(record, None, events))
+    }
+
+    /// What the source says of a version whose bytes nobody has read as a whole: its word is all there is.
+    pub(super) fn by_word(&self, record: &Record, before: Option<&Placed>, first_listing: bool) -> Vec<Event> {
+        if record.kind != RecordKind::VersionArtifact || before.is_none() || first_listing {
+            return Vec::new();
+        }
+        let old = before.map(|before| &before.attributes);
+        let changes = self.source.changes(record.kind, old, Some(&record.attributes));
+        tell::registry(&self.origin, record, before, &changes, clock::now())
     }
 }
