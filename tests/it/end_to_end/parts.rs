@@ -93,8 +93,7 @@ fn start(root: &Path, source: &str, receiver: &Receiver) -> Agent {
 
 /// Names of what this rule told of.
 fn told(receiver: &Receiver, id: &str) -> Vec<String> {
-    let mut all: Vec<String> =
-        receiver.taken().iter().filter(|delivery| rule(delivery) == id).map(|delivery| subject(delivery)).collect();
+    let mut all: Vec<String> = receiver.taken().iter().filter(|delivery| rule(delivery) == id).map(subject).collect();
     all.sort();
     all.dedup();
     all
@@ -220,5 +219,37 @@ fn a_store_without_ranges_is_told_and_nothing_else_breaks() {
     sweeps(&agent);
     assert_eq!(agent.metric("lanner_events_dropped_total", "oversize"), 1.0, "it is asked for once");
     assert_eq!(told(&receiver, "TST-004"), Vec::<String>::new());
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn large_files_of_a_hub_are_not_read_again_for_a_push_that_leaves_them_alone() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let files: [(&str, &[u8]); 3] =
+        [("attack.pt", &torch(&calls_os_system("owned"))), ("twin.pt", &torch(BENIGN)), ("config.json", b"{}")];
+    let hub = hub::start(&[("acme/ranker", &files)]);
+    let receiver = Receiver::start();
+    let source = format!(
+        "huggingface: [{{name: large, endpoint: \"{}\", repositories: [acme/ranker], \
+         artifact_bytes_max: {WHOLE_MAX}, sweep_interval_secs: 1}}]",
+        hub.url
+    );
+    let agent = start(directory.path(), &source, &receiver);
+    wait_for("both", PATIENCE, || (told(&receiver, "TST-004").len() == 1).then_some(()));
+    wait_for("what one of them holds", PATIENCE, || (!told(&receiver, "SCN-002").is_empty()).then_some(()));
+    let looked = || agent.metric("lanner_artifacts_in_parts_total", "large");
+    wait_for("both to be looked into", PATIENCE, || (looked() >= 2.0).then_some(()));
+    let requests = agent.metric("lanner_parts_requests_total", "large");
+    {
+        let mut hub = hub.hub.lock().expect("no test panics while it holds this");
+        let repository = hub.repositories.get_mut("acme/ranker").expect("it is there");
+        repository.files.insert("config.json".to_owned(), b"{\"a\": 1}".to_vec());
+        repository.push(false);
+    }
+    sweeps(&agent);
+    sweeps(&agent);
+    assert_eq!((looked(), agent.metric("lanner_parts_requests_total", "large")), (2.0, requests));
+    let alarms: Vec<String> = rules(&receiver).into_iter().filter(|id| id != "TST-004").collect();
+    assert_eq!(alarms, ["SCN-002"]);
     assert_eq!(agent.stop(), Some(0));
 }
