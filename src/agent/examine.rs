@@ -1,5 +1,7 @@
 //! Open, hash and look into an artifact, on a thread where blocking is allowed.
 
+mod parts;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,7 +95,8 @@ impl Examiner {
                 continue;
             }
             let name = artifact.path.clone();
-            let work = move |examiner: &Self, bytes: &dyn Opened, cancelled: &Arc<AtomicBool>| {
+            let work = move |examiner: &Self, cancelled: &Arc<AtomicBool>| {
+                let bytes = &*opened;
                 let (blob, portrait) = examiner.look(bytes, &name, cancelled)?;
                 let unread = |error: StateError| ExamineError::Again(error.to_string());
                 let before = before.map(|before| examiner.state.portrait(&before)).transpose().map_err(unread)?;
@@ -101,7 +104,7 @@ impl Examiner {
                 let differences = before.map(|before| examiner.compare(&before, &portrait, bytes, cancelled));
                 Ok(Examined { blob, portrait, differences: differences.unwrap_or_default() })
             };
-            return self.on_thread(opened, Some(turn), self.timeout, work).await;
+            return self.on_thread(Some(turn), self.timeout, work).await;
         }
         Err(ExamineError::Moving("it grows while it is opened".to_owned()))
     }
@@ -133,9 +136,9 @@ impl Examiner {
         // The budget alone may ask for more time than an inspection has.
         let paced = opened.len().checked_div(bytes_per_sec).map_or(Duration::ZERO, Duration::from_secs);
         let timeout = self.timeout.saturating_add(paced);
-        self.on_thread(opened, None, timeout, move |examiner, bytes, cancelled| {
-            let digest = examiner.read_again(bytes, bytes_per_sec, keep_cache, cancelled)?;
-            Ok((digest, bytes.signature()))
+        self.on_thread(None, timeout, move |examiner, cancelled| {
+            let digest = examiner.read_again(&*opened, bytes_per_sec, keep_cache, cancelled)?;
+            Ok((digest, opened.signature()))
         })
         .await
     }
@@ -143,10 +146,9 @@ impl Examiner {
     /// Works on an artifact where blocking is allowed, within a time limit.
     async fn on_thread<T: Send + 'static>(
         &self,
-        opened: Box<dyn Opened>,
         turn: Option<Turn>,
         timeout: Duration,
-        work: impl FnOnce(&Self, &dyn Opened, &Arc<AtomicBool>) -> Result<T, ExamineError> + Send + 'static,
+        work: impl FnOnce(&Self, &Arc<AtomicBool>) -> Result<T, ExamineError> + Send + 'static,
     ) -> Result<T, ExamineError> {
         let cancelled = Arc::new(AtomicBool::new(false));
         // Tells the thread to stop when this future is dropped, by a timeout or at shutdown.
@@ -155,7 +157,7 @@ impl Examiner {
         let work = tokio::task::spawn_blocking(move || {
             // Held by the thread: one that is given up still counts until it ends.
             let _turn = turn;
-            work(&examiner, &*opened, &cancelled)
+            work(&examiner, &cancelled)
         });
         match tokio::time::timeout(timeout, work).await {
             Ok(Ok(result)) => result,

@@ -54,6 +54,7 @@ pub fn declared_fields() -> Vec<Field> {
     fields.extend(artifact::fields());
     fields.extend(sources::fields::fields());
     fields.extend_from_slice(super::tell::HEALTH_FIELDS);
+    fields.extend_from_slice(super::tell::PARTS_FIELDS);
     fields.extend_from_slice(super::announced::FIELDS);
     fields.extend_from_slice(super::pipeline::FIELDS);
     fields.extend_from_slice(crate::event::identity::FIELDS);

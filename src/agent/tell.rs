@@ -90,6 +90,24 @@ pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
     events
 }
 
+/// The event of an artifact of which only parts were read: its digest is not known, and nothing follows for its bytes
+/// as a whole.
+pub fn parts(origin: &Origin, record: &Record, facts: &Fields, generation: &str, seen: jiff::Timestamp) -> Event {
+    let draft = Draft {
+        id: id(origin, &[&record.key, "parts", &record.signature, generation]),
+        kind: EventKind::ArtifactScan,
+        action: "inspected",
+        time: record.time.unwrap_or(seen),
+        subject: &record.subject,
+        place: &record.place,
+        artifact: record.artifact.as_ref(),
+        digest: None,
+    };
+    let mut facts = facts.clone();
+    facts.insert(PARTIAL.to_owned(), true.into());
+    draft.event(origin, [&record.attributes, &facts])
+}
+
 /// Digests that somebody promised and that are not those of the bytes.
 const MISMATCHES: &str = "artifact.digest.mismatches";
 
@@ -395,6 +413,15 @@ fn id(origin: &Origin, parts: &[&str]) -> String {
     let all: Vec<&str> = std::iter::once(origin.source.as_str()).chain(parts.iter().copied()).collect();
     digest::of_parts(&all).short()
 }
+
+const PARTIAL: &str = "artifact.partial";
+
+/// Fields of what was looked into as far as it was fetched.
+pub const PARTS_FIELDS: &[crate::event::Field] = &[crate::event::field::field(
+    PARTIAL,
+    crate::event::FieldType::Bool,
+    "True where only parts were fetched, for its size: `artifact.hash` is not known, and not all of it was searched.",
+)];
 
 /// Fields of `agent_health` events.
 pub const HEALTH_FIELDS: &[crate::event::Field] = &[

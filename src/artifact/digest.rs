@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use sha2::Digest as _;
 
-use super::input::{Input, Stream};
+use super::input::{Budget, Input, Stream};
 use super::inspection::Inspection;
 use crate::event::Sha256;
 
@@ -56,6 +56,9 @@ pub fn hint(path: &str) -> String {
 /// The digest of all bytes, read in order at no cost to the budget, as the pass that hashes a file does;
 /// `None` when they cannot be read, or the time is over.
 pub fn sha256(input: Input<'_>) -> Option<Sha256> {
+    if is_in_parts(input.budget) && input.len() > input.budget.limits.item_bytes_max {
+        return None;
+    }
     let mut stream = Stream::new(input);
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; CHUNK];
@@ -74,11 +77,22 @@ pub fn sha256(input: Input<'_>) -> Option<Sha256> {
     (total == input.len()).then(|| Sha256::from_bytes(hasher.finalize().into()))
 }
 
+/// Whether bytes are fetched as they are read, so that reading through them would fetch all.
+fn is_in_parts(budget: &Budget) -> bool {
+    budget.limits.sweep_bytes_max == 0
+}
+
 /// Tells when bytes are not what was said of them; `actual` is their digest.
 pub fn compare(inspection: &mut Inspection<'_>, source: &str, said: Sha256, actual: Option<Sha256>) {
     match actual {
         Some(actual) if actual == said => {}
         Some(_) => inspection.list("artifact.digest.mismatches", format!("{source}:sha256:{said}")),
+        None if is_in_parts(inspection.budget) => {
+            inspection.issue(
+                "not_verified",
+                "it was read in parts: nothing is known of whether its digest is the one stated",
+            );
+        }
         None => inspection.issue("unreadable", "not all bytes could be read to compare them with their digest"),
     }
 }

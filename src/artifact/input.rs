@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use super::search::{Hit, HitKind};
 use super::{Bytes, Limits};
@@ -58,6 +59,62 @@ impl Bytes for FileBytes {
     }
 }
 
+/// Why a store does not give bytes that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// As much was fetched as may be.
+    Spent,
+    /// The time is over.
+    Late,
+    /// It failed.
+    Unreadable,
+}
+
+impl Withheld {
+    /// The limit that was reached.
+    pub const fn limit(self) -> Option<&'static str> {
+        match self {
+            Self::Spent => Some("parts_bytes_max"),
+            Self::Late => Some("timeout"),
+            Self::Unreadable => None,
+        }
+    }
+}
+
+/// The first reason, also where a decoder reads and knows of no budget.
+#[derive(Debug, Clone, Default)]
+struct Watch(Arc<OnceLock<Withheld>>);
+
+/// Bytes that are fetched as they are read, and what of them did not come.
+pub struct Fetched<'b> {
+    bytes: &'b dyn Bytes,
+    watch: Watch,
+}
+
+impl<'b> Fetched<'b> {
+    pub fn new(bytes: &'b dyn Bytes, budget: &Budget) -> Self {
+        Self { bytes, watch: budget.fetched.clone() }
+    }
+}
+
+impl Bytes for Fetched<'_> {
+    fn len(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read_at(offset, buffer).inspect_err(|error| {
+            let why = match error.kind() {
+                io::ErrorKind::Interrupted => return,
+                io::ErrorKind::QuotaExceeded => Withheld::Spent,
+                io::ErrorKind::TimedOut => Withheld::Late,
+                _ => Withheld::Unreadable,
+            };
+            self.watch.0.get_or_init(|| why);
+        })
+    }
+}
+
 /// What one inspection has used so far; shared by everything that reads for it.
 #[derive(Debug)]
 pub struct Budget {
@@ -70,6 +127,8 @@ pub struct Budget {
     pub exhausted: Cell<Option<&'static str>>,
     /// The store failed to give bytes that it had promised.
     pub unreadable: Cell<bool>,
+    /// Why bytes that are fetched as they are read do not come any more.
+    fetched: Watch,
     /// The time is over: nothing more is read.
     stopped: Cell<bool>,
     /// How often something was spent: not every time is whoever may stop it asked.
@@ -78,6 +137,7 @@ pub struct Budget {
 
 /// Small things spent between two questions whether to stop.
 const STOP_EVERY: u32 = 1024;
+
 /// Spending so much at once is always worth the question.
 const STOP_BYTES: u64 = 64 << 10;
 
@@ -91,9 +151,20 @@ impl Budget {
             opcodes: Cell::new(0),
             exhausted: Cell::new(None),
             unreadable: Cell::new(false),
+            fetched: Watch::default(),
             stopped: Cell::new(false),
             spent: Cell::new(0),
         }
+    }
+
+    /// What the store did not give of bytes that it has.
+    pub fn withheld(&self) -> Option<Withheld> {
+        if self.unreadable.get() { Some(Withheld::Unreadable) } else { self.fetched.0.get().copied() }
+    }
+
+    /// Whether reading ends before the bytes do.
+    pub fn is_cut_off(&self) -> bool {
+        self.withheld().is_some() || self.exhausted.get() == Some("read_bytes_max")
     }
 
     /// Takes `count` from what is left of a limit; false, and remembered, when it is used up.
@@ -209,7 +280,10 @@ impl<'a> Input<'a> {
                 Ok(more) => filled = filled.saturating_add(more),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
-                    budget.unreadable.set(true);
+                    // Of what is fetched, it is known why.
+                    if budget.withheld().is_none() {
+                        budget.unreadable.set(true);
+                    }
                     break;
                 }
             }

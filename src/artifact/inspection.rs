@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::input::{Budget, Input};
+use super::input::{Budget, Fetched, Input, Withheld};
 use super::search::Found;
 use super::{Bytes, Issue, Limits, Report, Segment};
 use super::{digest, format};
@@ -35,6 +35,17 @@ pub fn inspect_with(bytes: &dyn Bytes, name: &str, limits: &Limits, found: &Foun
     if let Some(said) = digest::claimed(name) {
         digest::compare(&mut inspection, "name", said, found.sha256.or_else(|| digest::sha256(input)));
     }
+    inspection.finish(format, bytes.len())
+}
+
+/// The same for bytes that are fetched as they are read: nothing is read through, neither to search it nor to hold it
+/// against a digest that a name states.
+pub fn inspect_parts(bytes: &dyn Bytes, name: &str, limits: &Limits) -> Report {
+    let limits = Limits { sweep_bytes_max: 0, ..limits.clone() };
+    let budget = Budget::new(&limits);
+    let mut inspection = Inspection::new(&budget);
+    let fetched = Fetched::new(bytes, &budget);
+    let format = format::inspect(&mut inspection, Input::new(&fetched, &budget), name);
     inspection.finish(format, bytes.len())
 }
 
@@ -102,6 +113,10 @@ impl<'b> Inspection<'b> {
 
     /// Says what is broken or was not looked at, with the member it is about.
     pub fn issue(&mut self, code: &str, detail: &str) {
+        // What was not fetched looks like an end that comes too early, and is none.
+        if self.budget.withheld().is_some() && matches!(code, "truncated" | "malformed") {
+            return;
+        }
         let member = self.path.join("/");
         let known =
             self.issues.iter().any(|issue| issue.code == code && issue.detail == detail && issue.member == member);
@@ -153,7 +168,11 @@ impl<'b> Inspection<'b> {
         if let Some(limit) = self.budget.exhausted.get() {
             self.issue("budget_exceeded", &format!("`{limit}` was reached; what lies beyond was not looked at"));
         }
-        if self.budget.unreadable.get() {
+        let withheld = self.budget.withheld();
+        if let Some(limit) = withheld.and_then(Withheld::limit) {
+            self.issue("budget_exceeded", &format!("`{limit}` was reached; what lies beyond was not fetched"));
+        }
+        if withheld == Some(Withheld::Unreadable) {
             self.issue("unreadable", "some bytes could not be read; look at the store's own errors");
         }
         let mut codes: Vec<String> = self.issues.iter().map(|issue| issue.code.clone()).collect();

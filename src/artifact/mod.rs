@@ -30,7 +30,7 @@ pub use digest::hint;
 pub use facts::fields;
 pub use hash::{digest_of, hash, hash_with};
 pub use input::{FileBytes, Memory};
-pub use inspection::{beyond, inspect, inspect_with, segments};
+pub use inspection::{beyond, inspect, inspect_parts, inspect_with, segments};
 pub use look::{look, read};
 pub use search::{Found, Hit, HitKind};
 pub use vetted::Vetted;
@@ -57,6 +57,8 @@ pub struct Limits {
     pub inflate_bytes_max: u64,
     /// Bytes of one header, one pickle or one member held in memory.
     pub item_bytes_max: u64,
+    /// Bytes fetched of an artifact that is too large to be fetched whole; each request counts as a block at least.
+    pub parts_bytes_max: u64,
     /// Larger files are not read through for what only a look at every byte can find.
     pub sweep_bytes_max: u64,
     /// Containers in containers.
@@ -99,6 +101,7 @@ impl Default for Limits {
             read_bytes_max: 1 << 30,
             inflate_bytes_max: 256 << 20,
             item_bytes_max: 16 << 20,
+            parts_bytes_max: 256 << 20,
             sweep_bytes_max: 64 << 20,
             depth_max: 6,
             members_max: 20_000,

@@ -58,6 +58,7 @@ pub fn check(config: Config, places: &Places) -> Result<Checked, Vec<Problem>> {
     let limits = Limits {
         read_bytes_max: config.inspection.read_bytes_max,
         inflate_bytes_max: config.inspection.inflate_bytes_max,
+        parts_bytes_max: config.inspection.parts_bytes_max,
         vetted: checker.vetted(&config.inspection.vetted),
         ..Limits::default()
     };

@@ -233,6 +233,9 @@ pub struct Inspection {
     pub read_bytes_max: u64,
     /// Bytes that decompression may yield for one artifact.
     pub inflate_bytes_max: u64,
+    /// Bytes fetched of an artifact that is larger than the `artifact_bytes_max` of its source; each request counts as
+    /// 256 KiB at least. 0: such artifacts are not looked into.
+    pub parts_bytes_max: u64,
     /// Seconds until an inspection counts as hung and is given up; what cannot be read in that time is given up as
     /// soon as that is clear.
     pub timeout_secs: u64,
@@ -247,6 +250,7 @@ impl Default for Inspection {
             workers: 0,
             read_bytes_max: limits.read_bytes_max,
             inflate_bytes_max: limits.inflate_bytes_max,
+            parts_bytes_max: limits.parts_bytes_max,
             timeout_secs: 900,
             vetted: Vec::new(),
         }

@@ -89,7 +89,7 @@ pub struct Config {
     pub run_requests_max: u64,
     /// Files of one version.
     pub version_files_max: usize,
-    /// Size of one artifact that is fetched.
+    /// Size of one artifact that is fetched whole; of mapped buckets, larger ones are looked into by parts.
     pub artifact_bytes_max: u64,
     /// Artifacts whose store tells neither an entity tag nor a time are read again so often.
     pub reread_secs: u64,

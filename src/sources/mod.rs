@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::artifact::Bytes;
+use crate::artifact::{Bytes, Stop};
 use crate::base::http::Failure;
 use crate::event::{ArtifactRef, Fields, Place, Subject};
 
@@ -324,9 +324,36 @@ pub trait Opened: Bytes {
     fn forget(&self) {}
 }
 
+/// Bytes of which only those are fetched that are read; from a thread where blocking is allowed.
+pub trait Parts: Opened {
+    /// What was fetched so far.
+    fn spent(&self) -> Spent;
+
+    /// Why the last bytes that were missed could not be fetched; a budget that is used up is no failure.
+    fn failure(&self) -> Option<StoreError>;
+}
+
+/// What reading in parts has cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    pub requests: u64,
+    pub bytes: u64,
+}
+
 /// Opens the artifacts that a source speaks of.
 pub trait Store: Send + Sync {
     fn open<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Box<dyn Opened>, StoreError>>;
+
+    /// An artifact that is too large for [`Store::open`], to be read in parts: at most so many bytes are fetched, and
+    /// none after `stop` says so. `None` where it is not too large, or cannot be read so.
+    fn parts<'a>(
+        &'a self,
+        _artifact: &'a ArtifactRef,
+        _bytes_max: u64,
+        _stop: Stop,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Parts>>, StoreError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// Observes one place. Run again after an error, with back-off, by its owner.

@@ -1,6 +1,7 @@
 //! One record: compared with the snapshot, its bytes looked at, its story told.
 
 mod elsewhere;
+mod parts;
 mod unread;
 
 use std::sync::Arc;
@@ -192,6 +193,10 @@ impl Records {
         let (lineage, path) = (artifact.map(|artifact| &*artifact.lineage), artifact.map(|artifact| &*artifact.path));
         let version = artifact.and_then(|artifact| artifact.version.as_deref());
         let past = self.past(lineage, path, version, before).await;
+        if circumstances.same && before.is_some_and(|before| before.digest.is_none()) {
+            // It was looked into as far as it can be; asking again gives nothing else.
+            return put(record, None, self.by_word(record, before, circumstances.first_listing));
+        }
         if let (true, Some(digest)) = (circumstances.same, before.and_then(|before| before.digest)) {
             // Only what is said about the bytes changed, unless an older inspection looked at them.
             if let Some(blob) = self.blob(digest).await {
@@ -201,24 +206,18 @@ impl Records {
             }
         }
         let previous = self.previous(record, before).await;
-        let Examined { blob, portrait, differences } = match self.examine(store, record, previous, slot).await {
-            Ok(examined) => examined,
-            Err(ExamineError::Gone) => {
-                self.shared.metrics.events_dropped.with_label_values(&["examine", "gone"]).inc();
-                return Outcome { absent: Some(Box::new(record.clone())), ..Outcome::default() };
-            }
-            Err(ExamineError::Again(why)) => {
-                return self.unread_for_now(record, before, &past, unread::UNREAD, &why).await;
-            }
-            Err(ExamineError::Moving(why)) => {
-                return self.unread_for_now(record, before, &past, unread::MOVING, &why).await;
-            }
-            Err(ExamineError::Slow(why)) => return self.slow(record, before, &past, &why).await,
+        let examined = match self.examine(store, record, previous, slot).await {
             Err(ExamineError::Refused(why)) => {
-                let mut events = vec![self.left_out("oversize", record, &why)];
-                events.extend(self.unread(record, &past).await);
-                return put(record, None, events);
+                match self.in_parts(store, record, before, &past, circumstances.first_listing, &why).await {
+                    Ok(outcome) => return outcome,
+                    Err(error) => Err(error),
+                }
             }
+            examined => examined,
+        };
+        let Examined { blob, portrait, differences } = match examined {
+            Ok(examined) => examined,
+            Err(error) => return self.not_examined(record, before, &past, error).await,
         };
         let previous = match previous {
             Some(previous) => self.blob(previous).await,
@@ -382,9 +381,18 @@ impl Records {
         if !Lanes::is_quick(size) {
             slot.step_aside();
         }
+        self.patiently(artifact, || self.shared.examiner.examine(store, artifact, size, before)).await
+    }
+
+    /// Looks again a few times where that may help.
+    async fn patiently<T, F: Future<Output = Result<T, ExamineError>> + Send>(
+        &self,
+        artifact: &ArtifactRef,
+        look: impl Fn() -> F + Send + Sync,
+    ) -> Result<T, ExamineError> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2), artifact.path.len() as u64);
         loop {
-            match self.shared.examiner.examine(store, artifact, size, before).await {
+            match look().await {
                 Err(ExamineError::Again(why) | ExamineError::Moving(why)) if backoff.failures() < TRIES => {
                     tracing::debug!(artifact = %artifact, why, "looked into again later");
                     tokio::time::sleep(backoff.next_wait()).await;

@@ -357,12 +357,11 @@ impl Looker<'_> {
                 Ok(Looked { remote: Some(told), ..looked })
             }
             Fetched::Parts(bytes) => {
-                let limits = Limits { sweep_bytes_max: 0, ..limits };
-                let mut report = artifact::inspect(&*bytes, name, &limits);
+                let mut report = artifact::inspect_parts(&*bytes, name, &limits);
                 let fetched = bytes.fetched();
                 if let Some(failure) = bytes.failure() {
                     if fetched == 0 {
-                        return Err(io::Error::other(failure));
+                        return Err(io::Error::other(format!("{failure}; `--whole-max` fetches larger files whole")));
                     }
                     report.issues.push(Issue { code: "unreadable".to_owned(), detail: failure, member: String::new() });
                 }

@@ -47,7 +47,7 @@ pub struct Config {
     pub token_file: Option<PathBuf>,
     /// Models, versions and artifacts that are kept; more are not taken.
     pub records_max: usize,
-    /// Size of one artifact that is fetched.
+    /// Size of one artifact that is fetched whole; larger ones are looked into by parts.
     pub artifact_bytes_max: u64,
     /// Fetch bytes again, since nobody may tell of files that are overwritten.
     pub verify: Verify,

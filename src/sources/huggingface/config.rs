@@ -40,7 +40,7 @@ pub struct Config {
     /// Files that are fetched and looked into: globs on their paths; all if there is none. The digests of large files
     /// are known without that.
     pub fetch: Vec<String>,
-    /// Larger files are known by their digest alone.
+    /// Larger files are looked into by parts.
     pub artifact_bytes_max: u64,
     /// Repositories and files that are kept.
     pub records_max: usize,

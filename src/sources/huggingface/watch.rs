@@ -210,7 +210,7 @@ impl Shared {
     fn fetches(&self, file: &File) -> bool {
         !file.cut
             && crate::sources::remote::is_plain(&file.path)
-            && file.size().is_some_and(|size| size <= self.config.artifact_bytes_max)
+            && file.size().is_some()
             && self.fetch.as_ref().is_none_or(|globs| globs.is_match(&file.path))
     }
 

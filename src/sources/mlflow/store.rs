@@ -12,10 +12,11 @@ use super::api::Head;
 use super::buckets::InBucket;
 use super::location::{Location, resolve};
 use super::prompts;
+use crate::artifact::Stop;
 use crate::event::ArtifactRef;
 use crate::sources::open::OpenFile;
 use crate::sources::remote::Fetched;
-use crate::sources::{BoxFuture, Opened, Store, StoreError};
+use crate::sources::{BoxFuture, Opened, Parts, Store, StoreError};
 
 /// A download that breaks off is continued so often.
 const CONTINUE_MAX: u32 = 3;
@@ -113,6 +114,21 @@ impl Store for Artifacts {
             }
             .map(|file| Box::new(file) as Box<dyn Opened>)
         })
+    }
+
+    fn parts<'a>(
+        &'a self,
+        artifact: &'a ArtifactRef,
+        bytes_max: u64,
+        stop: Stop,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Parts>>, StoreError>> {
+        match resolve(&artifact.path.replace("\\\\", "\\"), &self.shared) {
+            Location::Bucket(..) => self.buckets.parts(artifact, bytes_max, stop),
+            // The server that hands artifacts on knows no ranges.
+            Location::Proxy(_) | Location::Local(_) | Location::Prompt | Location::Elsewhere => {
+                Box::pin(std::future::ready(Ok(None)))
+            }
+        }
     }
 }
 

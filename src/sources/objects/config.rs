@@ -62,7 +62,7 @@ pub struct Config {
     pub request_timeout_secs: u64,
     /// Objects watched; more make the source blind.
     pub records_max: usize,
-    /// Size of one object that is fetched.
+    /// Size of one object that is fetched; larger ones are looked into by parts.
     pub artifact_bytes_max: u64,
     /// Of objects of so many bytes S3 is asked for the SHA-256 that it keeps, before they are fetched: one call for each
     /// that is new or changed. 0 asks for none.

@@ -47,7 +47,7 @@ pub struct Config {
     pub request_timeout_secs: u64,
     /// Requests in one sweep after the first; repositories that are left are looked at in the next.
     pub requests_max: u64,
-    /// Size of one artifact that is fetched.
+    /// Size of one artifact that is fetched whole; larger ones are looked into by parts.
     pub artifact_bytes_max: u64,
     /// Repositories, versions and files that are kept.
     pub records_max: usize,

@@ -29,9 +29,7 @@ pub fn body(response: Response, range: &Range<u64>, size: u64) -> Result<Body, S
         Some(0).filter(|_| *range == (0..size))
     };
     if begins != Some(range.start) {
-        return Err(StoreError::Refused(
-            "the server does not give parts of files; `--whole-max` fetches it whole".to_owned(),
-        ));
+        return Err(StoreError::Refused("the server does not give parts of files".to_owned()));
     }
     let chunks = response.bytes_stream();
     Ok(chunks.map(|chunk| chunk.map_err(|error| StoreError::from(Failure::from(error)))).boxed())

@@ -19,7 +19,7 @@ use crate::artifact::Stop;
 use crate::base::http::{self, Failure};
 use crate::event::Sha256;
 
-pub use ranged::{BLOCK, Ranged};
+pub use ranged::{BLOCK, Missed, Ranged};
 pub use retry::patiently;
 pub use spool::spool;
 pub use store::{Fetched, Locate, Located};

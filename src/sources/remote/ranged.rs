@@ -1,6 +1,7 @@
 //! A file at an address as bytes with random access: only what is asked for is fetched.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,9 +30,30 @@ pub struct Ranged {
     entry: Entry,
     runtime: Handle,
     stop: Stop,
+    /// What requests may ask for altogether, in bytes.
+    bytes_max: u64,
+    asked: AtomicU64,
     kept: Mutex<Kept>,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<Missed>>,
     fetched: AtomicU64,
+    requests: AtomicU64,
+}
+
+/// Why bytes are missing.
+#[derive(Debug, Clone)]
+pub enum Missed {
+    /// The store forgot it.
+    Gone,
+    /// A person must act.
+    Denied(String),
+    /// Try again later.
+    Transient(String),
+    /// It does not give them.
+    Refused(String),
+    /// The time is over.
+    Late,
+    /// The budget is used up.
+    Spent,
 }
 
 #[derive(Default)]
@@ -50,10 +72,24 @@ impl Ranged {
             entry,
             runtime,
             stop,
+            bytes_max: u64::MAX,
+            asked: AtomicU64::new(0),
             kept: Mutex::default(),
             failure: Mutex::default(),
             fetched: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
         }
+    }
+
+    /// At most so many bytes are asked for; a request counts as a block at least, so that their number is bounded too.
+    #[must_use]
+    pub fn within(self, bytes_max: u64) -> Self {
+        Self { bytes_max, ..self }
+    }
+
+    /// Requests made so far, those that failed as well.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// Bytes fetched so far.
@@ -63,20 +99,44 @@ impl Ranged {
 
     /// Why some of it could not be fetched.
     pub fn failure(&self) -> Option<String> {
+        self.missed().map(|missed| missed.to_string())
+    }
+
+    /// The same, by what to do about it.
+    pub fn missed(&self) -> Option<Missed> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn fetch(&self, start: u64, end: u64) -> io::Result<Bytes> {
-        let mut last = None;
+    fn fetch(&self, start: u64, end: u64) -> Result<Bytes, Missed> {
+        let mut last = String::new();
         for _ in 0..TRIES {
+            self.spend(end.saturating_sub(start).max(BLOCK))?;
+            self.requests.fetch_add(1, Ordering::Relaxed);
             let fetched = self.runtime.block_on(until(&self.stop, self.stretch(start, end)));
-            match fetched.ok_or_else(|| io::Error::from(io::ErrorKind::TimedOut))? {
+            match fetched.ok_or(Missed::Late)? {
                 Ok(bytes) => return Ok(bytes),
-                Err(error @ StoreError::Transient(_)) => last = Some(error),
-                Err(error) => return Err(io::Error::other(http::chain(&error))),
+                Err(error @ StoreError::Transient(_)) => last = http::chain(&error),
+                Err(error) => {
+                    let said = http::chain(&error);
+                    return Err(match error {
+                        StoreError::Gone => Missed::Gone,
+                        StoreError::Denied(_) => Missed::Denied(said),
+                        StoreError::Transient(_) => Missed::Transient(said),
+                        StoreError::Refused(_) => Missed::Refused(said),
+                    });
+                }
             }
         }
-        Err(io::Error::other(last.map_or_else(String::new, |error| http::chain(&error))))
+        Err(Missed::Transient(last))
+    }
+
+    fn spend(&self, bytes: u64) -> Result<(), Missed> {
+        let asked = self.asked.load(Ordering::Relaxed).saturating_add(bytes);
+        if asked > self.bytes_max {
+            return Err(Missed::Spent);
+        }
+        self.asked.store(asked, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn stretch(&self, start: u64, end: u64) -> Result<Bytes, StoreError> {
@@ -98,6 +158,29 @@ impl Ranged {
     }
 }
 
+impl Missed {
+    /// What whoever reads is told.
+    const fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Gone => io::ErrorKind::NotFound,
+            Self::Late => io::ErrorKind::TimedOut,
+            Self::Spent => io::ErrorKind::QuotaExceeded,
+            Self::Denied(_) | Self::Transient(_) | Self::Refused(_) => io::ErrorKind::Other,
+        }
+    }
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Gone => "it is gone",
+            Self::Denied(why) | Self::Transient(why) | Self::Refused(why) => why,
+            Self::Late => "timed out",
+            Self::Spent => "no more of it may be fetched",
+        })
+    }
+}
+
 impl artifact::Bytes for Ranged {
     fn len(&self) -> u64 {
         self.entry.size
@@ -113,8 +196,11 @@ impl artifact::Bytes for Ranged {
         }
         let (start, length) = kept.next(offset, buffer.len() as u64);
         let end = start.saturating_add(length).min(self.entry.size);
-        let bytes = self.fetch(start, end).inspect_err(|error| {
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        let bytes = self.fetch(start, end).map_err(|missed| {
+            let kind = missed.kind();
+            let error = io::Error::new(kind, missed.to_string());
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(missed);
+            error
         })?;
         kept.keep(start, bytes);
         kept.read(offset, buffer).ok_or_else(|| io::Error::other("the store gave no bytes"))

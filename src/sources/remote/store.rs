@@ -1,5 +1,6 @@
 //! Artifacts of a registry or store, fetched whole into a file without a name before they are looked into: what is
-//! hashed and what is inspected are the same bytes, whatever happens there meanwhile.
+//! hashed and what is inspected are the same bytes, whatever happens there meanwhile. What is too large for that is read
+//! in parts.
 
 use std::io;
 use std::sync::Arc;
@@ -9,17 +10,19 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{Entry, Remote, spool};
+use super::{Entry, Missed, Ranged, Remote, spool};
 use crate::artifact::{Bytes, Stop};
 use crate::event::ArtifactRef;
 use crate::sources::open::OpenFile;
-use crate::sources::{BoxFuture, Opened, Store, StoreError};
+use crate::sources::{BoxFuture, Opened, Parts, Spent, Store, StoreError};
 
 /// Artifacts fetched at the same time.
 const FETCHES_MAX: usize = 2;
 /// A download may take so long, and a second more for each so many bytes: one that trickles holds up all others.
 const FETCH_WITHIN: Duration = Duration::from_secs(60);
 const SLOWEST: u64 = 64 << 10;
+/// How long it may take to ask whether something is still as it was.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// The place to ask, and the entry there: its size must be known.
 pub type Located = (Arc<dyn Remote>, Entry);
@@ -38,7 +41,7 @@ pub struct Fetched<L> {
 }
 
 impl<L: Locate> Fetched<L> {
-    /// Artifacts of more than `bytes_max` bytes are refused.
+    /// Artifacts of more than `bytes_max` bytes are read in parts.
     pub fn new(locate: Arc<L>, bytes_max: u64) -> Self {
         Self { locate, bytes_max, fetches: Semaphore::new(FETCHES_MAX) }
     }
@@ -76,6 +79,69 @@ impl<L: Locate> Store for Fetched<L> {
             let file = OpenFile::from_file(file).map_err(|error| transient(&error))?;
             Ok(Box::new(Spooled(file)) as Box<dyn Opened>)
         })
+    }
+
+    fn parts<'a>(
+        &'a self,
+        artifact: &'a ArtifactRef,
+        bytes_max: u64,
+        stop: Stop,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Parts>>, StoreError>> {
+        Box::pin(async move {
+            let (remote, entry) = self.locate.locate(artifact).await?;
+            if entry.size <= self.bytes_max || entry.unreadable.is_some() || bytes_max == 0 {
+                return Ok(None);
+            }
+            let runtime = Handle::current();
+            let ranged = Ranged::new(remote, entry.clone(), runtime.clone(), stop).within(bytes_max);
+            let locate = Arc::clone(&self.locate);
+            let parts = InParts { ranged, entry, locate, artifact: artifact.clone(), runtime };
+            Ok(Some(Box::new(parts) as Box<dyn Parts>))
+        })
+    }
+}
+
+/// Bytes that stay where they are.
+struct InParts<L> {
+    ranged: Ranged,
+    /// What it was when reading began.
+    entry: Entry,
+    locate: Arc<L>,
+    artifact: ArtifactRef,
+    runtime: Handle,
+}
+
+impl<L: Locate> Bytes for InParts<L> {
+    fn len(&self) -> u64 {
+        self.ranged.len()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.ranged.read_at(offset, buffer)
+    }
+}
+
+impl<L: Locate> Opened for InParts<L> {
+    /// Asks the store once more: parts of what was replaced in between belong to nothing.
+    fn unchanged(&self) -> bool {
+        let found = self.runtime.block_on(tokio::time::timeout(LOOK, self.locate.locate(&self.artifact)));
+        found.is_ok_and(|found| found.is_ok_and(|(_, entry)| entry == self.entry))
+    }
+}
+
+impl<L: Locate> Parts for InParts<L> {
+    fn spent(&self) -> Spent {
+        Spent { requests: self.ranged.requests(), bytes: self.ranged.fetched() }
+    }
+
+    fn failure(&self) -> Option<StoreError> {
+        match self.ranged.missed()? {
+            Missed::Gone => Some(StoreError::Gone),
+            Missed::Denied(why) => Some(StoreError::Denied(why.into())),
+            Missed::Transient(why) => Some(StoreError::Transient(why.into())),
+            Missed::Refused(why) => Some(StoreError::Refused(why)),
+            Missed::Late | Missed::Spent => None,
+        }
     }
 }
 

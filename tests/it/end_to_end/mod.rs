@@ -21,6 +21,7 @@ mod large;
 mod lease;
 mod logs;
 mod outage;
+mod parts;
 mod registry;
 mod registry_buckets;
 mod registry_losses;

@@ -38,5 +38,6 @@ mod oci;
 mod oci_answers;
 mod oci_packaging;
 mod oci_suite;
+mod parts;
 mod reconcile;
 mod suite;

@@ -2,6 +2,7 @@
 
 use super::{Outcome, Past, Records, put, seen};
 use crate::agent::announced;
+use crate::agent::examine::ExamineError;
 use crate::agent::tell::{self, Notice};
 use crate::base::clock;
 use crate::event::Event;
@@ -9,17 +10,41 @@ use crate::sources::Record;
 use crate::state::{Placed, RecordChange};
 
 /// Signatures of records whose bytes could not be read: told, and not told yet because they were being written.
-pub const UNREAD: &str = "unread";
-pub const MOVING: &str = "moving";
+const UNREAD: &str = "unread";
+const MOVING: &str = "moving";
 /// Before the signature of a record that was read too slowly, with how often.
 const SLOW: &str = "slow:";
 /// Times that such a record is read until it is left alone.
 const SLOW_TRIES: u32 = 4;
 
 impl Records {
+    /// What becomes of a record whose bytes were not looked into.
+    pub(super) async fn not_examined(
+        &self,
+        record: &Record,
+        before: Option<&Placed>,
+        past: &Past,
+        error: ExamineError,
+    ) -> Outcome {
+        match error {
+            ExamineError::Gone => {
+                self.shared.metrics.events_dropped.with_label_values(&["examine", "gone"]).inc();
+                Outcome { absent: Some(Box::new(record.clone())), ..Outcome::default() }
+            }
+            ExamineError::Again(why) => self.unread_for_now(record, before, past, UNREAD, &why).await,
+            ExamineError::Moving(why) => self.unread_for_now(record, before, past, MOVING, &why).await,
+            ExamineError::Slow(why) => self.slow(record, before, past, &why).await,
+            ExamineError::Refused(why) => {
+                let mut events = vec![self.left_out("oversize", record, &why)];
+                events.extend(self.unread(record, past).await);
+                put(record, None, events)
+            }
+        }
+    }
+
     /// What cannot be read now is looked at again later; until then nobody knows what lies there. What is being
     /// written may be on its way: it is told when it still is at the next look.
-    pub(super) async fn unread_for_now(
+    async fn unread_for_now(
         &self,
         record: &Record,
         before: Option<&Placed>,
@@ -45,7 +70,7 @@ impl Records {
     }
 
     /// What was read too slowly is read again a few times: the disk may have been busy.
-    pub(super) async fn slow(&self, record: &Record, before: Option<&Placed>, past: &Past, why: &str) -> Outcome {
+    async fn slow(&self, record: &Record, before: Option<&Placed>, past: &Past, why: &str) -> Outcome {
         let mut events = vec![self.left_out("oversize", record, why)];
         let tried = before.filter(|before| before.digest.is_none()).and_then(|before| {
             let (tried, signature) = before.signature.strip_prefix(SLOW)?.split_once(':')?;

@@ -148,8 +148,7 @@ impl<'a, 'f> Machine<'a, 'f> {
             return Err(Halt::Budget);
         }
         let Some(byte) = self.reader.byte() else {
-            let budget_is_out = budget.exhausted.get() == Some("read_bytes_max");
-            return Err(if budget_is_out { Halt::Budget } else { Halt::Broken("the stream ends without STOP") });
+            return Err(if budget.is_cut_off() { Halt::Budget } else { Halt::Broken("the stream ends without STOP") });
         };
         let Some((op, argument)) = decode(byte) else {
             return Err(Halt::Broken("a byte that is no opcode"));

@@ -57,7 +57,7 @@ pub struct Config {
     pub index_bytes_max: u64,
     /// Models, versions and artifacts that are kept; more make the source blind.
     pub records_max: usize,
-    /// Size of one artifact that is fetched.
+    /// Size of one artifact that is fetched whole; larger ones are looked into by parts.
     pub artifact_bytes_max: u64,
     /// Fetch bytes again, since an index says nothing of files that are overwritten.
     pub verify: Verify,
