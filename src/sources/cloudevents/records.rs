@@ -123,7 +123,7 @@ impl Maker<'_> {
         if let Some(url) = &address {
             put(&mut fields, "ml.artifact.url", &**url);
         }
-        put(&mut fields, identity::FIELD, identities(artifact, address.as_deref()));
+        put(&mut fields, identity::FIELD, identities(artifact));
         let (kind, subject) = match (&artifact.model, &artifact.version) {
             (Some(model), Some(version)) => {
                 (RecordKind::VersionArtifact, Subject::new(SubjectKind::ModelVersion, format!("{model}/{version}")))
@@ -154,17 +154,15 @@ impl Maker<'_> {
     }
 }
 
-/// What the bytes are wherever they lie: a version of a registry that is named, and an address that can be fetched.
-fn identities(artifact: &Artifact, address: Option<&str>) -> Vec<String> {
-    let version = match (&artifact.registry, &artifact.model, &artifact.version) {
+/// What the bytes are wherever they lie: a version of a registry that is named. An address may hold one version after
+/// another.
+fn identities(artifact: &Artifact) -> Vec<String> {
+    match (&artifact.registry, &artifact.model, &artifact.version) {
         (Some(registry), Some(model), Some(version)) => {
-            Some(identity::of_version(registry, model, version, &artifact.path))
+            vec![identity::of_version(registry, model, version, &artifact.path)]
         }
-        (..) => None,
-    };
-    // Which server is asked for others depends on the environment.
-    let address = address.filter(|address| address.starts_with("http"));
-    version.into_iter().chain(address.map(|address| identity::of_address(None, address))).collect()
+        (..) => Vec::new(),
+    }
 }
 
 fn named(model: Option<&str>, registry: &str) -> Fields {

@@ -84,7 +84,11 @@ fn file(kind: RecordKind, old: &Fields, new: &Fields) -> Vec<Change> {
     if before == after || before.is_empty() || after.is_empty() || new.get("git.bytes_here") == Some(&true.into()) {
         return Vec::new();
     }
-    let action = if kind == RecordKind::VersionArtifact { "artifact.tampered" } else { "artifact.repointed" };
+    // A file that became a pointer, or the other way round: only its bytes would tell whether they are others.
+    let scheme = |text: &str| text.split_once(':').map(|(scheme, _)| scheme.to_owned());
+    let comparable = scheme(before) == scheme(after);
+    let fixed = kind == RecordKind::VersionArtifact && comparable;
+    let action = if fixed { "artifact.tampered" } else { "artifact.repointed" };
     let fields = [("artifact.previous_hash", Value::from(before)), ("artifact.hash", Value::from(after))];
     vec![change(action, fields)]
 }

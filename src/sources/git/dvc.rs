@@ -127,7 +127,11 @@ impl Read {
         // A scalar such as `00000000000000000000000000000012` is no number here.
         let md5 =
             out.get("md5").map(Node::to_json).map(|md5| md5.as_str().map_or_else(|| md5.to_string(), str::to_owned));
-        let md5 = md5.unwrap_or_default();
+        let Some(md5) = md5 else {
+            // Imported and not fetched, or of a cloud that has digests of its own: there is nothing to look into.
+            self.odd.push("an entry of `outs` has no MD5".to_owned());
+            return;
+        };
         let (hex, folder) = md5.strip_suffix(".dir").map_or((&*md5, false), |hex| (hex, true));
         let (Some(path), Some(md5)) = (path.filter(|path| !path.is_empty()), Md5::parse(hex)) else {
             self.hidden.push("an entry of `outs` names no file with an MD5".to_owned());

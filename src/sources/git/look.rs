@@ -222,7 +222,11 @@ fn judge(objects: &Objects<'_>, found: &Refs, memory: &Memory) {
         let Some((old, new)) = before.get(name).filter(|before| *before != target).zip(commit(target)) else {
             continue;
         };
-        let answer = history::is_ancestor(objects, old, &new).unwrap_or(None);
+        let answer = history::is_ancestor(objects, old, &new).unwrap_or_else(|fault| {
+            tracing::warn!(reference = name, %fault, "whether a history was rewritten cannot be told");
+            // No ordinary history holds commits that cannot be read: what they hide is as good as gone.
+            matches!(fault, Fault::Corrupt(_) | Fault::TooLarge(_)).then_some(false)
+        });
         let mut known = known(memory);
         if known.judged.len() >= JUDGED_MAX {
             known.judged.clear();

@@ -22,6 +22,8 @@ pub struct Pointer {
 ///
 /// Lines are `key value`, `version` first, the others in order, each once; `ext-N-name` are those of extensions.
 pub fn read(bytes: &[u8]) -> Option<Result<Pointer, &'static str>> {
+    // So does the program that puts the bytes in its place.
+    let bytes = bytes.trim_ascii();
     let meant = bytes.starts_with(b"version https://git-lfs")
         || bytes.starts_with(b"version https://hawser")
         || bytes.starts_with(b"version http://git-media");
@@ -32,7 +34,7 @@ fn parse(bytes: &[u8]) -> Result<Pointer, &'static str> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is no text")?;
     let (mut digest, mut size) = (None, None);
     let mut keys = BTreeSet::new();
-    for (number, line) in text.strip_suffix('\n').unwrap_or(text).split('\n').enumerate() {
+    for (number, line) in text.split('\n').enumerate() {
         let (key, value) = line.trim_end_matches('\r').split_once(' ').ok_or("a line is no key with a value")?;
         if !keys.insert(key) {
             return Err("a key is there twice");

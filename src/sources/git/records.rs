@@ -14,7 +14,7 @@ use crate::sources::models::{self, put};
 use crate::sources::{Hint, Record, RecordKind};
 
 /// Refs of one repository that its record names.
-pub const NAMED_MAX: usize = 2_000;
+pub const NAMED_MAX: usize = super::refs::REFS_MAX;
 
 /// Which bytes a file has, by what names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,12 +71,12 @@ pub fn repository_key(name: &str) -> String {
 
 /// What the keys of all files at a ref begin with: those that Git knows, and those that DVC does.
 pub fn prefixes(name: &str, reference: &str) -> [String; 2] {
-    ["file", "dvc"].map(|kind| format!("{kind}/{}/{}/", encode_path(name), encode(short(reference))))
+    ["file", "dvc"].map(|kind| format!("{kind}/{}/{}/", encode(name), encode(short(reference))))
 }
 
 /// What the keys of all files of a repository begin with.
 pub fn all_prefixes(name: &str) -> [String; 2] {
-    ["file", "dvc"].map(|kind| format!("{kind}/{}/", encode_path(name)))
+    ["file", "dvc"].map(|kind| format!("{kind}/{}/", encode(name)))
 }
 
 /// What all records of one look have in common.

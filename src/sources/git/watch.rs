@@ -131,6 +131,10 @@ impl Shared {
             sink.blind("too_many_refs", || {
                 format!("`{place}` has more than {most} refs; name those to watch in `refs`")
             });
+            // What was left out is not gone.
+            for prefix in records::all_prefixes(&look.name) {
+                sink.unseen_too(prefix);
+            }
         }
         for (reference, fault) in &look.unread {
             let [file, dvc] = records::prefixes(&look.name, reference);

@@ -15,6 +15,7 @@ use super::config::Config;
 use super::records::{self, Held, Look, Maker, Owner};
 use super::{Repository, changes};
 use crate::base::http::Failure;
+use crate::base::text::shorten;
 use crate::event::{ArtifactRef, Fields};
 use crate::sources::reconcile::{self, Hinted, Pace, Place, Sink, Stop};
 use crate::sources::remote::{Entry, Fetched, Locate, Remote};
@@ -220,7 +221,17 @@ impl Shared {
         let about = match self.api.about(address).await {
             Ok(about) => about,
             // It is gone, and so is what was told of it.
-            Err(Failure::Gone) => return Ok(None),
+            Err(Failure::Gone) => {
+                let name = records::name(address);
+                if !sink.knows(&records::repository_key(&name)) {
+                    let sentence = format!(
+                        "there is no repository `{}`, or the token may not see it; correct its name",
+                        shorten(&name, 200)
+                    );
+                    sink.note("missing", sentence);
+                }
+                return Ok(None);
+            }
             Err(failure) => return self.refused(address, failure, sink),
         };
         match self.tell_known(address, &about, sink).await {

@@ -312,3 +312,81 @@ fn a_node_that_loaded_other_bytes_than_the_registry_holds_is_found() {
     assert_eq!(rules(&receiver), ["REG-001b"], "it is told once");
     assert_eq!(agent.stop(), Some(0));
 }
+
+#[test]
+fn a_late_event_takes_nothing_from_a_newer_one_whose_bytes_are_awaited() {
+    let root = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = root.path();
+    let receiver = Receiver::start();
+    // Nobody gives the bytes yet.
+    let away = crate::support::free_port();
+    let config = platform(root, &receiver)
+        .replace("[{name: platform}]", &format!("[{{name: platform, fetch: [\"http://127.0.0.1:{away}/\"]}}]"));
+    let agent = Agent::start(root, &config).ready();
+    let post = |id: &str, time: &str, url: Option<String>| {
+        let data = json!({ "model": "fraud", "version": "1", "path": "model.pkl", "size": 4, "url": url });
+        let event = json!({
+            "specversion": "1.0", "id": id, "source": "/p", "type": "io.lanner.artifact.v1", "time": time, "data": data,
+        });
+        let url = agent.url("/api/v1/events/platform");
+        runtime().block_on(async {
+            let answer = client().post(url).bearer_auth(SECRET).body(event.to_string()).send().await;
+            assert_eq!(answer.expect("the agent answers").status(), 202);
+        });
+    };
+    post("newer", "2026-01-02T00:00:00Z", Some(format!("http://127.0.0.1:{away}/model.pkl")));
+    let waiting = || {
+        let state = State::open(&root.join("state"), Mode::Visitor).expect("it can be opened").state;
+        state.hints("platform").expect("it answers").into_iter().map(|(_, text)| text).collect::<Vec<_>>()
+    };
+    wait_for("the bytes to be asked for in vain", Duration::from_mins(1), || {
+        (agent.metric("lanner_events_dropped_total", "reason=\"unreadable\"") > 0.5).then_some(())
+    });
+    post("older", "2026-01-01T00:00:00Z", None);
+    wait_for("the older to be left out", Duration::from_mins(1), || {
+        (agent.metric("lanner_events_dropped_total", "reason=\"outdated\"") > 0.5).then_some(())
+    });
+    wait_for("it to be settled", Duration::from_mins(1), || (waiting().len() == 1).then_some(()));
+    assert!(waiting()[0].contains("newer"), "what is not known yet stays on the disk");
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn one_address_may_hold_one_version_after_another() {
+    let root = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = root.path();
+    let web = Web::start();
+    let write = |version: &str, bytes: &[u8]| {
+        web.put("files/current.pkl", bytes);
+        let data = json!({
+            "model": "fraud", "version": version, "path": "model.pkl", "size": bytes.len(),
+            "sha256": Sha256::of(bytes).to_string(), "url": "files/current.pkl",
+        });
+        let index = json!([{ "type": "io.lanner.artifact.v1", "data": data }]);
+        web.put("index.json", index.to_string().as_bytes());
+    };
+    write("7", &weights(7));
+    let receiver = Receiver::start();
+    let config = format!(
+        "sources:\n  index: [{{name: catalog, url: \"{}\", sweep_interval_secs: 1}}]\nsinks:\n  webhook: [{{name: hook, url: \"{}\"}}]\n",
+        web.url("index.json"),
+        receiver.url()
+    );
+    let agent = Agent::start(root, &config).ready();
+    let seen = |number: u8| {
+        wait_for("the version to be read", Duration::from_mins(1), || {
+            let state = State::open(&root.join("state"), Mode::Visitor).expect("it can be opened").state;
+            let places = state.places(&Sha256::of(&weights(number)), 4).expect("it answers");
+            (!places.is_empty()).then_some(())
+        });
+    };
+    seen(7);
+    write("8", &weights(8));
+    seen(8);
+    let sweeps = agent.metric("lanner_rescans_total", "catalog");
+    wait_for("more listings", Duration::from_mins(1), || {
+        (agent.metric("lanner_rescans_total", "catalog") >= sweeps + 3.0).then_some(())
+    });
+    assert_eq!(rules(&receiver), Vec::<String>::new(), "a new version changed nothing in place");
+    assert_eq!(agent.stop(), Some(0));
+}

@@ -183,6 +183,20 @@ fn changes_are_told_as_of_every_registry() {
     let digest = |digest: &str| [("artifact.claimed_hash", Value::from(digest))];
     assert_eq!(actions(RecordKind::VersionArtifact, &digest("a"), &digest("b")), ["artifact.tampered"]);
     assert_eq!(actions(RecordKind::Artifact, &digest("a"), &digest("b")), [""; 0], "a path may change");
+    let said = |digest: Option<&str>, tag: Option<&str>, size: u64| -> Vec<(&'static str, Value)> {
+        let digest = digest.map(|digest| ("artifact.claimed_hash", Value::from(digest)));
+        let tag = tag.map(|tag| ("ml.artifact.etag", Value::from(tag)));
+        digest.into_iter().chain(tag).chain([("file.size", Value::from(size))]).collect()
+    };
+    for (old, new, expected) in [
+        (said(None, None, 4), said(None, None, 5), 1),
+        (said(Some("a"), Some("1"), 4), said(Some("a"), Some("2"), 4), 0),
+        (said(None, Some("1"), 4), said(Some("a"), Some("1"), 4), 0),
+        (said(Some("a"), None, 4), said(Some("a"), Some("1"), 4), 0),
+        (said(None, Some("1"), 4), said(None, Some("2"), 4), 1),
+    ] {
+        assert_eq!(actions(RecordKind::VersionArtifact, &old, &new).len(), expected, "{old:?} {new:?}");
+    }
 }
 
 #[test]

@@ -308,10 +308,10 @@ fn all_repositories_of_a_server_are_found_and_one_that_goes_is_told() {
         };
         assert_eq!(repositories(&running), ["acme/clicks", "acme/ranker", "other/ranker"]);
         make("acme/new.git");
-        running.until("the new one", |running| running.records.contains_key("file/acme/new/main/m.pkl")).await;
+        running.until("the new one", |running| running.records.contains_key("file/acme%2Fnew/main/m.pkl")).await;
         std::fs::remove_dir_all(folder.path().join("acme/clicks.git")).unwrap();
         running.until("it to be gone", |running| repositories(running).len() == 3).await;
-        assert!(!running.records.contains_key("file/acme/clicks/main/m.pkl"));
+        assert!(!running.records.contains_key("file/acme%2Fclicks/main/m.pkl"));
         // The whole folder away is no proof that anything is gone.
         let told = running.log.len();
         let away = folder.path().with_extension("away");

@@ -136,7 +136,10 @@ fn an_unchanged_index_costs_an_answer_without_a_body() {
         let (calls, bytes) =
             (running.metric("lanner_source_requests_total"), running.metric("lanner_source_response_bytes_total"));
         assert!(calls >= 3.0, "{calls}");
-        assert!((bytes - f64::from(u32::try_from(index.len()).unwrap())).abs() < 0.1, "it was read once: {bytes}");
+        assert!(
+            (bytes - 2.0 * f64::from(u32::try_from(index.len()).unwrap())).abs() < 0.1,
+            "it was read twice: {bytes}"
+        );
         assert_eq!(running.log, [""; 0]);
         drop(running.stop().await);
     });
@@ -192,6 +195,37 @@ fn an_index_leads_to_no_other_server() {
             running.records.iter().filter(|(_, record)| record.artifact.is_some()).map(|(key, _)| key).collect();
         assert_eq!(fetched, ["file/beside"]);
         assert_eq!(running.records.len(), 9, "what is not fetched is known all the same");
+        drop(running.stop().await);
+    });
+}
+
+#[test]
+fn what_is_named_twice_is_malformed_and_a_user_in_the_address_is_none_of_ours() {
+    let entry =
+        |path: &str, size: u64| json!({ "type": "io.lanner.artifact.v1", "data": { "path": path, "size": size } });
+    let index = json!([entry("a", 1), entry("b", 1), entry("a", 2)]);
+    reading(&index.to_string(), async |_, mut running| {
+        running.listed().await;
+        running.during(Duration::from_secs(3)).await;
+        let why = running.state().blind["malformed"].clone();
+        assert!(why.contains("file/a") && why.contains("twice"), "{why}");
+        assert_eq!(running.log, [""; 0], "it does not change from look to look");
+        drop(running.stop().await);
+    });
+    let config =
+        IndexConfig { url: "https://user:word@models.example/index.json".to_owned(), ..IndexConfig::default() };
+    let problems = config.build().err().unwrap_or_default().join("\n");
+    assert!(problems.contains("token_file") && !problems.contains("word@"), "{problems}");
+}
+
+#[test]
+fn an_index_of_many_small_values_takes_no_more_than_its_size() {
+    // As trees of values they would take forty times as much.
+    let junk = format!("[{}1]", "{\"\":0},".repeat(200_000));
+    reading(&junk, async |_, mut running| {
+        running.listed().await;
+        assert!(running.state().blind["malformed"].contains("entry 0"), "{:?}", running.state().blind);
+        assert!(running.records.is_empty());
         drop(running.stop().await);
     });
 }
