@@ -159,7 +159,7 @@ fn measure(case: &Case) -> bool {
         let last = count(&running);
         assert!(running.log.is_empty(), "nothing changed: {:?}", running.log.first());
         let each = last.0 - first.0;
-        world.put(&names[7], b"changed");
+        tokio::task::block_in_place(|| world.put(&names[7], b"changed"));
         running.until("the change", |running| !running.log.is_empty()).await;
         let swept = running.metric(sweeps);
         running.until("the sweep to end", |running| running.metric(sweeps) > swept).await;

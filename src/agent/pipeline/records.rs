@@ -3,6 +3,7 @@
 mod elsewhere;
 mod parts;
 mod unread;
+mod word;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,21 +63,6 @@ impl Records {
         };
         let outcome = self.held_against_its_word(outcome, &record, before.as_ref());
         self.compared(outcome, &record, before.as_ref()).await
-    }
-
-    /// Of bytes of a version that could not be read, what is promised of them is told where it is another.
-    fn held_against_its_word(&self, mut outcome: Outcome, record: &Record, before: Option<&Placed>) -> Outcome {
-        let unread = outcome.again.is_some() || outcome.absent.is_some() || unread(&outcome);
-        let new = identity::promised(&record.attributes);
-        let old = before.and_then(|before| before.digest.or_else(|| identity::promised(&before.attributes)));
-        if let (true, RecordKind::VersionArtifact, Some(old), Some(new)) = (unread, record.kind, old, new)
-            && old != new
-        {
-            let fields = [("artifact.previous_hash".to_owned(), Value::from(format!("sha256:{old}")))];
-            let change = Change { action: "artifact.tampered", fields: fields.into() };
-            outcome.events.extend(tell::registry(&self.origin, record, before, &[change], clock::now()));
-        }
-        outcome
     }
 
     /// Adds what other places have to say.
@@ -443,11 +429,6 @@ impl Records {
             }
         }
     }
-}
-
-/// Whether a record that has bytes was kept without them.
-fn unread(outcome: &Outcome) -> bool {
-    matches!(&outcome.change, Some(RecordChange::Put(seen)) if seen.path.is_some() && seen.blob.is_none())
 }
 
 /// A record whose bytes nobody saw.
