@@ -59,7 +59,7 @@ pub async fn metered<T>(meter: Arc<Meter>, work: impl Future<Output = T>) -> T {
     METER.scope(meter, work).await
 }
 
-/// Counts what was read of a place that is no server: objects and their bytes.
+/// Counts calls and bytes that are not counted by [`success`] and [`body`]: of a place that is no server, objects.
 pub fn measured(calls: u64, bytes: u64) {
     let count = |meter: &Arc<Meter>| {
         meter.calls.fetch_add(calls, Ordering::Relaxed);
@@ -140,14 +140,9 @@ pub fn client(options: &Options) -> Result<Client, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
-/// Counts an answer that is looked at elsewhere than in [`success`].
-pub fn answered() {
-    METER.try_with(|meter| meter.calls.fetch_add(1, Ordering::Relaxed)).ok();
-}
-
 /// The answer if it is a success, else why it is none.
 pub fn success(response: Response) -> Result<Response, Failure> {
-    answered();
+    measured(1, 0);
     let status = response.status();
     if status.is_success() {
         return Ok(response);

@@ -39,7 +39,6 @@ pub struct Cluster {
 }
 
 /// Another holder's last renewal, and when we saw it first.
-#[derive(PartialEq)]
 struct Seen {
     holder: String,
     renewed: String,

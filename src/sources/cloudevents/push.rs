@@ -149,9 +149,8 @@ impl Pushed {
                 Ok(told) => Observation::Told(told),
                 // Another version of the agent took it: this one does not know what it means.
                 Err(problem) => {
-                    tracing::error!(source = %self.config.name, problem, "an event that was taken is not understood, and left out; was it taken by a newer version?");
+                    tracing::error!(source = %self.config.name, problem, "an event that was taken is not understood; it stays on the disk for the version that took it");
                     context.metrics.error("denied");
-                    context.hints.done(hint.id);
                     continue;
                 }
             };

@@ -319,7 +319,9 @@ impl Histories for Shared {
 
     fn is_rebased(&self, reference: &str) -> bool {
         // Tags that may move have no history to keep.
-        reference.starts_with("tags/") || !self.checked.protected.is_match(reference)
+        let branch = reference.strip_prefix("refs/remotes/").and_then(|branch| branch.split_once('/'));
+        let branch = branch.map_or(reference, |(_, branch)| branch);
+        reference.starts_with("tags/") || !self.checked.protected.is_match(branch)
     }
 
     fn left(&self, repository: &str, reference: &str) -> Option<ObjectId> {

@@ -11,12 +11,8 @@ use super::address::Address;
 use super::api::Api;
 use super::watch::Hub;
 use crate::base::environment::variable;
-use crate::base::files;
-use crate::base::secret::Secret;
+use crate::base::secret;
 use crate::sources::{Built, Settings};
-
-/// Secrets are short; a larger file is not one.
-const SECRET_BYTES_MAX: u64 = 64 << 10;
 
 /// A source that watches repositories of a Hugging Face Hub. What is left out is taken from the variables that the
 /// hub's own client reads: `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HOME`.
@@ -93,16 +89,7 @@ impl Settings for Config {
             }
         }
         let fetch = if self.fetch.is_empty() { None } else { fetch.build().ok() };
-        let token = match &self.token_file {
-            Some(path) => match files::read_text(path, SECRET_BYTES_MAX) {
-                Ok(text) => Some(Secret::new(text.trim())),
-                Err(error) => {
-                    problems.push(format!("`token_file` `{}` cannot be read: {error}", path.display()));
-                    None
-                }
-            },
-            None => None,
-        };
+        let token = secret::from_file("token_file", self.token_file.as_deref(), &mut problems);
         let api = Api::with(&variable, self.endpoint.as_deref(), token).map_err(|problem| problems.push(problem));
         match api {
             Ok(api) if problems.is_empty() => {

@@ -20,7 +20,7 @@ impl Records {
         first_listing: bool,
         why: &str,
     ) -> Result<Outcome, ExamineError> {
-        let artifact = record.artifact.as_ref().expect("the caller has matched it");
+        let Some(artifact) = &record.artifact else { return Err(ExamineError::Gone) };
         let mut events = match self.patiently(artifact, || self.shared.examiner.parts(store, artifact)).await {
             Ok(Some(report)) => {
                 tracing::info!(source = %self.origin.source, record = %record.key, why, "looked into in parts");

@@ -234,7 +234,7 @@ impl Place for Index {
         }
         let answer = request.send().await.map_err(Failure::from)?;
         if answer.status() == StatusCode::NOT_MODIFIED {
-            http::answered();
+            http::measured(1, 0);
             sink.unseen_too("");
             return Ok(());
         }
