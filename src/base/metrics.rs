@@ -44,6 +44,7 @@ pub struct Metrics {
     pub source_errors: IntCounterVec,
     pub watch_overflows: IntCounterVec,
     pub rescans: IntCounterVec,
+    pub listings_left_out: IntCounterVec,
     pub reconcile_found: IntCounterVec,
     pub log_lines: IntCounterVec,
     pub log_bytes_possibly_lost: IntCounterVec,
@@ -116,6 +117,7 @@ impl Metrics {
             source_errors: make.counters("lanner_source_errors_total", "Failed looks, by what their cause asks for: transient or denied.", &["source", "kind"]),
             watch_overflows: make.counters("lanner_watch_overflows_total", "Losses of notifications that the kernel reported.", &["source"]),
             rescans: make.counters("lanner_rescans_total", "Full reconciliations, by reason.", &["source", "reason"]),
+            listings_left_out: make.counters("lanner_listings_left_out_total", "Listings that were due and not made, while hints proved to arrive.", &["source"]),
             reconcile_found: make.counters("lanner_reconcile_found_total", "Changes that no notification told of, found by reconciliation.", &["source"]),
             log_lines: make.counters("lanner_log_lines_total", "Lines read from logs.", &["source"]),
             log_bytes_possibly_lost: make.counters("lanner_log_possible_loss_total", "Times at which lines may have been lost: truncations with unread bytes, files gone before they were read.", &["source", "reason"]),
@@ -201,6 +203,11 @@ impl SourceMetrics {
     /// A full reconciliation; `reason` is from a closed set: `start`, `overflow`, `sweep`, `error`.
     pub fn rescan(&self, reason: &'static str) {
         self.metrics.rescans.with_label_values(&[&*self.name, reason]).inc();
+    }
+
+    /// A listing was due and is left out, while hints prove to arrive.
+    pub fn listing_left_out(&self) {
+        self.metrics.listings_left_out.with_label_values(&[&self.name]).inc();
     }
 
     /// Changes that no notification told of.

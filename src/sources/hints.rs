@@ -145,6 +145,12 @@ impl Hints {
         self.shared.standby.store(!heard, Ordering::Relaxed);
     }
 
+    /// How many wait that were not given out.
+    pub fn count(&self) -> usize {
+        let queue = self.lock();
+        queue.waiting.len().saturating_sub(queue.given.len())
+    }
+
     /// Those that wait now, given out or not: a listing that begins now answers them all.
     pub fn waiting(&self) -> Vec<i64> {
         self.lock().waiting.keys().copied().collect()

@@ -16,7 +16,6 @@ mod hot;
 mod location;
 mod logged;
 mod logged_bytes;
-mod pace;
 mod prompts;
 mod reach;
 mod records;
@@ -75,7 +74,7 @@ pub struct Config {
     pub hot_poll_interval_secs: u64,
     /// List everything.
     pub sweep_interval_secs: u64,
-    /// While webhooks prove to arrive, everything is listed only every so many times; the bytes are looked at as often as
+    /// While hints prove to arrive, everything is listed only every so many times; the bytes are looked at as often as
     /// before. 1 lists it every time.
     pub sweep_stretch_max: u64,
     /// Time for one request.

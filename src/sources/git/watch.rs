@@ -369,6 +369,7 @@ impl Source for Repositories {
             records_max: config.records_max,
             // A folder that is renamed while it is listed may be missed once.
             misses: 2,
+            stretch: 1,
         };
         Box::pin(reconcile::run(self, &config.name, pace, context))
     }

@@ -33,6 +33,8 @@ pub struct Config {
     /// List everything. The hub allows 500 calls in 5 minutes without a token and 1,000 with one; a listing takes one
     /// call for each author and two for each repository, and one more where something changed.
     pub sweep_interval_secs: u64,
+    /// While hints prove to arrive, everything is listed only every so many times. 1 lists it every time.
+    pub sweep_stretch_max: u64,
     /// Files that are fetched and looked into: globs on their paths; all if there is none. The digests of large files
     /// are known without that.
     pub fetch: Vec<String>,
@@ -51,6 +53,7 @@ impl Default for Config {
             repositories: Vec::new(),
             authors: Vec::new(),
             sweep_interval_secs: 300,
+            sweep_stretch_max: 4,
             fetch: Vec::new(),
             artifact_bytes_max: 4 << 30,
             records_max: 200_000,
@@ -64,8 +67,12 @@ impl Settings for Config {
         if self.repositories.is_empty() && self.authors.is_empty() {
             problems.push("neither `repositories` nor `authors` names anything to watch".to_owned());
         }
-        if self.sweep_interval_secs == 0 {
-            problems.push("`sweep_interval_secs` is 0; write at least 1".to_owned());
+        for (name, number) in
+            [("sweep_interval_secs", self.sweep_interval_secs), ("sweep_stretch_max", self.sweep_stretch_max)]
+        {
+            if number == 0 {
+                problems.push(format!("`{name}` is 0; write at least 1"));
+            }
         }
         let mut addresses = Vec::new();
         for written in &self.repositories {

@@ -58,7 +58,8 @@ struct Seen {
 
 impl Hub {
     pub fn new(config: Config, addresses: Vec<Address>, fetch: Option<GlobSet>, api: Api, sweep: Duration) -> Self {
-        let pace = Pace { sweep, glance: None, records_max: config.records_max, misses: 2 };
+        let pace =
+            Pace { sweep, glance: None, records_max: config.records_max, misses: 2, stretch: config.sweep_stretch_max };
         let shared =
             Shared { config, addresses, fetch, api: Arc::new(api), seen: Mutex::default(), owners: Mutex::default() };
         Self { shared: Arc::new(shared), pace }

@@ -12,7 +12,6 @@ use super::artifacts::Budget;
 use super::fates::{self, Fates};
 use super::health;
 use super::logged_bytes::LoggedBytes;
-use super::pace::Pace;
 use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
 use super::spaces::{Listed, Spaces};
@@ -21,7 +20,7 @@ use crate::base::backoff::Backoff;
 use crate::base::clock;
 use crate::base::http::{Failure, Meter};
 use crate::sources::hints::Hinted;
-use crate::sources::reconcile::{Failing, denied};
+use crate::sources::reconcile::{Failing, Spoken, Stretch, denied, stretched};
 use crate::sources::{Context, Hint, Observation, Record};
 
 pub struct Engine<'a> {
@@ -41,7 +40,7 @@ pub struct Engine<'a> {
     pub(super) notes: BTreeMap<String, String>,
     pub(super) webhooks: Webhooks,
     pub(super) spaces: Spaces,
-    pub(super) pace: Pace,
+    pub(super) stretch: Stretch,
     pub(super) logged: LoggedBytes,
     /// Mapped buckets that did not answer in this sweep.
     pub(super) buckets_down: BTreeSet<usize>,
@@ -77,7 +76,7 @@ impl<'a> Engine<'a> {
             notes: BTreeMap::new(),
             webhooks: Webhooks::default(),
             spaces: Spaces::default(),
-            pace: Pace::default(),
+            stretch: Stretch::default(),
             logged: LoggedBytes::default(),
             buckets_down: BTreeSet::new(),
         }
@@ -96,10 +95,11 @@ impl<'a> Engine<'a> {
             let soon = std::mem::take(&mut self.sweep_soon);
             let (what, result) = if now >= next_sweep || soon {
                 next_sweep = now + sweep;
-                if soon || !self.listed || self.pace.is_due(now, self.shared.config.sweep_stretch_max) {
+                if soon || !self.listed || self.stretch.is_due(now, self.shared.config.sweep_stretch_max) {
                     next_hot = now + hot;
                     ("sweep", self.sweep().await)
                 } else {
+                    self.context.metrics.listing_left_out();
                     ("bytes", self.look_again().await)
                 }
             } else if now >= next_hot && self.listed {
@@ -113,7 +113,7 @@ impl<'a> Engine<'a> {
                 // Whatever was not found by it is found by a sweep, which comes at once.
                 if !matches!(followed, Ok(true)) {
                     next_sweep = Instant::now();
-                    self.pace.insist();
+                    self.stretch.insist();
                 }
                 hints.done(hint.id);
                 ("hint", followed.map(drop))
@@ -180,7 +180,7 @@ impl<'a> Engine<'a> {
         self.fates().forget(clock::now() - fates::memory(self.shared.config.sweep_interval_secs));
         let seen_models: BTreeSet<String> = models.keys().cloned().collect();
         let seen_versions: BTreeSet<VersionId> = versions.keys().cloned().collect();
-        let found = if self.listed { self.untold(&models, &versions) } else { BTreeSet::new() };
+        let found = if self.listed { self.untold(&models, &versions) } else { Spoken::default() };
         self.registry.models.extend(models);
         self.registry.versions.extend(versions);
         self.look_at_runs().await?;
@@ -199,7 +199,7 @@ impl<'a> Engine<'a> {
         unseen.extend(self.look_at_logged().await?);
         if self.listed {
             let missing = self.tell_missing(&seen_models, &seen_versions).await?;
-            self.pace.listed(Instant::now(), found, missing);
+            self.stretch.listed(Instant::now(), found, missing);
             self.note_pace();
             return Ok(());
         }
@@ -214,7 +214,7 @@ impl<'a> Engine<'a> {
             self.send(Observation::InitKeep(artifact_prefix(name, version))).await?;
         }
         self.listed = true;
-        self.pace.listed(Instant::now(), found, false);
+        self.stretch.listed(Instant::now(), found, false);
         self.report();
         self.context.status.change(|state| state.synced = true);
         self.send(Observation::InitDone).await
@@ -230,18 +230,18 @@ impl<'a> Engine<'a> {
     }
 
     /// Models of which a listing says something that is not known.
-    fn untold(&self, models: &BTreeMap<String, Model>, versions: &BTreeMap<VersionId, Version>) -> BTreeSet<String> {
+    fn untold(&self, models: &BTreeMap<String, Model>, versions: &BTreeMap<VersionId, Version>) -> Spoken {
         let new_models = models.iter().filter(|(name, model)| self.registry.models.get(*name) != Some(model));
         let new_versions = versions.values().filter(|version| self.registry.is_news(version));
-        let names = new_models.map(|(name, _)| name);
-        names.chain(new_versions.map(|version| &version.name)).cloned().collect()
+        let names: BTreeSet<&str> =
+            new_models.map(|(name, _)| &**name).chain(new_versions.map(|version| &*version.name)).collect();
+        names.into_iter().collect()
     }
 
     fn note_pace(&mut self) {
         let most = self.shared.config.sweep_stretch_max;
-        let every = self.shared.config.sweep_interval_secs.saturating_mul(most);
-        let note = (most > 1 && self.pace.is_proved(Instant::now()))
-            .then(|| format!("webhooks arrive: everything is listed every {every} s"));
+        let every = Duration::from_secs(self.shared.config.sweep_interval_secs);
+        let note = (most > 1 && self.stretch.is_proved(Instant::now())).then(|| stretched(every, most));
         super::holdings::set(&mut self.notes, "listing_stretched", note);
     }
 
@@ -297,9 +297,13 @@ impl<'a> Engine<'a> {
             },
             None => None,
         };
-        let news = self.registry.models.get(name) != Some(&model)
-            || version.as_ref().is_some_and(|version| self.registry.is_news(version));
-        self.pace.heard(Instant::now(), name, news);
+        let version = version.filter(|version| self.registry.is_news(version));
+        let news = version.is_some() || self.registry.models.get(name) != Some(&model);
+        if self.is_unexplained(&model, version.as_slice()) {
+            self.stretch.insist();
+        }
+        self.stretch.heard(Instant::now(), &std::iter::once(name).collect(), news);
+        self.note_pace();
         self.compare_some(vec![model], version.into_iter().collect(), Hint::Webhook).await?;
         Ok(true)
     }

@@ -49,7 +49,7 @@ impl Engine<'_> {
             versions.extend(page);
         }
         if models.iter().any(|model| self.is_unexplained(model, &versions)) {
-            self.pace.insist();
+            self.stretch.insist();
         }
         // So much changed at once that pages cannot tell it all.
         self.sweep_soon |= more;
@@ -57,7 +57,7 @@ impl Engine<'_> {
     }
 
     /// Whether a model's time moved and nothing says why: as it does when a version of it is deleted.
-    fn is_unexplained(&self, model: &Model, versions: &[Version]) -> bool {
+    pub(super) fn is_unexplained(&self, model: &Model, versions: &[Version]) -> bool {
         self.registry.models.get(&model.name).is_some_and(|known| {
             known.last_updated_timestamp != model.last_updated_timestamp && known.description == model.description
         }) && !versions.iter().any(|version| version.name == model.name)

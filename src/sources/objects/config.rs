@@ -58,6 +58,8 @@ pub struct Config {
     pub events: Option<Events>,
     /// List everything.
     pub sweep_interval_secs: u64,
+    /// While hints prove to arrive, everything is listed only every so many times. 1 lists it every time.
+    pub sweep_stretch_max: u64,
     /// Time for one request; a download may take longer as long as bytes come.
     pub request_timeout_secs: u64,
     /// Objects watched; more make the source blind.
@@ -92,6 +94,7 @@ impl Default for Config {
             versions: false,
             events: None,
             sweep_interval_secs: 300,
+            sweep_stretch_max: 4,
             request_timeout_secs: 30,
             records_max: 1_000_000,
             artifact_bytes_max: 16 << 30,
@@ -105,6 +108,7 @@ impl Settings for Config {
         let mut problems = Vec::new();
         for (name, number) in [
             ("sweep_interval_secs", self.sweep_interval_secs),
+            ("sweep_stretch_max", self.sweep_stretch_max),
             ("request_timeout_secs", self.request_timeout_secs),
             ("records_max", self.records_max as u64),
             ("artifact_bytes_max", self.artifact_bytes_max),
@@ -154,6 +158,7 @@ impl Config {
             records_max: self.records_max,
             // Listings go on after a key, not at a position: nothing is skipped.
             misses: 1,
+            stretch: self.sweep_stretch_max,
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Config {
     pub insecure: bool,
     /// List everything.
     pub sweep_interval_secs: u64,
+    /// While hints prove to arrive, everything is listed only every so many times. 1 lists it every time.
+    pub sweep_stretch_max: u64,
     /// Time for one request.
     pub request_timeout_secs: u64,
     /// Requests in one sweep after the first; repositories that are left are looked at in the next.
@@ -93,6 +95,7 @@ impl Default for Config {
             server_cert_path: None,
             insecure: false,
             sweep_interval_secs: 60,
+            sweep_stretch_max: 4,
             request_timeout_secs: 30,
             requests_max: 10_000,
             artifact_bytes_max: 16 << 30,
@@ -122,6 +125,7 @@ impl Checked {
         let mut problems = Vec::new();
         for (name, number) in [
             ("sweep_interval_secs", config.sweep_interval_secs),
+            ("sweep_stretch_max", config.sweep_stretch_max),
             ("request_timeout_secs", config.request_timeout_secs),
             ("requests_max", config.requests_max),
             ("records_max", config.records_max as u64),

@@ -62,10 +62,10 @@ impl Source for Registry {
     }
 
     fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>> {
-        let Config { sweep_interval_secs, records_max, .. } = self.checked.config;
+        let Config { sweep_interval_secs, sweep_stretch_max: stretch, records_max, .. } = self.checked.config;
         let sweep = Duration::from_secs(sweep_interval_secs);
         // A registry answers 404 also while it is being set up anew: once is no proof.
-        let pace = Pace { sweep, glance: None, records_max, misses: 2 };
+        let pace = Pace { sweep, glance: None, records_max, misses: 2, stretch };
         Box::pin(async move {
             // Another run tells everything anew.
             *self.known.lock().await = Known::default();
@@ -248,6 +248,7 @@ impl Registry {
             let text =
                 format!("{most} requests do not reach {kept} of {count} repositories; they are looked at next time");
             sink.note("requests_max", text);
+            sink.unfinished();
         }
         Ok(cursor)
     }

@@ -55,10 +55,10 @@ impl Known {
     }
 
     /// Counts a miss of everything below a prefix that this look did not see, but for what begins with one of
-    /// `unseen`; gives what was missed so often that it is gone.
-    pub fn miss(&mut self, below: &str, unseen: impl Fn(&str) -> bool, misses: u8) -> Vec<String> {
+    /// `unseen`; gives what was missed so often that it is gone, and whether something else was missed.
+    pub fn miss(&mut self, below: &str, unseen: impl Fn(&str) -> bool, misses: u8) -> (Vec<String>, bool) {
         let look = self.look;
-        let mut gone = Vec::new();
+        let (mut gone, mut missing) = (Vec::new(), false);
         let range = self.records.range_mut::<str, _>((Bound::Included(below), Bound::Unbounded));
         for (key, told) in range.take_while(|(key, _)| key.starts_with(below)) {
             if told.look == look || unseen(key) {
@@ -67,9 +67,11 @@ impl Known {
             told.missed = told.missed.saturating_add(1);
             if told.missed >= misses {
                 gone.push(key.to_string());
+            } else {
+                missing = true;
             }
         }
-        gone
+        (gone, missing)
     }
 }
 

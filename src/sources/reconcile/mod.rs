@@ -8,6 +8,7 @@
 mod failing;
 mod known;
 mod sink;
+mod stretch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +23,16 @@ use crate::base::http::{self, Failure, Meter};
 pub use super::hints::{Hinted, Hints};
 pub use failing::{Failing, denied};
 pub use sink::Sink;
+pub use stretch::{Spoken, Stretch, note as stretched};
 
 /// Longest wait that a server may ask for.
 const ASKED_MOST: Duration = Duration::from_hours(1);
 /// Longest wait after failures in a row.
 const WAIT_MOST: Duration = Duration::from_mins(1);
+/// Hints that are followed before a listing that is due; more are answered by it.
+const FOLLOWED_FIRST: usize = 16;
+/// For so long a listing that is due waits for them.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why a look ended early.
 #[derive(Debug)]
@@ -76,6 +82,8 @@ pub struct Pace {
     /// Listings in a row that must miss a record before it is gone: 2 where pages are counted by position, since a
     /// deletion then makes the next page skip one.
     pub misses: u8,
+    /// While hints prove to arrive, of so many listings one is made; 1 where there are no hints that could.
+    pub stretch: u64,
 }
 
 /// Looks at a place until nobody listens any more; failures are told and survived.
@@ -99,6 +107,7 @@ struct Engine<'p, P> {
     failing: Failing,
     backoff: Backoff,
     meter: Arc<Meter>,
+    stretch: Stretch,
     listed: bool,
 }
 
@@ -114,6 +123,7 @@ impl<'p, P: Place> Engine<'p, P> {
             failing: Failing::default(),
             backoff: Backoff::new(Duration::from_secs(1), WAIT_MOST, seed),
             meter: Arc::default(),
+            stretch: Stretch::default(),
             listed: false,
         }
     }
@@ -122,8 +132,13 @@ impl<'p, P: Place> Engine<'p, P> {
         let (mut next_sweep, mut next_glance) = (Instant::now(), Instant::now());
         loop {
             let now = Instant::now();
-            let (what, result) = if now >= next_sweep {
+            let (what, result) = if now >= next_sweep && !self.waits_for_hints(next_sweep, now) {
                 next_sweep = now + self.pace.sweep;
+                let blind = !self.sink.status().read().blind.is_empty();
+                if !blind && !self.stretch.is_due(now, self.pace.stretch) {
+                    self.sink.metrics().listing_left_out();
+                    continue;
+                }
                 ("list", self.list().await)
             } else if let Some(every) = self.pace.glance.filter(|_| now >= next_glance) {
                 next_glance = now + every;
@@ -132,18 +147,19 @@ impl<'p, P: Place> Engine<'p, P> {
             } else {
                 let until = self.pace.glance.map_or(next_sweep, |_| next_glance.min(next_sweep));
                 tokio::select! {
+                    biased;
                     hint = self.hints.next() => match self.follow(&hint).await {
                         Ok(true) => {
                             self.hints.done(hint.id);
                             ("hint", Ok(()))
                         }
                         Ok(false) => {
-                            next_sweep = Instant::now();
+                            next_sweep = self.list_at_once();
                             continue;
                         }
                         Err(stop) => {
                             // Whatever it spoke of is found by the next listing.
-                            next_sweep = Instant::now();
+                            next_sweep = self.list_at_once();
                             ("hint", Err(stop))
                         }
                     },
@@ -164,6 +180,18 @@ impl<'p, P: Place> Engine<'p, P> {
         }
     }
 
+    /// Whether a listing that is due lets a few hints go first: what they tell is then not found by it.
+    fn waits_for_hints(&self, due: Instant, now: Instant) -> bool {
+        self.listed
+            && now.saturating_duration_since(due) < FOLLOWED_WITHIN
+            && (1..=FOLLOWED_FIRST).contains(&self.hints.count())
+    }
+
+    fn list_at_once(&mut self) -> Instant {
+        self.stretch.insist();
+        Instant::now()
+    }
+
     async fn list(&mut self) -> Result<(), Stop> {
         // Hints that came before are answered by this listing, if it works.
         let answered = self.hints.waiting();
@@ -180,6 +208,13 @@ impl<'p, P: Place> Engine<'p, P> {
             self.sink.status().change(|state| state.synced = true);
             self.sink.send(Observation::InitDone).await?;
         }
+        let look = self.sink.outcome();
+        // What hints spoke of that were not followed is not known.
+        let found = if answered.is_empty() { look.spoken } else { Spoken::default() };
+        self.stretch.listed(Instant::now(), found, look.missing);
+        if look.unfinished {
+            self.stretch.go_on();
+        }
         for hint in answered {
             self.hints.done(hint);
         }
@@ -188,7 +223,12 @@ impl<'p, P: Place> Engine<'p, P> {
 
     async fn follow(&mut self, hint: &Hinted) -> Result<bool, Stop> {
         self.sink.begin_look(Hint::Webhook);
-        self.place.follow(hint, &mut self.sink).await
+        let followed = self.place.follow(hint, &mut self.sink).await?;
+        if followed {
+            let look = self.sink.outcome();
+            self.stretch.heard(Instant::now(), &look.spoken, look.news);
+        }
+        Ok(followed)
     }
 
     fn worked(&mut self, what: &'static str) {
@@ -221,6 +261,9 @@ impl<'p, P: Place> Engine<'p, P> {
             state.blind = blind;
             state.notes.clone_from(self.sink.notes());
             state.watched = self.sink.len() as u64;
+            if self.pace.stretch > 1 && self.stretch.is_proved(Instant::now()) {
+                state.notes.insert("listing_stretched".to_owned(), stretched(self.pace.sweep, self.pace.stretch));
+            }
             self.place.report(state);
         });
     }

@@ -7,7 +7,21 @@ use tokio::sync::mpsc;
 
 use super::Stop;
 use super::known::Known;
+use super::stretch::Spoken;
 use crate::sources::{Checkpoint, Context, Hint, Observation, Record, SourceMetrics, Status};
+
+/// What one look led to.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// What it was about: of a listing only what nobody had told of.
+    pub spoken: Spoken,
+    /// It told something.
+    pub news: bool,
+    /// It missed something that may be gone.
+    pub missing: bool,
+    /// It left something for the next.
+    pub unfinished: bool,
+}
 
 /// What a look tells, and what is left to tell at its end.
 pub struct Sink {
@@ -26,6 +40,7 @@ pub struct Sink {
     blind: BTreeMap<&'static str, (usize, String)>,
     notes: BTreeMap<String, String>,
     full: bool,
+    look: Look,
     /// What the place wants to know after a restart, by key.
     memory: BTreeMap<String, serde_json::Value>,
 }
@@ -45,6 +60,7 @@ impl Sink {
             blind: BTreeMap::new(),
             notes: BTreeMap::new(),
             full: false,
+            look: Look::default(),
             memory: context.checkpoints,
         }
     }
@@ -64,13 +80,21 @@ impl Sink {
         if self.first {
             return self.send(Observation::InitApply(record)).await;
         }
+        if news || self.hint != Hint::Sweep {
+            self.look.spoken.add(&record.key);
+        }
         if !news {
             return Ok(());
         }
+        self.count_news();
+        self.send(Observation::Apply(record)).await
+    }
+
+    fn count_news(&mut self) {
+        self.look.news = true;
         if self.hint == Hint::Sweep {
             self.metrics.reconcile_found(1);
         }
-        self.send(Observation::Apply(record)).await
     }
 
     /// Of keys that begin like this nothing can be said this time; `reason` is from a closed set.
@@ -95,13 +119,24 @@ impl Sink {
         self.notes.insert(name.to_owned(), sentence);
     }
 
+    /// This listing leaves something for the next.
+    pub const fn unfinished(&mut self) {
+        self.look.unfinished = true;
+    }
+
     /// A record is gone, for certain.
     pub async fn gone(&mut self, key: &str) -> Result<(), Stop> {
-        if self.known.forget(key) { self.send(Observation::Delete(key.to_owned())).await } else { Ok(()) }
+        self.look.spoken.add(key);
+        if !self.known.forget(key) {
+            return Ok(());
+        }
+        self.look.news = true;
+        self.send(Observation::Delete(key.to_owned())).await
     }
 
     /// All below a prefix was just told, by one look: what it did not name is gone.
     pub async fn complete(&mut self, below: &str) -> Result<(), Stop> {
+        self.look.spoken.add_below(below);
         self.end(below, 1).await
     }
 
@@ -161,6 +196,7 @@ impl Sink {
 
     pub(super) fn begin_look(&mut self, hint: Hint) {
         (self.hint, self.first) = (hint, false);
+        self.look = Look::default();
         self.known.begin();
     }
 
@@ -187,15 +223,24 @@ impl Sink {
 
     async fn end(&mut self, below: &str, misses: u8) -> Result<(), Stop> {
         let unseen = &self.unseen;
-        let gone = self.known.miss(below, |key| unseen.iter().any(|prefix| key.starts_with(prefix.as_str())), misses);
+        let (gone, missing) =
+            self.known.miss(below, |key| unseen.iter().any(|prefix| key.starts_with(prefix.as_str())), misses);
+        self.look.missing |= missing;
         for key in gone {
             self.known.forget(&key);
-            if self.hint == Hint::Sweep {
-                self.metrics.reconcile_found(1);
+            // What must be missed twice was accounted for when it was missed once.
+            if misses == 1 && self.hint == Hint::Sweep {
+                self.look.spoken.add(&key);
             }
+            self.count_news();
             self.send(Observation::Delete(key)).await?;
         }
         Ok(())
+    }
+
+    /// What this look led to.
+    pub(super) fn outcome(&mut self) -> Look {
+        std::mem::take(&mut self.look)
     }
 
     pub(super) async fn send(&self, observation: Observation) -> Result<(), Stop> {

@@ -96,6 +96,12 @@ impl World for Hubs {
         repository.push(false);
     }
 
+    fn hint(&self, _name: &str) -> Option<serde_json::Value> {
+        Some(
+            json!({ "event": { "action": "update", "scope": "repo.content" }, "repo": { "type": "model", "name": ID } }),
+        )
+    }
+
     fn odd_names(&self) -> Vec<&'static str> {
         vec!["späte/mo del.bin", "a+b%20c.pkl", "x#y?z.pt", "🤗.safetensors", "deep/er/and/deep/er/config.json"]
     }

@@ -82,3 +82,34 @@ async fn listings_are_left_out_while_webhooks_prove_to_arrive_and_only_then() {
     assert!(running.metric(LISTINGS) - begun >= 3.0, "every second again, as far as the machine can");
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_about_the_same_model_hides_no_deletion() {
+    let server = Mlflow::start().await;
+    let (run, folder) = server.run("hidden").await;
+    server.post("registered-models/create", json!({ "name": "paced" })).await;
+    for _ in 0..2 {
+        server.register("paced", &format!("mlflow-artifacts:/{folder}/model"), &run).await;
+    }
+    // So rarely that only a reason to list can find it.
+    let mut running = start(Config {
+        tracking_uri: Some(server.url.clone()),
+        hot_poll_interval_secs: 3600,
+        sweep_interval_secs: 1,
+        sweep_stretch_max: 1000,
+        ..Config::default()
+    });
+    running.listed().await;
+    let alias = json!({ "name": "paced", "alias": "champion", "version": "1" });
+    let told = json!({ "data": alias });
+    server.post("registered-models/alias", alias).await;
+    running.hints.push(1, told.clone());
+    running.until("fewer listings", stretched).await;
+    let begun = running.metric(LISTINGS);
+    running.during(Duration::from_secs(4)).await;
+    assert!(running.metric(LISTINGS) - begun <= 1.0, "listings are left out");
+    server.call(Method::DELETE, "model-versions/delete", json!({ "name": "paced", "version": "2" })).await;
+    running.hints.push(2, told);
+    running.until("the deletion", |running| !running.records.contains_key("version/paced/2")).await;
+    running.stop().await;
+}

@@ -9,6 +9,7 @@ use lanner::event::Value;
 use lanner::sources::objects::Config;
 use lanner::sources::{Settings as _, Source};
 use object_store::ObjectStore;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -118,6 +119,22 @@ impl World for Bucket {
             self.store.put_with(&*self.client, "models", name, name.as_bytes()).await;
         }));
         println!("{}: {} objects put in {:?}", self.scheme, names.len(), began.elapsed());
+    }
+
+    fn hint(&self, name: &str) -> Option<serde_json::Value> {
+        Some(match self.scheme {
+            "s3" => json!({ "Records": [{
+                "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+                "s3": { "bucket": { "name": "models" }, "object": { "key": name } }
+            }] }),
+            "gs" => json!({ "message": { "attributes": {
+                "bucketId": "models", "objectId": name, "eventType": "OBJECT_FINALIZE"
+            } } }),
+            _ => json!([{
+                "subject": format!("/blobServices/default/containers/models/blobs/{name}"),
+                "eventType": "Microsoft.Storage.BlobCreated", "data": {}
+            }]),
+        })
     }
 
     fn many(&self) -> usize {

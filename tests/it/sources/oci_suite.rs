@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lanner::event::Sha256;
 use lanner::sources::oci::Config;
 use lanner::sources::{Settings as _, Source};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::suite::{self, World};
@@ -98,6 +99,13 @@ impl World for Images {
             "odd/name~2",
             "odd/...",
         ]
+    }
+
+    fn hint(&self, name: &str) -> Option<serde_json::Value> {
+        let target = json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json", "repository": repository(name), "tag": "v1"
+        });
+        Some(json!({ "events": [{ "action": "push", "target": target, "request": { "useragent": "oras/1.2.0" } }] }))
     }
 
     fn many(&self) -> usize {

@@ -102,7 +102,7 @@ impl Source for Scripted {
     }
 }
 
-const QUICK: Pace = Pace { sweep: Duration::from_millis(50), glance: None, records_max: 100, misses: 2 };
+const QUICK: Pace = Pace { sweep: Duration::from_millis(50), glance: None, records_max: 100, misses: 2, stretch: 1 };
 const SLOW: Pace = Pace { sweep: Duration::from_hours(1), ..QUICK };
 
 fn begin(pace: Pace, records: &[(&str, &str)]) -> (Running, Arc<Mutex<Script>>) {
@@ -210,4 +210,83 @@ async fn a_hint_that_could_not_be_followed_blinds_nobody_for_long() {
     running.hints.push(1, "fail".into());
     running.until("blindness", |running| !running.state().blind.is_empty()).await;
     running.until("sight, by the listing that follows", |running| running.state().blind.is_empty()).await;
+}
+
+/// Listings that are left out: of five one is made.
+const STRETCHED: Pace = Pace { sweep: Duration::from_millis(200), stretch: 5, misses: 1, ..QUICK };
+
+fn is_stretched(running: &Running) -> bool {
+    running.state().notes.contains_key("listing_stretched")
+}
+
+async fn listings_during(running: &mut Running, script: &Arc<Mutex<Script>>, time: Duration) -> usize {
+    let begun = script.lock().unwrap().listings;
+    running.during(time).await;
+    script.lock().unwrap().listings - begun
+}
+
+fn set(script: &Arc<Mutex<Script>>, key: &str, value: &str) {
+    script.lock().unwrap().records.insert(key.to_owned(), value.to_owned());
+}
+
+/// Changes a record and tells of it until that was a proof: a listing may be faster by a moment.
+async fn prove(running: &mut Running, script: &Arc<Mutex<Script>>, hint: i64) {
+    set(script, "proof", &hint.to_string());
+    running.hints.push(hint, "proof".into());
+    running.until("fewer listings", is_stretched).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn listings_are_left_out_while_hints_prove_to_arrive() {
+    let (mut running, script) = begin(STRETCHED, &[("a", "1"), ("proof", "0")]);
+    running.listed().await;
+    let each = listings_during(&mut running, &script, Duration::from_secs(4)).await;
+    assert!(each >= 8 && !is_stretched(&running), "nothing shows that hints arrive: {each} listings");
+    prove(&mut running, &script, 1).await;
+    let fewer = listings_during(&mut running, &script, Duration::from_secs(4)).await;
+    assert!((1..=each / 2).contains(&fewer), "{fewer} listings where there were {each}");
+    // What a listing finds and no hint told of ends that.
+    set(&script, "a", "2");
+    running.until("the change", |running| running.log.contains(&"+a".to_owned())).await;
+    running.until("all listings", |running| !is_stretched(running)).await;
+    // And one hint more does not bring it back.
+    set(&script, "proof", "again");
+    running.hints.push(2, "proof".into());
+    running.during(Duration::from_secs(1)).await;
+    assert!(!is_stretched(&running), "ten hints in a row are asked for");
+    for hint in 3..=20 {
+        set(&script, "proof", &hint.to_string());
+        running.hints.push(hint, "proof".into());
+        let hints = running.hints.clone();
+        running.until("the hint to be followed", |_| hints.waiting().is_empty()).await;
+    }
+    running.until("fewer listings again", is_stretched).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hint_that_is_slower_than_a_listing_proves_as_much() {
+    let (mut running, script) = begin(STRETCHED, &[("a", "1"), ("b", "1"), ("proof", "0")]);
+    running.listed().await;
+    set(&script, "a", "2");
+    script.lock().unwrap().records.remove("b");
+    running.until("the listing", |running| running.log.iter().filter(|line| *line != "+proof").count() == 2).await;
+    running.hints.push(1, "a".into());
+    running.during(Duration::from_millis(500)).await;
+    assert!(!is_stretched(&running), "nobody told of the deletion yet");
+    running.hints.push(2, "b".into());
+    running.until("fewer listings", is_stretched).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_listing_is_left_out_while_something_is_not_seen() {
+    let (mut running, script) = begin(STRETCHED, &[("a", "1"), ("c/1", "1"), ("proof", "0")]);
+    running.listed().await;
+    prove(&mut running, &script, 1).await;
+    script.lock().unwrap().hidden = Some("c/".to_owned());
+    running.until("blindness", |running| running.state().blind.contains_key("unreadable")).await;
+    let listings = listings_during(&mut running, &script, Duration::from_secs(2)).await;
+    assert!(listings >= 4, "{listings} listings");
+    script.lock().unwrap().hidden = None;
+    running.until("sight", |running| running.state().blind.is_empty()).await;
+    assert!(is_stretched(&running));
 }

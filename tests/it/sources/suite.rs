@@ -1,7 +1,8 @@
 //! What every source of a registry or store must do, whatever server is behind it.
 //!
 //! A server with its source is a [`World`]; [`everything`] is the contract. Each expectation is met within
-//! [`PATIENCE`](super::harness::PATIENCE), by listings alone: no world gives hints here.
+//! [`PATIENCE`](super::harness::PATIENCE), by listings alone but for the part that says
+//! otherwise.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,6 +44,10 @@ pub trait World {
     /// Whether there are notifications that may be missed: what a listing finds counts as found without them.
     fn has_hints(&self) -> bool {
         true
+    }
+    /// What the server's notification of an entry that was put says; `None` where there is none.
+    fn hint(&self, _name: &str) -> Option<serde_json::Value> {
+        None
     }
     /// How many entries the large listing has.
     fn many(&self) -> usize {
@@ -122,6 +127,7 @@ impl Watched {
 pub fn everything(world: &mut impl World) {
     says_nothing_at_first(world);
     finds_changes(world);
+    lists_less_while_hints_arrive(world);
     reads_odd_names(world);
     survives_an_outage(world);
     survives_bad_connections(world);
@@ -164,6 +170,23 @@ fn finds_changes(world: &mut impl World) {
     watched.until_gone(&world.key("changes/b.pkl", b"two"));
     let found = watched.running.metric("lanner_reconcile_found_total");
     assert!(found >= 4.0 || !world.has_hints(), "no hint told of these changes, and they were found: {found}");
+    watched.stop();
+}
+
+/// Where there are hints: listings are left out, and what no hint told of is found all the same.
+fn lists_less_while_hints_arrive(world: &mut impl World) {
+    let name = "hinted/a.bin";
+    let Some(hint) = world.hint(name) else { return };
+    let stretched = |running: &Running| running.state().notes.contains_key("listing_stretched");
+    let mut watched = Watched::listed(world.source(&world.address()));
+    world.put(name, b"told of");
+    watched.running.hints.push(1, hint);
+    watched.until_there(&world.key(name, b"told of"));
+    watched.until("fewer listings", stretched);
+    watched.until("one to be left out", |running| running.metric("lanner_listings_left_out_total") >= 1.0);
+    world.put("hinted/b.bin", b"not told of");
+    watched.until_there(&world.key("hinted/b.bin", b"not told of"));
+    watched.until("all listings", |running| !stretched(running));
     watched.stop();
 }
 

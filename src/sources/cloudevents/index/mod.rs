@@ -286,7 +286,7 @@ impl Source for Index {
     fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>> {
         let sweep = Duration::from_secs(self.config.sweep_interval_secs);
         // It may have been read half written: once is no proof.
-        let pace = Pace { sweep, glance: None, records_max: self.config.records_max, misses: 2 };
+        let pace = Pace { sweep, glance: None, records_max: self.config.records_max, misses: 2, stretch: 1 };
         Box::pin(async move {
             // Another run tells everything anew.
             self.know(None);

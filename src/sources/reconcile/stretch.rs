@@ -1,0 +1,153 @@
+//! How often everything is listed. As long as hints prove to arrive, some listings are left out. Whatever a listing finds
+//! that no hint told of ends that at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// For so long a hint that told news is a proof.
+const PROOF: Duration = Duration::from_hours(24);
+/// A hint may be slower than a listing by this.
+const GRACE: Duration = Duration::from_mins(1);
+/// Proofs that are asked for after a listing found what no hint told of.
+const PROOFS: u32 = 10;
+/// Names that are kept of what a look was about.
+const NAMES_MAX: usize = 1_000;
+
+/// What a look was about: keys of records, names, or how keys begin.
+#[derive(Debug, Default)]
+pub struct Spoken {
+    names: Vec<String>,
+    /// How keys begin of which all was looked at.
+    below: Vec<String>,
+    /// There was more than is kept.
+    more: bool,
+}
+
+impl Spoken {
+    pub fn add(&mut self, name: &str) {
+        if self.names.len() < NAMES_MAX {
+            self.names.push(name.to_owned());
+        } else {
+            self.more = true;
+        }
+    }
+
+    pub fn add_below(&mut self, prefix: &str) {
+        if self.below.len() < NAMES_MAX {
+            self.below.push(prefix.to_owned());
+        }
+    }
+
+    fn names(&self, name: &str) -> bool {
+        self.names.iter().any(|one| one == name) || self.below.iter().any(|one| name.starts_with(one.as_str()))
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Spoken {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        let mut spoken = Self::default();
+        names.into_iter().for_each(|name| spoken.add(name));
+        spoken
+    }
+}
+
+#[derive(Debug)]
+pub struct Stretch {
+    /// When a hint told news last.
+    heard: Option<Instant>,
+    proofs: u32,
+    needed: u32,
+    /// Listings left out since the last.
+    skipped: u64,
+    /// The next one is not left out.
+    insist: bool,
+    /// Something says that the next one will miss what the last still listed.
+    expected: bool,
+    missed: bool,
+    /// What listings found that nobody told of yet, and when.
+    found: BTreeMap<String, Instant>,
+    /// It was more than is kept, so that it cannot be said that all was told.
+    found_more: bool,
+}
+
+impl Default for Stretch {
+    fn default() -> Self {
+        Self {
+            heard: None,
+            proofs: 0,
+            needed: 1,
+            skipped: 0,
+            insist: true,
+            expected: false,
+            missed: false,
+            found: BTreeMap::new(),
+            found_more: false,
+        }
+    }
+}
+
+impl Stretch {
+    /// Whether everything is to be listed now; of `most` times in a row at least once.
+    pub fn is_due(&mut self, now: Instant, most: u64) -> bool {
+        if self.insist || !self.is_proved(now) || self.skipped.saturating_add(1) >= most {
+            // Until one was complete.
+            self.insist = true;
+            return true;
+        }
+        self.skipped += 1;
+        false
+    }
+
+    /// Whether hints prove to arrive.
+    pub fn is_proved(&self, now: Instant) -> bool {
+        self.proofs >= self.needed && self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < PROOF)
+    }
+
+    /// Something happened that only a listing can tell.
+    pub const fn insist(&mut self) {
+        (self.insist, self.expected) = (true, true);
+    }
+
+    /// The last listing did not see all.
+    pub const fn go_on(&mut self) {
+        self.insist = true;
+    }
+
+    /// A listing was complete. `found`: what it told that nobody had told of; `missing`: whether the next must say if
+    /// something is gone.
+    pub fn listed(&mut self, now: Instant, found: Spoken, missing: bool) {
+        let unexpected = missing && !self.missed && !self.expected;
+        (self.skipped, self.insist, self.missed, self.expected) = (0, missing, missing, false);
+        if unexpected || !found.names.is_empty() {
+            (self.proofs, self.needed) = (0, PROOFS);
+        }
+        self.found_more |= found.more || self.found.len().saturating_add(found.names.len()) > NAMES_MAX;
+        self.found.extend(found.names.into_iter().map(|name| (name, now)));
+        while self.found.len() > NAMES_MAX && self.found.pop_last().is_some() {}
+    }
+
+    /// A hint spoke of something, and whether that was news.
+    pub fn heard(&mut self, now: Instant, spoken: &Spoken, news: bool) {
+        let before = self.found.len();
+        self.found.retain(|name, when| now.saturating_duration_since(*when) >= GRACE || !spoken.names(name));
+        let late = self.found.len() < before;
+        if late && self.found.is_empty() && !self.found_more {
+            // It was on its way: all that the listing found was told.
+            (self.heard, self.proofs, self.needed) = (Some(now), 1, 1);
+        } else if late || news {
+            self.heard = Some(now);
+            self.proofs = self.proofs.saturating_add(1);
+            if self.proofs >= self.needed {
+                self.needed = 1;
+                (self.found, self.found_more) = (BTreeMap::new(), false);
+            }
+        }
+    }
+}
+
+/// What a person should know while listings are left out.
+pub fn note(every: Duration, most: u64) -> String {
+    format!("hints arrive: everything is listed every {} s", every.as_secs().saturating_mul(most))
+}
