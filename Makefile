@@ -17,7 +17,7 @@ test: peers ## Install what the tests need, then run all of them
 
 test-all: test lint ## The same tests with the release binary, longer ones at full length, and lints
 	tests/corpus/setup.sh
-	LANNER_CORPUS_PEERS=1 LANNER_REPLAY_EVENTS=1000000 LANNER_DIFFERENTIAL_CASES=100000 LANNER_VERIFY_FUZZ_SECS=120 cargo test --locked --release --test it
+	LANNER_SUITE_FULL=1 LANNER_CORPUS_PEERS=1 LANNER_REPLAY_EVENTS=1000000 LANNER_DIFFERENTIAL_CASES=100000 LANNER_VERIFY_FUZZ_SECS=120 cargo test --locked --release --test it
 
 corpus: peers ## Score malicious and benign files with ours and other scanners in one run, and write docs/corpus.md
 	tests/corpus/setup.sh

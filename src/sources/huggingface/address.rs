@@ -11,6 +11,25 @@ pub enum Kind {
     Space,
 }
 
+impl Kind {
+    /// The kind that a name begins with, a model if none, and the rest.
+    pub fn split(name: &str) -> (Self, &str) {
+        [("datasets/", Self::Dataset), ("spaces/", Self::Space), ("models/", Self::Model)]
+            .into_iter()
+            .find_map(|(prefix, kind)| Some((kind, name.strip_prefix(prefix)?)))
+            .unwrap_or((Self::Model, name))
+    }
+
+    /// What names of this kind begin with.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Model => "",
+            Self::Dataset => "datasets/",
+            Self::Space => "spaces/",
+        }
+    }
+}
+
 /// A repository, a revision of it, and the part that is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -29,13 +48,11 @@ pub struct Address {
 const REFERENCES: [&str; 2] = ["refs/pr/", "refs/convert/"];
 
 impl Address {
+    /// Reads `hf://[datasets/|spaces/]organisation/name[@revision][/path]`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no address of a repository; write hf://organisation/name@revision/path");
         let rest = text.strip_prefix("hf://").ok_or_else(wrong)?.trim_end_matches('/');
-        let (kind, rest) = [("datasets/", Kind::Dataset), ("spaces/", Kind::Space), ("models/", Kind::Model)]
-            .into_iter()
-            .find_map(|(prefix, kind)| Some((kind, rest.strip_prefix(prefix)?)))
-            .unwrap_or((Kind::Model, rest));
+        let (kind, rest) = Kind::split(rest);
         let (id, revision, path) = if let Some((id, rest)) = rest.split_once('@') {
             let (revision, path) = revision(rest);
             (id.to_owned(), revision, path)

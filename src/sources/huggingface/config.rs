@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::address::Address;
+use super::address::{Address, Kind};
 use super::api::Api;
 use super::watch::Hub;
 use crate::base::environment::variable;
@@ -28,7 +28,8 @@ pub struct Config {
     /// Repositories: `[datasets/|spaces/]organisation/name[@revision]`. A tag or commit as revision must never change;
     /// a branch, `main` if none is named, may.
     pub repositories: Vec<String>,
-    /// Organisations and people of whom all models are watched, at `main`.
+    /// Organisations and people of whom all is watched, at `main`: models, with `datasets/` or `spaces/` before the name
+    /// those.
     pub authors: Vec<String>,
     /// List everything. The hub allows 500 calls in 5 minutes without a token and 1,000 with one; a listing takes one
     /// call for each author and two for each repository, and one more where something changed.
@@ -84,8 +85,11 @@ impl Settings for Config {
         }
         for author in &self.authors {
             let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            if author.is_empty() || !author.chars().all(fits) {
-                problems.push(format!("`authors` has `{author}`, which is no name on a hub"));
+            let (_, name) = Kind::split(author);
+            if name.is_empty() || !name.chars().all(fits) {
+                problems.push(format!(
+                    "`authors` has `{author}`, which is no name on a hub; write `name`, `datasets/name` or `spaces/name`"
+                ));
             }
         }
         let mut fetch = globset::GlobSetBuilder::new();

@@ -313,9 +313,16 @@ impl Place for Hub {
         let shared = &self.shared;
         let (mut told, mut refused, mut failed) = (0_usize, None, None);
         for author in &shared.config.authors {
-            for about in shared.api.of_author(Kind::Model, author, AUTHOR_MAX).await? {
+            let (kind, name) = Kind::split(author);
+            let all = shared.api.of_author(kind, name, AUTHOR_MAX).await?;
+            if all.is_empty() {
+                let sentence =
+                    format!("`{author}` has no repositories, or none that the token may see; is the name right?");
+                sink.note("missing", sentence);
+            }
+            for about in all {
                 // The list is of this author, whatever an entry says.
-                let Ok(address) = Address::parse(&format!("hf://{}", about.id)) else {
+                let Ok(address) = Address::parse(&format!("hf://{}{}", kind.prefix(), about.id)) else {
                     sink.blind("garbage", || {
                         format!("the hub lists a repository of {author} with a name that is none")
                     });

@@ -21,8 +21,8 @@ pub struct Spoken {
     names: Vec<String>,
     /// How keys begin of which all was looked at.
     below: Vec<String>,
-    /// There was more than is kept.
-    more: bool,
+    /// How all names begin that were too many to be kept.
+    more: Option<String>,
 }
 
 impl Spoken {
@@ -30,7 +30,7 @@ impl Spoken {
         if self.names.len() < NAMES_MAX {
             self.names.push(name.to_owned());
         } else {
-            self.more = true;
+            fold(&mut self.more, name);
         }
     }
 
@@ -41,7 +41,12 @@ impl Spoken {
     }
 
     fn names(&self, name: &str) -> bool {
-        self.names.iter().any(|one| one == name) || self.below.iter().any(|one| name.starts_with(one.as_str()))
+        self.names.iter().any(|one| one == name) || self.covers(name)
+    }
+
+    /// Whether all was looked at that begins so.
+    fn covers(&self, name: &str) -> bool {
+        self.below.iter().any(|one| name.starts_with(one.as_str()))
     }
 }
 
@@ -51,6 +56,17 @@ impl<'a> FromIterator<&'a str> for Spoken {
         names.into_iter().for_each(|name| spoken.add(name));
         spoken
     }
+}
+
+/// Shortens what is known of how names begin, so that it holds for one more.
+fn fold(begin: &mut Option<String>, name: &str) {
+    let Some(known) = begin else {
+        *begin = Some(name.to_owned());
+        return;
+    };
+    let same = known.chars().zip(name.chars()).take_while(|(one, other)| one == other);
+    let length = same.map(|(one, _)| one.len_utf8()).sum();
+    known.truncate(length);
 }
 
 #[derive(Debug)]
@@ -68,8 +84,8 @@ pub struct Stretch {
     missed: bool,
     /// What listings found that nobody told of yet, and when.
     found: BTreeMap<String, Instant>,
-    /// It was more than is kept, so that it cannot be said that all was told.
-    found_more: bool,
+    /// The same of what was too much to be kept: how all their names begin.
+    found_more: Option<String>,
 }
 
 impl Default for Stretch {
@@ -83,7 +99,7 @@ impl Default for Stretch {
             expected: false,
             missed: false,
             found: BTreeMap::new(),
-            found_more: false,
+            found_more: None,
         }
     }
 }
@@ -123,9 +139,13 @@ impl Stretch {
         if unexpected || !found.names.is_empty() {
             (self.proofs, self.needed) = (0, PROOFS);
         }
-        self.found_more |= found.more || self.found.len().saturating_add(found.names.len()) > NAMES_MAX;
+        found.more.iter().for_each(|begin| fold(&mut self.found_more, begin));
         self.found.extend(found.names.into_iter().map(|name| (name, now)));
-        while self.found.len() > NAMES_MAX && self.found.pop_last().is_some() {}
+        while self.found.len() > NAMES_MAX
+            && let Some((name, _)) = self.found.pop_last()
+        {
+            fold(&mut self.found_more, &name);
+        }
     }
 
     /// A hint spoke of something, and whether that was news.
@@ -133,7 +153,10 @@ impl Stretch {
         let before = self.found.len();
         self.found.retain(|name, when| now.saturating_duration_since(*when) >= GRACE || !spoken.names(name));
         let late = self.found.len() < before;
-        if late && self.found.is_empty() && !self.found_more {
+        if late && self.found_more.as_ref().is_some_and(|begin| spoken.covers(begin)) {
+            self.found_more = None;
+        }
+        if late && self.found.is_empty() && self.found_more.is_none() {
             // It was on its way: all that the listing found was told.
             (self.heard, self.proofs, self.needed) = (Some(now), 1, 1);
         } else if late || news {
@@ -141,7 +164,7 @@ impl Stretch {
             self.proofs = self.proofs.saturating_add(1);
             if self.proofs >= self.needed {
                 self.needed = 1;
-                (self.found, self.found_more) = (BTreeMap::new(), false);
+                (self.found, self.found_more) = (BTreeMap::new(), None);
             }
         }
     }

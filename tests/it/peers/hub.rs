@@ -199,20 +199,23 @@ impl Hub {
         if let Some(digest) = path.strip_prefix("/lfs/") {
             return self.large(digest, text("range").as_deref());
         }
-        if path == "/api/models" {
+        if let Some((_, collection)) = COLLECTIONS.iter().find(|(name, _)| path == format!("/api/{name}")) {
             let author = uri.query().and_then(|query| query.split('&').find_map(|one| one.strip_prefix("author=")));
-            let prefix = format!("{}/", author.unwrap_or_default());
+            let prefix = format!("{collection}{}/", author.unwrap_or_default());
             let listed = self.repositories.iter().filter(|(id, one)| id.starts_with(&prefix) && !one.private);
-            let listed: Vec<Value> = listed.map(|(id, one)| about(id, one)).collect();
+            let listed: Vec<Value> = listed.map(|(id, one)| about(&id[collection.len()..], one)).collect();
             return json_answer(&Value::Array(listed), &[]);
         }
-        let (api, rest) = match path.strip_prefix("/api/models/") {
-            Some(rest) => (true, rest.to_owned()),
-            None => (false, path.trim_start_matches('/').to_owned()),
-        };
+        let of_api =
+            COLLECTIONS.iter().find_map(|(name, prefix)| Some((*prefix, path.strip_prefix(&format!("/api/{name}/"))?)));
+        let plain = path.trim_start_matches('/');
+        let of_files = COLLECTIONS.iter().rev().find_map(|(_, prefix)| Some((*prefix, plain.strip_prefix(prefix)?)));
+        let (api, (collection, rest)) = (of_api.is_some(), of_api.or(of_files).unwrap_or(("", plain)));
         let parts: Vec<&str> = rest.splitn(4, '/').collect();
         let id = parts.iter().take(2).copied().collect::<Vec<_>>().join("/");
-        let Some(repository) = self.repositories.get(&id).cloned() else { return missing("RepoNotFound") };
+        let Some(repository) = self.repositories.get(&format!("{collection}{id}")).cloned() else {
+            return missing("RepoNotFound");
+        };
         if repository.private && text("authorization") != Some(format!("Bearer {TOKEN}")) {
             return respond(StatusCode::UNAUTHORIZED, &[("x-error-code", "RepoNotFound".to_owned())], Vec::new());
         }
@@ -349,6 +352,9 @@ fn paths_info(files: &BTreeMap<String, Vec<u8>>, body: &[u8]) -> Response {
     let found = asked.iter().filter_map(|path| Some(tree_entry(path, files.get(path)?)));
     json_answer(&Value::Array(found.collect()), &[])
 }
+
+/// Kinds of repositories in paths of the API, and what the names of such begin with here.
+const COLLECTIONS: [(&str, &str); 3] = [("models", ""), ("datasets", "datasets/"), ("spaces", "spaces/")];
 
 fn about(id: &str, repository: &Repository) -> Value {
     let files: Vec<Value> = repository.files.keys().map(|path| json!({ "rfilename": path })).collect();

@@ -110,7 +110,11 @@ fn hints(kept: &Kept) -> Hints {
 impl Running {
     /// Takes in observations until the condition holds.
     pub async fn until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        self.until_within(PATIENCE, what, condition).await;
+    }
+
+    pub async fn until_within(&mut self, time: Duration, what: &str, condition: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + time;
         while !condition(self) {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "never came: {what}; told so far: {:?}; {:?}", self.tail(), self.state());

@@ -280,6 +280,27 @@ fn what_one_may_not_read_keeps_nobody_from_the_others_and_authors_are_followed()
 }
 
 #[test]
+fn data_sets_and_spaces_of_an_author_are_followed_and_one_without_any_is_noted() {
+    let runtime = crate::support::runtime();
+    let hub =
+        start(&[(ID, &[("a.bin", b"1")]), ("datasets/team/clicks", &[("b.bin", b"2")]), ("spaces/team/demo", &[])]);
+    let mut config = config(&hub.url, None);
+    config.repositories.clear();
+    config.authors = ["datasets/team", "spaces/team", "tean"].map(str::to_owned).to_vec();
+    runtime.block_on(async {
+        let mut running = start_with(config.build().unwrap(), std::collections::BTreeMap::new(), 1024);
+        running.listed().await;
+        let keys: Vec<&String> = running.records.keys().collect();
+        let (clicks, demo) = ("repository/datasets/team/clicks", "repository/spaces/team/demo");
+        assert_eq!(keys, ["file/datasets/team/clicks/main/b.bin", clicks, demo], "and no models");
+        assert!(running.state().notes["missing"].contains("`tean`"), "{:?}", running.state());
+        let new = Repository { commit: "c".repeat(40), ..Repository::default() };
+        hub.hub.lock().unwrap().repositories.insert("datasets/team/new".to_owned(), new);
+        running.until("a new one", |running| running.records.contains_key("repository/datasets/team/new")).await;
+    });
+}
+
+#[test]
 fn settings_that_make_no_sense_are_told() {
     let problems = |edit: &dyn Fn(&mut Config)| {
         let mut config = config("http://127.0.0.1:1", None);
@@ -291,6 +312,7 @@ fn settings_that_make_no_sense_are_told() {
     assert!(problems(&|config| config.repositories = vec!["a/b/c.bin".to_owned()]).contains("names a file"));
     assert!(problems(&|config| config.repositories = vec!["../x".to_owned()]).contains("no address"));
     assert!(problems(&|config| config.authors = vec!["a/b".to_owned()]).contains("no name"));
+    assert_eq!(problems(&|config| config.authors = vec!["datasets/acme".to_owned()]), "");
     assert!(problems(&|config| config.endpoint = Some("ftp://x".to_owned())).contains("HF_ENDPOINT"));
     assert!(problems(&|config| config.token_file = Some("/nowhere".into())).contains("cannot be read"));
 }

@@ -80,7 +80,7 @@ impl World for Mirrored {
         vec!["späte/mo del.bin", "a+b c.pkl", "🤗.safetensors", "deep/er/and/deep/er/config.json"]
     }
 
-    fn many(&self) -> usize {
+    fn most(&self) -> usize {
         // As many as fit on the one page that it gives, beside the others.
         900
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lanner::base::http::Failure;
 use lanner::event::subject::SubjectKind;
 use lanner::event::{Fields, Place as Where, Subject};
-use lanner::sources::reconcile::{self, Hinted, Pace, Sink, Stop};
+use lanner::sources::reconcile::{self, Hinted, Pace, Sink, Spoken, Stop, Stretch};
 use lanner::sources::{BoxFuture, Context, Record, RecordKind, Source, SourceError, Store};
 
 use super::harness::{Running, start_with};
@@ -289,4 +289,23 @@ async fn no_listing_is_left_out_while_something_is_not_seen() {
     script.lock().unwrap().hidden = None;
     running.until("sight", |running| running.state().blind.is_empty()).await;
     assert!(is_stretched(&running));
+}
+
+#[test]
+fn a_hint_explains_what_a_listing_found_however_much_that_was() {
+    let now = tokio::time::Instant::now();
+    let names: Vec<String> = (0..3_000).map(|number| format!("file/a/{number:05}")).collect();
+    let found = || names.iter().map(String::as_str).collect::<Spoken>();
+    for (below, proved) in [("file/", true), ("file/a/", true), ("file/b/", false), ("file/a/0", true)] {
+        let mut stretch = Stretch::default();
+        stretch.listed(now, found(), false);
+        let mut spoken = Spoken::default();
+        spoken.add_below(below);
+        stretch.heard(now, &spoken, false);
+        assert_eq!(stretch.is_proved(now), proved, "{below}");
+    }
+    let mut stretch = Stretch::default();
+    stretch.listed(now, found(), false);
+    stretch.heard(now, &names.iter().take(1_000).map(String::as_str).collect(), false);
+    assert!(!stretch.is_proved(now), "nobody told of the others");
 }
