@@ -38,6 +38,17 @@ pub const FILE: &[Field] = &[
         "A file of its own among links, in a snapshot of the hub's cache: nothing says that it was fetched.",
     ),
     field("file.cache.dangling", FieldType::Bool, "A reference of the hub's cache to a commit that was never fetched."),
+    field(
+        "file.cache.not_fetched",
+        FieldType::Text,
+        "Of a reference of the hub's cache that was written long after the snapshot that it names was made: older, if \
+         there is a newer one; unlisted, if there is none and nobody listed what its commit has; newest else.",
+    ),
+    field(
+        "file.cache.commit",
+        FieldType::Text,
+        "Commit of a file in the hub's cache, where nobody listed what it has.",
+    ),
     field("file.target_path", FieldType::Text, "Where a symbolic link leads, where the path is one."),
 ];
 
