@@ -278,9 +278,12 @@ fn blobs_that_the_client_shares_between_repositories_are_as_good_as_others() {
         std::fs::write(store, b"weights, and no others").expect("there is space");
     }
     world.tells(&[("SCN-040", &a), ("SCN-040", &b), ("SCN-040h", &b)]);
-    // No other way leads there.
+    // No other way leads there, not even to the same bytes.
+    let store = world.home("a").join("hub/blobs/ab");
+    let other = store.join("ab".repeat(31) + "ac");
+    std::fs::copy(store.join(&hash), &other).expect("there is space");
     std::fs::remove_file(&a).expect("it is there");
-    symlink(world.home("a").join("hub/blobs/ab").join(&hash), &a).expect("there is space");
+    symlink(&other, &a).expect("there is space");
     world.tells(&[("SCN-040", &a), ("SCN-040", &b), ("SCN-040h", &b), ("SCN-040b", &a)]);
     assert_eq!(world.agent.take().expect("it watches").stop(), Some(0));
 }
