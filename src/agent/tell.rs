@@ -3,8 +3,9 @@
 use super::announced::{self, Knowledge};
 use crate::artifact;
 use crate::event::subject::SubjectKind;
+use crate::event::value::to_json;
 use crate::event::{ArtifactRef, Difference, Event, EventKind, Fields, Place, Sha256, Subject, Value, digest};
-use crate::sources::{Change, Line, Record, RecordKind};
+use crate::sources::{CHECKED, Change, Line, Record, RecordKind};
 use crate::state::{Blob, Placed};
 
 /// What all events of one source share.
@@ -200,9 +201,16 @@ pub fn same_bytes(
     seen: jiff::Timestamp,
 ) -> Vec<Event> {
     let tell = |change: &Change| {
+        let (kind, id) = if change.action == CHECKED {
+            // Of the same bytes the same may be found again, and something else as well.
+            let found = to_json(&record.attributes).to_string();
+            (EventKind::ArtifactScan, id(origin, &[&record.key, change.action, generation, &found]))
+        } else {
+            (EventKind::ArtifactChange, id(origin, &[&record.key, change.action, generation]))
+        };
         let draft = Draft {
-            id: id(origin, &[&record.key, change.action, generation]),
-            kind: EventKind::ArtifactChange,
+            id,
+            kind,
             action: change.action,
             time: seen,
             subject: &record.subject,

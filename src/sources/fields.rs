@@ -38,6 +38,17 @@ pub const FILE: &[Field] = &[
         "A file of its own among links, in a snapshot of the hub's cache: nothing says that it was fetched.",
     ),
     field("file.cache.dangling", FieldType::Bool, "A reference of the hub's cache to a commit that was never fetched."),
+    field(
+        "file.cache.not_fetched",
+        FieldType::Text,
+        "Of a reference of the hub's cache that was written long after the snapshot that it names was made: older, if \
+         there is a newer one; unlisted, if there is none and nobody listed what its commit has; newest else.",
+    ),
+    field(
+        "file.cache.commit",
+        FieldType::Text,
+        "Commit of a file in the hub's cache, where nobody listed what it has.",
+    ),
     field("file.target_path", FieldType::Text, "Where a symbolic link leads, where the path is one."),
 ];
 
@@ -177,6 +188,14 @@ pub const GIT: &[Field] = &[
     field("git.kept_by", FieldType::Text, "Who keeps the bytes of the file: git, lfs or dvc."),
     field("git.bytes_here", FieldType::Bool, "The bytes are on this host; else only their digest is known."),
     field("git.pointer_problem", FieldType::Text, "Why a pointer of LFS or an entry of DVC is not as it should be."),
+    field("git.default.branch", FieldType::Text, "What people get who name no branch; of bare repositories."),
+    field("git.default.commit", FieldType::Text, "Where that leads."),
+    field("git.default.previous", FieldType::Text, "The default branch before."),
+    field(
+        "git.default.history",
+        FieldType::Text,
+        "What the new default branch has of the one before: same commit, continued, other, unknown.",
+    ),
     field("git.claimed.author", FieldType::Text, "Who the commit says wrote it: anybody can claim to be anybody."),
     field("git.claimed.committer", FieldType::Text, "Who the commit says made it; not who pushed it."),
     field("git.claimed.time", FieldType::Time, "When the commit says that it was made."),

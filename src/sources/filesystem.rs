@@ -224,7 +224,9 @@ impl Source for Filesystem {
 
     fn changes(&self, kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
         match (kind, old, new) {
-            (RecordKind::Artifact, Some(old), Some(new)) => served::changes(old, new),
+            (RecordKind::Artifact, Some(old), Some(new)) => {
+                served::changes(old, new).into_iter().chain(cache::changes(old, new)).collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -412,6 +412,9 @@ pub struct Sweep {
     pub roots: Vec<String>,
 }
 
+/// The action of a change that is told as a scan: what the bytes are held against changed, and not the bytes.
+pub const CHECKED: &str = "checked";
+
 /// One `model_registry` event in the making.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {

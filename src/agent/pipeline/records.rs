@@ -191,7 +191,7 @@ impl Records {
                 return put(record, Some(blob), events);
             }
         }
-        let previous = self.previous(record, before).await;
+        let previous = self.previous(record, before, &past).await;
         let examined = match self.examine(store, record, previous, slot).await {
             Err(ExamineError::Refused(why)) => {
                 match self.in_parts(store, record, before, &past, circumstances.first_listing, &why).await {
@@ -295,6 +295,7 @@ impl Records {
         Past {
             generation: format!("{count}:{}", last.step),
             stood: before.and_then(|before| before.digest).or(promised).or(last.digest),
+            read: last.digest,
         }
     }
 
@@ -388,9 +389,10 @@ impl Records {
         }
     }
 
-    /// The bytes that this artifact was before: its own, else those of another version.
-    async fn previous(&self, record: &Record, before: Option<&Placed>) -> Option<Sha256> {
-        if let Some(digest) = before.and_then(|before| before.digest) {
+    /// The bytes that this artifact was before: its own, also if they were away in between, else those of another
+    /// version.
+    async fn previous(&self, record: &Record, before: Option<&Placed>, past: &Past) -> Option<Sha256> {
+        if let Some(digest) = before.and_then(|before| before.digest).or(past.read) {
             return Some(digest);
         }
         let artifact = record.artifact.as_ref()?;
@@ -444,8 +446,10 @@ fn put(record: &Record, blob: Option<Blob>, events: Vec<Event>) -> Outcome {
 struct Past {
     /// Changes so far: events of one generation are one.
     generation: String,
-    /// The bytes that were last there.
+    /// The bytes that were last there, or were promised.
     stood: Option<Sha256>,
+    /// The bytes that were last read there.
+    read: Option<Sha256>,
 }
 
 /// How it comes that a record is looked at.

@@ -5,8 +5,12 @@
 //! Git gives them: two files of the same can be made, but none that has that of a given file. What a commit has is in
 //! `trees/COMMIT.json`, where the client listed it.
 
+mod again;
 mod listing;
+mod reference;
+mod shared;
 
+use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -14,13 +18,17 @@ use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use crate::base::files;
 use crate::event::{Fields, Sha256, identity};
+use crate::sources::{CHECKED, Change};
 use listing::{Entry, Listings};
+
+pub use again::Again;
 
 /// Bytes of a file that the hub keeps in Git itself: larger ones are in LFS.
 const SMALL_BYTES_MAX: u64 = 10 << 20;
-const REFERENCE_BYTES_MAX: u64 = 256;
 /// Entries of a folder that are looked at for a link.
 const ENTRIES_MAX: usize = 256;
+/// Blobs that are looked at for one of a certain size.
+const BLOBS_MAX: usize = 4096;
 
 /// How the repositories of a cache begin.
 const REPOSITORIES: [&[u8]; 3] = [b"models--", b"datasets--", b"spaces--"];
@@ -63,7 +71,9 @@ impl<'p> Place<'p> {
 pub fn leads_outside(path: &Path) -> bool {
     let Some(place) = Place::of(path) else { return false };
     match (place.repository.canonicalize(), path.canonicalize()) {
-        (Ok(repository), Ok(real)) => !real.starts_with(repository),
+        (Ok(repository), Ok(real)) => {
+            !real.starts_with(repository) && shared::name(place.repository, path, &real).is_none()
+        }
         (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
     }
 }
@@ -77,34 +87,52 @@ pub struct Cache {
 impl Cache {
     /// Adds what speaks against a file, which is known by its path and, where it is a link, by what it leads to.
     pub fn note(&mut self, attributes: &mut Fields, path: &Path, target: Option<&Path>) {
-        if is_dangling(path) {
-            put(attributes, "file.cache.dangling");
-        }
+        reference::note(attributes, path);
         let Some(place) = Place::of(path) else { return };
         let identity = place.file.to_str().and_then(|file| identity::of_commit(place.commit, file));
+        let listing = place.file.to_str().zip(self.listings.of(place.repository, place.commit));
+        let listed = listing.map(|(file, files)| files.get(file));
         if let Some(identity) = identity {
             attributes.insert(identity::FIELD.to_owned(), vec![identity].into());
+            if listed.is_none() {
+                attributes.insert("file.cache.commit".to_owned(), place.commit.into());
+            }
         }
-        let entry = place.file.to_str().zip(self.listings.of(place.repository, place.commit));
-        let entry = entry.map(|(file, files)| files.get(file));
-        if entry == Some(None) {
+        if listed == Some(None) {
             put(attributes, "file.cache.unlisted");
         }
-        let entry = entry.flatten();
-        let name = target.and_then(|target| blob(&place, target));
-        if is_other(path, name.as_deref(), entry) {
+        let entry = listed.flatten();
+        let shared = target.and_then(|target| shared::name(place.repository, path, target));
+        let name = target.and_then(|target| blob(&place, target)).or_else(|| shared.clone());
+        let other = is_other(path, name.as_deref(), entry);
+        if other {
             put(attributes, "file.cache.other");
-        }
-        if target.is_none() && is_detached(&place, path) {
-            put(attributes, "file.cache.detached");
         }
         // The name of a blob promises the same, or another digest, and then it is another blob.
         let promised = entry.filter(|_| name.as_deref().is_none_or(|name| !is_hex(name, 64)));
         let promised = promised.and_then(|entry| entry.lfs_sha256.as_ref()?.parse::<Sha256>().ok());
+        let mut promised = promised.or_else(|| shared?.parse().ok());
+        // What was copied without links is as good as fetched, as long as its bytes are those that were.
+        let proven = entry.is_some() && !other;
+        if target.is_none() && !proven && is_detached(&place, path) {
+            match among_blobs(&place, path) {
+                Blobs::Same => {}
+                Blobs::Perhaps(digest) => promised = promised.or(Some(digest)),
+                Blobs::None => put(attributes, "file.cache.detached"),
+            }
+        }
         if let Some(promised) = promised {
             attributes.insert("artifact.claimed_hash".to_owned(), format!("sha256:{promised}").into());
         }
     }
+}
+
+/// Whether the cache has grounds against a file that it had none for before, though its bytes are the same: what it is
+/// held against came or changed.
+pub fn changes(old: &Fields, new: &Fields) -> Option<Change> {
+    let grounds = ["file.cache.other", "file.cache.unlisted", "file.cache.detached", "file.leads_outside"];
+    let more = grounds.iter().any(|ground| new.contains_key(*ground) && !old.contains_key(*ground));
+    more.then(|| Change { action: CHECKED, fields: Fields::new() })
 }
 
 /// Notes what speaks against a file.
@@ -139,15 +167,21 @@ fn is_hex(text: &str, digits: usize) -> bool {
 fn differs(path: &Path, digest: &str) -> bool {
     let read = Some(path).filter(|_| is_hex(digest, 40)).and_then(|path| files::read(path, SMALL_BYTES_MAX).ok());
     let Some(bytes) = read else { return false };
-    let pairs = digest.as_bytes().chunks_exact(2).map(|pair| std::str::from_utf8(pair).unwrap_or_default());
-    let promised: Vec<u8> = pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
-    let is = |header: &str| {
-        let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
-        context.update(header.as_bytes());
-        context.update(&bytes);
-        context.finish().as_ref() == promised
-    };
-    !is(&format!("blob {}\0", bytes.len())) && !is("")
+    let header = format!("blob {}\0", bytes.len());
+    sha1(&[header.as_bytes(), &bytes]) != digest && sha1(&[&bytes]) != digest
+}
+
+/// In hexadecimal digits, as blobs are named.
+fn sha1(parts: &[&[u8]]) -> String {
+    let mut context = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
+    for part in parts {
+        context.update(part);
+    }
+    let mut text = String::new();
+    for byte in context.finish().as_ref() {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    text
 }
 
 /// Whether a file lies among links: where there are none, the cache is of a system without them.
@@ -161,14 +195,33 @@ fn is_detached(place: &Place<'_>, path: &Path) -> bool {
     path.parent().is_some_and(has_links) || has_links(&snapshot)
 }
 
-/// Whether a reference names a commit of which the cache has nothing.
-fn is_dangling(path: &Path) -> bool {
-    let Some(repository) = path.ancestors().skip(1).find(|folder| is_repository(folder)) else { return false };
-    if !path.strip_prefix(repository).is_ok_and(|below| below.starts_with("refs")) {
-        return false;
+/// What the blobs of a repository say of a file that is not a link to one.
+enum Blobs {
+    /// One is named by its digest, or several may be.
+    Same,
+    /// One alone has its size: it should have this digest.
+    Perhaps(Sha256),
+    None,
+}
+
+fn among_blobs(place: &Place<'_>, path: &Path) -> Blobs {
+    let blobs = place.repository.join("blobs");
+    let is_there = |name: String| blobs.join(name).symlink_metadata().is_ok_and(|blob| blob.is_file());
+    if let Ok(bytes) = files::read(path, SMALL_BYTES_MAX) {
+        let git = sha1(&[format!("blob {}\0", bytes.len()).as_bytes(), &bytes]);
+        let same = is_there(git) || is_there(Sha256::of(&bytes).to_string());
+        return if same { Blobs::Same } else { Blobs::None };
     }
-    let commit = files::read_text(path, REFERENCE_BYTES_MAX).ok();
-    let commit = commit.as_deref().map(str::trim).filter(|text| text.len() == 40);
-    let commit = commit.filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    commit.is_some_and(|commit| !repository.join("snapshots").join(commit).is_dir())
+    let Ok(size) = path.symlink_metadata().map(|file| file.len()) else { return Blobs::None };
+    let entries = blobs.read_dir().into_iter().flatten().take(BLOBS_MAX).flatten();
+    let mut digests = entries.into_iter().filter_map(|entry| {
+        let digest = entry.file_name().to_str().filter(|name| is_hex(name, 64))?.parse().ok()?;
+        entry.metadata().ok().filter(|blob| blob.is_file() && blob.len() == size).map(|_| digest)
+    });
+    match (digests.next(), digests.next()) {
+        (Some(digest), None) => Blobs::Perhaps(digest),
+        // Parts of a model are of one size: it may be any of them.
+        (Some(_), Some(_)) => Blobs::Same,
+        (None, _) => Blobs::None,
+    }
 }

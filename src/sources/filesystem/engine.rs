@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::FileType;
 
-use super::cache::Cache;
+use super::cache::{Again, Cache};
 use super::roots::{self, Change, Root};
 use super::settle::Settle;
 use super::stat::{Look, Stat, look};
@@ -38,6 +38,7 @@ pub struct Engine<'a> {
     settle: Settle,
     watcher: Option<Watcher>,
     cache: Cache,
+    again: Again,
 }
 
 /// What a walk is for.
@@ -54,7 +55,8 @@ impl<'a> Engine<'a> {
         let settle =
             Settle::new(Duration::from_millis(config.settle_millis), Duration::from_secs(config.settle_max_secs));
         let roots = config.paths.iter().map(|path| Root::new(path, config)).collect();
-        Self { config, filter, emitter, roots, tree: Tree::default(), settle, watcher: None, cache: Cache::default() }
+        let (tree, cache, again) = (Tree::default(), Cache::default(), Again::default());
+        Self { config, filter, emitter, roots, tree, settle, watcher: None, cache, again }
     }
 
     pub fn run(&mut self) -> Result<(), Stopped> {
@@ -77,6 +79,7 @@ impl<'a> Engine<'a> {
                 next_check = Instant::now() + ROOT_CHECK;
             }
             if now >= next_sweep {
+                self.look_again()?;
                 self.sweep("sweep", |_| true)?;
                 next_sweep = Instant::now() + sweep;
                 next_poll = Instant::now() + poll;
@@ -406,13 +409,13 @@ impl<'a> Engine<'a> {
     fn tell(&mut self, path: &Path, seen: Look, hint: Hint) -> Result<(), Stopped> {
         match seen {
             Look::File(stat) => {
-                let link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
-                let target = if link { path.canonicalize().ok() } else { None };
+                let target = target_of(path);
                 if self.tree.see(split(path), &stat, target.as_ref()) {
                     return Ok(());
                 }
                 let record = self.record(&stat, path, target.as_ref(), hint);
                 self.tree.put(path, stat, target);
+                self.again.note(path);
                 self.count_found(hint);
                 self.emitter.send(Observation::Apply(record))
             }
@@ -421,11 +424,26 @@ impl<'a> Engine<'a> {
                     return Ok(());
                 }
                 self.tree.remove(path);
+                self.again.note(path);
                 self.count_found(hint);
                 self.emitter.send(Observation::Delete(paths::escape(path)))
             }
             Look::Unknown => Ok(()),
         }
+    }
+
+    /// Tells files of caches anew that are as they were, while what they are held against is not.
+    fn look_again(&mut self) -> Result<(), Stopped> {
+        for path in self.again.next(&self.tree) {
+            let Look::File(stat) = look(&path, self.config.follow_symlinks) else { continue };
+            let target = target_of(&path);
+            // One that changed itself is on its way.
+            if self.tree.see(split(&path), &stat, target.as_ref()) {
+                let record = self.record(&stat, &path, target.as_ref(), Hint::Sweep);
+                self.emitter.send(Observation::Apply(record))?;
+            }
+        }
+        Ok(())
     }
 
     fn record(&mut self, stat: &Stat, path: &Path, target: Option<&PathBuf>, hint: Hint) -> Record {
@@ -458,6 +476,11 @@ impl<'a> Engine<'a> {
             state.last_success = Some(clock::now());
         });
     }
+}
+
+/// Where a link leads.
+fn target_of(path: &Path) -> Option<PathBuf> {
+    path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()).then(|| path.canonicalize().ok()).flatten()
 }
 
 fn why_polled(failure: Failure) -> String {

@@ -112,6 +112,11 @@ impl Tree {
         self.chosen_below(path, |_| true)
     }
 
+    /// Files below a path that are no links.
+    pub fn plain_below(&self, path: &Path) -> Vec<PathBuf> {
+        self.chosen_below(path, |known| known.target.is_none())
+    }
+
     /// Links below a path.
     pub fn links_below(&self, path: &Path) -> Vec<PathBuf> {
         self.chosen_below(path, |known| known.target.is_some())

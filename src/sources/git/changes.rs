@@ -17,8 +17,10 @@ pub trait Histories {
     fn is_fixed(&self, reference: &str) -> bool;
     /// Whether its history may be rewritten.
     fn is_rebased(&self, reference: &str) -> bool;
-    /// Where a ref that must not move led before it went away, if it came back as another.
+    /// Where a tag that must not move, or a protected branch, led before it went away, if it came back as another.
     fn left(&self, repository: &str, reference: &str) -> Option<ObjectId>;
+    /// The default branch before the one that there is now, with its last commit.
+    fn default_left(&self, repository: &str) -> Option<(String, ObjectId)>;
     fn ancestry<'h>(&'h self, repository: &'h str) -> Ancestry<'h>;
     fn claims(&self, repository: &str, commit: &ObjectId) -> Option<Claims>;
 }
@@ -43,9 +45,10 @@ fn repository(old: &Fields, new: &Fields, histories: &dyn Histories) -> Vec<Chan
         if last == Some(*commit) {
             continue;
         }
+        // Even if it was away in between.
+        let last = last.or_else(|| histories.left(repository, reference));
         let rewritten = if histories.is_fixed(reference) {
-            // A tag that leads elsewhere than it did, even if it was away in between.
-            last.or_else(|| histories.left(repository, reference))
+            last
         } else {
             let last = last.filter(|_| !histories.is_rebased(reference));
             last.filter(|last| is_ancestor(last, commit) == Some(false))
@@ -60,10 +63,42 @@ fn repository(old: &Fields, new: &Fields, histories: &dyn Histories) -> Vec<Chan
         }
     }
     changes.extend(aliases(old, new, &|_| false));
+    changes.extend(default(old, new, &is_ancestor, || histories.default_left(repository)));
     for change in &mut changes {
         claim(change, repository, histories);
     }
     changes
+}
+
+/// Another branch is what people get who name none. Where the one before has the same commit, it was renamed.
+fn default(
+    old: &Fields,
+    new: &Fields,
+    is_ancestor: &Ancestry<'_>,
+    left: impl FnOnce() -> Option<(String, ObjectId)>,
+) -> Option<Change> {
+    let of = |fields: &Fields| {
+        let commit = ObjectId::from_hex(text(fields, "git.default.commit").as_bytes()).ok()?;
+        Some((text(fields, "git.default.branch").to_owned(), commit))
+    };
+    let (name, commit) = of(new)?;
+    let (before, last) = of(old).or_else(left).filter(|(before, _)| *before != name)?;
+    let history = match () {
+        () if last == commit => "same",
+        () => match is_ancestor(&last, &commit) {
+            Some(true) => "continued",
+            Some(false) => "other",
+            None => "unknown",
+        },
+    };
+    let fields = [
+        ("ml.model.alias", Value::from(name)),
+        ("ml.model.version", Value::from(commit.to_string())),
+        ("ml.model.previous_version", Value::from(last.to_string())),
+        ("git.default.previous", Value::from(before)),
+        ("git.default.history", Value::from(history)),
+    ];
+    Some(change("default.changed", fields))
 }
 
 /// Adds what the commit says of itself.

@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::refs::Globs;
+use super::refs::{self, Globs};
 use super::watch::Repositories;
 use crate::sources::filter::{EXCLUDED, Filter};
 use crate::sources::{Built, Settings};
@@ -50,7 +50,7 @@ pub struct Config {
     /// Globs of files and folders to leave out, pointers too.
     pub exclude: Vec<String>,
     /// Folders outside of the repositories that these may refer to: by links, `objects/info/alternates`, a `.git` that
-    /// names a folder, `lfs.storage`.
+    /// names a folder, `lfs.storage`. Other repositories below `repositories` need not be named.
     pub outside: Vec<PathBuf>,
     /// Caches of DVC beside `.dvc/cache` of a working tree.
     pub dvc_caches: Vec<PathBuf>,
@@ -97,6 +97,32 @@ pub struct Checked {
     pub protected: GlobSet,
     /// Folders outside of a repository that it may refer to.
     pub outside: Vec<PathBuf>,
+}
+
+impl Checked {
+    /// Whether the history of a ref must not be rewritten, by what people call it. What a clone follows counts like
+    /// the branch itself; tags that may move have no history to keep.
+    pub fn protects(&self, short: &str) -> bool {
+        let followed = short.strip_prefix("refs/remotes/").and_then(|branch| branch.split_once('/'));
+        let branch = followed.map_or(short, |(_, branch)| branch);
+        !short.starts_with("tags/") && self.protected.is_match(branch)
+    }
+
+    /// Whether a ref must lead where it always did, by what people call it.
+    pub fn fixes(&self, short: &str) -> bool {
+        short.strip_prefix("tags/").is_some_and(|tag| !self.moving.is_match(tag))
+    }
+
+    /// What is looked at first, where there is more than can be: protected branches, then tags that must not move. So
+    /// nobody hides one behind a flood of others.
+    pub fn rank(&self, name: &str) -> u8 {
+        let short = refs::short(name);
+        match (self.protects(short) || name == "HEAD", self.fixes(short)) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        }
+    }
 }
 
 impl Config {

@@ -1,14 +1,14 @@
 //! Which repositories there are: those that are named, and those below a folder that is.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
 use super::config::{Checked, name_of};
 use super::files::{Fault, Ground, Patience};
-use super::layout::is_repository;
+use super::layout::{Layout, is_repository};
 
 /// Folders in folders: servers keep `owner/repository.git`, or `@hashed/aa/bb/….git`.
 const DEPTH_MAX: usize = 5;
@@ -26,6 +26,8 @@ pub struct Found {
     pub unseen: Vec<(PathBuf, Fault)>,
     /// What else a person should know.
     pub problems: Vec<String>,
+    /// Working trees whose branches and tags are told by another, with that.
+    pub linked: Vec<(PathBuf, String)>,
 }
 
 /// Looks for repositories. Links are followed only where they are named themselves.
@@ -57,6 +59,10 @@ pub fn find(checked: &Checked, patience: &Patience) -> Result<Found, Fault> {
             Err(fault) => found.unseen.push((root.clone(), fault)),
         }
     }
+    // Where each has a `HEAD` of its own to be watched, each is told.
+    if !checked.refs.take("HEAD") {
+        found.tell_once(checked);
+    }
     Ok(found)
 }
 
@@ -67,6 +73,33 @@ fn named(root: &Path) -> &Path {
 }
 
 impl Found {
+    /// Linked working trees have the branches, tags and objects of one repository: it is told once, by that one if it
+    /// is watched itself.
+    fn tell_once(&mut self, checked: &Checked) {
+        let names_another = |path: &Path| path.join(".git").symlink_metadata().is_ok_and(|found| found.is_file());
+        let (linked, own): (Vec<_>, Vec<_>) = self
+            .repositories
+            .iter()
+            .map(|(name, path)| (name.clone(), path.clone()))
+            .partition(|(_, path)| names_another(path));
+        if linked.is_empty() {
+            return;
+        }
+        let folder = |path: &Path| path.join(".git").canonicalize().or_else(|_| path.canonicalize());
+        let mut told: HashMap<PathBuf, String> =
+            own.into_iter().filter_map(|(name, path)| Some((folder(&path).ok()?, name))).collect();
+        for (name, path) in linked {
+            // What cannot be read is told by the look.
+            let Ok(layout) = Layout::find(&path, checked) else { continue };
+            if let Some(other) = told.get(&layout.common) {
+                self.linked.push((path, other.clone()));
+                self.repositories.remove(&name);
+            } else {
+                told.insert(layout.common, name);
+            }
+        }
+    }
+
     fn put(&mut self, name: String, path: PathBuf) {
         let full = self.repositories.len() >= REPOSITORIES_MAX;
         match self.repositories.entry(name) {

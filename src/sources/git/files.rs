@@ -197,6 +197,28 @@ impl Ground {
         Ok(self.stat(path)?.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory))
     }
 
+    /// Lets a folder be read that lies below one of these, which a person named, and holds what `shape` says.
+    pub fn adopt(&mut self, path: &Path, named: &[PathBuf], shape: &[&str]) -> Result<PathBuf, Fault> {
+        let covered = self.covers(path);
+        let Err(Fault::Outside(real)) = &covered else { return covered };
+        // Opened part by part from there: a link that takes the place of a folder meanwhile leads nowhere.
+        let neighbours =
+            named.iter().filter_map(|folder| root(folder).ok()).filter(|(folder, _)| real.starts_with(folder));
+        let neighbours = Self { roots: neighbours.collect() };
+        let open = |folder: BorrowedFd<'_>, name: &OsStr| {
+            let opened = openat(folder, name, FOLDER, Mode::empty())?;
+            for part in shape {
+                statat(&opened, *part, AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+            Ok(opened)
+        };
+        if let Some(Ok(opened)) = neighbours.plainly(real, &open) {
+            self.roots.push((real.clone(), opened));
+            return Ok(real.clone());
+        }
+        covered
+    }
+
     /// Whether a path, links followed, may be read at all.
     pub fn covers(&self, path: &Path) -> Result<PathBuf, Fault> {
         let real = path.canonicalize().map_err(|error| Fault::of_io(&error, path))?;

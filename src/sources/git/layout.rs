@@ -9,6 +9,7 @@ use gix_config::file::Metadata;
 use gix_config::file::init::Options;
 use gix_hash::Kind;
 
+use super::config::Checked;
 use super::files::{Fault, Ground};
 use crate::base::text::shorten;
 
@@ -18,6 +19,10 @@ const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// Repositories from which objects are borrowed, in each other.
 const ALTERNATES_MAX: usize = 32;
 
+/// What lies in the folder of a repository, and in that of a linked working tree.
+const REPOSITORY: &[&str] = &["HEAD", "objects", "refs"];
+const WORKING_TREE: &[&str] = &["HEAD", "commondir"];
+
 /// A repository as it lies on the disk.
 pub struct Layout {
     pub ground: Ground,
@@ -25,6 +30,8 @@ pub struct Layout {
     pub git: PathBuf,
     /// What all working trees share: objects and refs.
     pub common: PathBuf,
+    /// It has no working tree: `HEAD` is the branch that whoever clones it gets.
+    pub bare: bool,
     /// Folders of objects, its own first.
     pub objects: Vec<PathBuf>,
     pub hash: Kind,
@@ -38,17 +45,22 @@ pub struct Layout {
 
 impl Layout {
     /// Finds the parts of what lies at a path: a working tree, a bare repository, or a folder named `.git`.
-    pub fn find(path: &Path, outside: &[PathBuf], caches: &[PathBuf]) -> Result<Self, Fault> {
-        let ground = Ground::new(path, outside)?;
+    ///
+    /// Of what lies elsewhere, other repositories below the folders that are watched anyway are read, if this one is
+    /// a working tree of theirs or borrows their objects; and nothing else that nobody named.
+    pub fn find(path: &Path, checked: &Checked) -> Result<Self, Fault> {
+        let named = &checked.config.repositories;
+        let mut ground = Ground::new(path, &checked.outside)?;
         let root = ground.repository().to_owned();
-        let (git, tree) = git_dir(&ground, &root)?;
+        let (git, tree) = git_dir(&mut ground, &root, named)?;
         let common = match ground.read(&git.join("commondir"), POINTER_BYTES_MAX)? {
-            Some(text) => ground.covers(&git.join(path_in(&text)?))?,
+            Some(text) => ground.adopt(&git.join(path_in(&text)?), named, REPOSITORY)?,
             None => git.clone(),
         };
         let mut layout = Self {
             objects: vec![common.join("objects")],
             lfs: vec![common.join("lfs/objects")],
+            bare: tree.is_none() && common == git,
             dvc: tree.map(|tree| tree.join(".dvc/cache")).into_iter().collect(),
             ground,
             git,
@@ -56,9 +68,9 @@ impl Layout {
             hash: Kind::Sha1,
             refused: Vec::new(),
         };
-        layout.dvc.extend(caches.iter().cloned());
+        layout.dvc.extend(checked.config.dvc_caches.iter().cloned());
         layout.configured()?;
-        layout.alternates()?;
+        layout.alternates(named)?;
         Ok(layout)
     }
 
@@ -77,6 +89,10 @@ impl Layout {
         }
         match text("extensions.refstorage").as_deref() {
             None | Some("files") => {}
+            Some("reftable") => {
+                let why = "its `extensions.refstorage` is `reftable`, which is not read here; keep refs as files: `git refs migrate --ref-format=files` (Git 2.46)";
+                return Err(Fault::Unsupported(why.to_owned()));
+            }
             Some(other) => return Err(unsupported("extensions.refstorage", other)),
         }
         self.hash = match text("extensions.objectformat").as_deref() {
@@ -93,14 +109,14 @@ impl Layout {
 
     /// Finds repositories from which this one borrows objects. One that is not allowed is refused by itself: what is
     /// missing then is told as missing.
-    fn alternates(&mut self) -> Result<(), Fault> {
+    fn alternates(&mut self, named: &[PathBuf]) -> Result<(), Fault> {
         let mut index = 0;
         while let Some(objects) = self.objects.get(index).cloned() {
             index += 1;
             let Some(bytes) = self.ground.read(&objects.join("info/alternates"), POINTER_BYTES_MAX)? else { continue };
             let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"#"));
             for line in lines {
-                match path_in(line).and_then(|path| self.ground.covers(&objects.join(path))) {
+                match path_in(line).and_then(|path| self.borrowed(&objects.join(path), named)) {
                     Ok(found) if self.objects.contains(&found) => {}
                     Ok(_) if self.objects.len() > ALTERNATES_MAX => {
                         let why = format!("it borrows objects of more than {ALTERNATES_MAX} others");
@@ -118,10 +134,21 @@ impl Layout {
         }
         Ok(())
     }
+
+    /// The folder of objects of another repository.
+    fn borrowed(&mut self, objects: &Path, named: &[PathBuf]) -> Result<PathBuf, Fault> {
+        let covered = self.ground.covers(objects);
+        let Err(Fault::Outside(real)) = &covered else { return covered };
+        let lender = real.parent().filter(|_| real.ends_with("objects"));
+        match lender.map(|lender| self.ground.adopt(lender, named, REPOSITORY)) {
+            Some(Ok(lender)) => Ok(lender.join("objects")),
+            Some(Err(_)) | None => covered,
+        }
+    }
 }
 
 /// The folder with `HEAD`, and the working tree where there is one.
-fn git_dir(ground: &Ground, root: &Path) -> Result<(PathBuf, Option<PathBuf>), Fault> {
+fn git_dir(ground: &mut Ground, root: &Path, named: &[PathBuf]) -> Result<(PathBuf, Option<PathBuf>), Fault> {
     let inner = root.join(".git");
     match ground.stat(&inner)? {
         Some(_) if ground.is_folder(&inner)? => {
@@ -131,7 +158,10 @@ fn git_dir(ground: &Ground, root: &Path) -> Result<(PathBuf, Option<PathBuf>), F
             let text = ground.read(&inner, POINTER_BYTES_MAX)?.unwrap_or_default();
             let target = text.strip_prefix(b"gitdir: ".as_slice());
             let target = target.ok_or_else(|| Fault::Corrupt("its `.git` is no folder and names none".to_owned()))?;
-            return Ok((ground.covers(&root.join(path_in(target)?))?, Some(root.to_owned())));
+            let target = root.join(path_in(target)?);
+            let linked = ground.adopt(&target, named, WORKING_TREE);
+            let git = linked.or_else(|_| ground.adopt(&target, named, REPOSITORY))?;
+            return Ok((git, Some(root.to_owned())));
         }
         None => {}
     }

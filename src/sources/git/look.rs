@@ -26,8 +26,8 @@ use crate::sources::filesystem::escape;
 const JUDGING: Duration = Duration::from_mins(5);
 /// Answers about histories that are kept.
 const JUDGED_MAX: usize = 10_000;
-/// Tags that are remembered after they went.
-const TAGS_MAX: usize = 100_000;
+/// Tags and protected branches that are remembered after they went.
+const LAST_MAX: usize = 100_000;
 
 /// Where the bytes of a file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +85,10 @@ pub struct Look {
     /// Path of the repository, as it is written in events.
     pub place: String,
     pub branches: Vec<Branch>,
-    /// Refs with the commits that they lead to, also those whose files could not be read.
+    /// Refs with the commits that they lead to, also those whose files could not be read; by their names.
     pub tips: Vec<(String, ObjectId)>,
+    /// The default branch, of a repository without a working tree.
+    pub default: Option<(String, ObjectId)>,
     /// Refs that could not be looked at, with the reason.
     pub unread: Vec<(String, Fault)>,
     /// What is not as it should be and concerns all refs.
@@ -115,10 +117,13 @@ pub struct Known {
     refs: Refs,
     /// As they were read last, whatever became of the look.
     pub glanced: Refs,
-    /// Where tags led last, also those that went away.
-    tags: BTreeMap<String, ObjectId>,
-    /// Tags that lead elsewhere than before, with where that was.
+    /// Where tags that must not move and protected branches led last, also those that went away.
+    last: BTreeMap<String, ObjectId>,
+    /// Those of them that lead elsewhere than before, with where that was.
     pub left: BTreeMap<String, ObjectId>,
+    /// The default branch when there was one last, and the one before that.
+    default: Option<(String, ObjectId)>,
+    pub default_left: Option<(String, ObjectId)>,
     /// Of two commits, whether the first is part of the history of the second.
     pub judged: HashMap<(ObjectId, ObjectId), Option<bool>>,
     pub claims: HashMap<ObjectId, Claims>,
@@ -138,15 +143,20 @@ pub fn look(
     memory: &mut Memory,
     patience: &Patience,
 ) -> Result<Look, Fault> {
-    let layout = Layout::find(path, &checked.outside, &checked.config.dvc_caches)?;
-    let found = Refs::read(&layout, &checked.refs)?;
+    let layout = Layout::find(path, checked)?;
+    let before = known(memory).glanced.clone();
+    let found = Refs::read(&layout, checked, &before)?;
     known(memory).glanced.clone_from(&found);
+    // As when they were chosen: what is bounded below is not used up by a flood of others.
+    let mut order: Vec<(&String, &ObjectId)> = found.targets.iter().collect();
+    order.sort_by_cached_key(|(name, _)| (checked.rank(name), !before.targets.contains_key(*name)));
     let objects = Objects::new(&layout, patience.clone());
     let mut look = Look {
         name: name.to_owned(),
         place: escape(path),
         branches: Vec::new(),
         tips: Vec::new(),
+        default: found.default.clone(),
         unread: Vec::new(),
         problems: layout.refused.clone(),
         cut: found.cut,
@@ -158,11 +168,15 @@ pub fn look(
     for (name, why) in &found.broken {
         look.unread.push((name.clone(), Fault::Corrupt(why.clone())));
     }
-    let before = std::mem::take(&mut memory.cache);
-    let bounds = Bounds { files: checked.config.files_max, told: checked.config.records_max.saturating_mul(2) };
-    let mut walk = Walk::new(&objects, &checked.filter, bounds, before);
+    let cache = std::mem::take(&mut memory.cache);
+    let bounds = Bounds {
+        bytes: checked.config.artifact_bytes_max,
+        files: checked.config.files_max,
+        told: checked.config.records_max.saturating_mul(2),
+    };
+    let mut walk = Walk::new(&objects, &checked.filter, bounds, cache);
     let mut tips = HashMap::new();
-    for (name, target) in &found.targets {
+    for &(name, target) in &order {
         let tip = match tips.get(target).or_else(|| memory.tips.get(target)).cloned() {
             Some(tip) => Ok(tip),
             None => history::tip(&objects, target),
@@ -182,13 +196,14 @@ pub fn look(
             Err(fault) => look.unread.push((name.clone(), fault)),
         }
     }
+    look.tips.sort_unstable();
     memory.cache = walk.end();
     memory.tips = tips;
     let histories = Objects::new(&layout, patience.within(JUDGING));
-    judge(&histories, &found, memory);
+    judge(&histories, checked, &order, memory);
     memory.stores.begin(checked.config.artifact_bytes_max);
     look.find_bytes(&layout, &mut memory.stores, patience)?;
-    known(memory).remember(&found, &look);
+    known(memory).remember(checked, &found, &look);
     let (one, other) = (objects.cost.get(), histories.cost.get());
     look.cost = (one.0 + other.0, one.1 + other.1);
     Ok(look)
@@ -205,20 +220,18 @@ fn branch(
         Some(tip) => walk.files(&tip.tree)?,
         None => Arc::default(),
     };
-    let tag = name.strip_prefix("refs/tags/");
-    let fixed = tag.is_some_and(|tag| !checked.moving.is_match(tag));
-    Ok(Branch { name: name.to_owned(), target: *target, tip, fixed, files })
+    Ok(Branch { name: name.to_owned(), target: *target, tip, fixed: checked.fixes(refs::short(name)), files })
 }
 
 fn known(memory: &Memory) -> MutexGuard<'_, Known> {
     memory.known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Learns of every branch that moved whether what it was before is still part of it.
-fn judge(objects: &Objects<'_>, found: &Refs, memory: &Memory) {
+/// Learns of every protected branch that moved whether what it was before is still part of it.
+fn judge(objects: &Objects<'_>, checked: &Checked, order: &[(&String, &ObjectId)], memory: &Memory) {
     let commit = |target: &ObjectId| memory.tips.get(target).and_then(|tip| Some(tip.as_ref()?.commit));
     let before = known(memory).refs.targets.clone();
-    for (name, target) in found.targets.iter().filter(|(name, _)| !refs::is_tag(name)) {
+    for &(name, target) in order.iter().filter(|(name, _)| checked.protects(refs::short(name))) {
         let Some((old, new)) = before.get(name).filter(|before| *before != target).zip(commit(target)) else {
             continue;
         };
@@ -236,18 +249,25 @@ fn judge(objects: &Objects<'_>, found: &Refs, memory: &Memory) {
 }
 
 impl Known {
-    fn remember(&mut self, found: &Refs, look: &Look) {
+    fn remember(&mut self, checked: &Checked, found: &Refs, look: &Look) {
         self.refs.clone_from(found);
+        if let Some(default) = &found.default {
+            let before = self.default.replace(default.clone());
+            if let Some(before) = before.filter(|(name, _)| *name != default.0) {
+                self.default_left = Some(before);
+            }
+        }
         let tips = look.branches.iter().filter_map(|branch| branch.tip.as_ref());
         self.claims = tips.map(|tip| (tip.commit, tip.claims.clone())).collect();
-        // A tag that is away may come back as it was.
+        // What is away may come back as it was.
         self.left.retain(|name, _| found.targets.contains_key(name));
-        for branch in look.branches.iter().filter(|branch| branch.fixed) {
-            if self.tags.len() >= TAGS_MAX && !self.tags.contains_key(&branch.name) {
+        let kept = |branch: &&Branch| branch.fixed || checked.protects(refs::short(&branch.name));
+        for branch in look.branches.iter().filter(kept) {
+            if self.last.len() >= LAST_MAX && !self.last.contains_key(&branch.name) {
                 continue;
             }
             let commit = branch.tip.as_ref().map_or(branch.target, |tip| tip.commit);
-            let before = self.tags.insert(branch.name.clone(), commit);
+            let before = self.last.insert(branch.name.clone(), commit);
             if let Some(before) = before.filter(|before| *before != commit) {
                 self.left.insert(branch.name.clone(), before);
             }
@@ -349,7 +369,8 @@ impl Look {
             }
             What::Lfs(pointer) => {
                 let stored = self.lfs.get(&pointer.sha256).cloned().map_or(Stored::Away, Stored::Here);
-                (vec![item(Identity::Lfs(pointer.sha256), Some(pointer.size), stored, None)], None)
+                let problem = pointer.too_long.then_some("it is longer than a pointer may be");
+                (vec![item(Identity::Lfs(pointer.sha256), Some(pointer.size), stored, problem)], None)
             }
             What::Dvc(outs) => {
                 let mut items = Vec::new();

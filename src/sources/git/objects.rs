@@ -23,6 +23,8 @@ const OPEN_MAX: usize = 32;
 const RELIST: Duration = Duration::from_millis(200);
 /// Bytes that one object may cost beside its own size, for those that it is made from.
 const WORK_MAX: u64 = 1 << 30;
+/// The same for the beginning of one.
+const PEEK_MAX: u64 = 256 << 20;
 /// Bytes of a loose object before its content: kind and size.
 const LOOSE_HEADER: usize = 32;
 
@@ -67,6 +69,32 @@ impl<'l> Objects<'l> {
         match self.find(id)? {
             Found::Loose(file) => Ok(loose(&mut Stream::new(&file, 0))?.1),
             Found::Packed(pack, offset) => pack.size(offset),
+        }
+    }
+
+    /// The size of an object, and its first bytes, as many as there are of so many: not held against its name.
+    pub fn peek(&self, id: &ObjectId, most: usize) -> Result<(u64, Vec<u8>), Fault> {
+        self.patience.check()?;
+        self.count(0);
+        match self.find(id)? {
+            Found::Loose(file) => {
+                let mut stream = Stream::new(&file, 0);
+                let (_, size, mut head) = loose(&mut stream)?;
+                let length = usize::try_from(size).unwrap_or(most).min(most);
+                let known = head.len().min(length);
+                head.resize(length, 0);
+                let rest = head.get_mut(known..).unwrap_or_default();
+                if stream.fill(rest)? < rest.len() { Err(cut_off()) } else { Ok((size, head)) }
+            }
+            Found::Packed(pack, offset) => {
+                let work = Cell::new(0_u64);
+                let fits = |more: u64| {
+                    work.set(work.get().saturating_add(more));
+                    let why = || Fault::TooLarge(format!("the beginning of object {id} is made of too much"));
+                    if work.get() > PEEK_MAX { Err(why()) } else { Ok(()) }
+                };
+                pack.peek(offset, most, &self.patience, &fits)
+            }
         }
     }
 

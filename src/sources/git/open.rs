@@ -60,7 +60,7 @@ fn open(checked: &Checked, artifact: &ArtifactRef, patience: &Patience) -> Resul
     let identity =
         artifact.version.as_deref().and_then(Identity::parse).ok_or_else(|| refused("it is named by no digest"))?;
     let repository = repository(checked, &artifact.path).ok_or(StoreError::Gone)?;
-    let layout = Layout::find(&repository, &checked.outside, &checked.config.dvc_caches).map_err(store_error)?;
+    let layout = Layout::find(&repository, checked).map_err(store_error)?;
     let most = checked.config.artifact_bytes_max;
     let file = match identity {
         Identity::Git(id) => {
@@ -94,8 +94,7 @@ fn repository(checked: &Checked, text: &str) -> Option<PathBuf> {
     let ends: Vec<usize> = text.match_indices('@').take(64).map(|(at, _)| at).collect();
     // The longest first: a repository may lie in the working tree of another.
     ends.into_iter().rev().filter_map(|at| unescape(text.get(..at)?)).find(|path| {
-        checked.config.repositories.iter().any(|root| below(path, root))
-            && Layout::find(path, &checked.outside, &[]).is_ok()
+        checked.config.repositories.iter().any(|root| below(path, root)) && Layout::find(path, checked).is_ok()
     })
 }
 

@@ -3,6 +3,8 @@
 //! They are read by position and never mapped into memory: whoever can cut a mapped file short ends the process that
 //! mapped it. What lies in the middle of a chain of differences goes through files without names, like its end.
 
+mod peek;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -14,8 +16,11 @@ use super::files::{Fault, Ground, Patience};
 use super::inflate::{Held, Stream, cut_off};
 use crate::sources::filesystem::escape;
 
-const FAN: usize = 256;
-const HEADER: u64 = 8 + 4 * FAN as u64;
+/// Bytes of the table of how many names begin with which byte, or less.
+const FAN: u64 = 4 * 256;
+/// How indexes begin, and those of version 2; those of version 1 begin with the table.
+const ANY_MAGIC: &[u8] = b"\xfftOc";
+const MAGIC: &[u8] = b"\xfftOc\0\0\0\x02";
 /// Objects in one pack.
 const OBJECTS_MAX: u64 = 200_000_000;
 /// Differences on one another; Git itself makes no more than 4,095.
@@ -30,6 +35,8 @@ pub struct Pack {
     data: File,
     fan: Vec<u32>,
     hash: Kind,
+    /// In version 1 each name follows its offset; in version 2 all names come first.
+    first_version: bool,
 }
 
 /// How an object lies in a pack.
@@ -53,27 +60,31 @@ impl Pack {
         let path = index.with_extension("pack");
         let file = ground.file(index)?;
         let data = ground.file(&path)?;
-        let mut head = vec![0; usize::try_from(HEADER).unwrap_or_default()];
         let broken = |why: &str| Fault::Corrupt(format!("`{}`: {why}", escape(index)));
+        let mut head = vec![0; MAGIC.len() + usize::try_from(FAN).unwrap_or_default()];
         file.read_exact_at(&mut head, 0).map_err(|_| broken("it breaks off"))?;
-        if !head.starts_with(b"\xfftOc\0\0\0\x02") {
+        let first_version = !head.starts_with(ANY_MAGIC);
+        if !first_version && !head.starts_with(MAGIC) {
             let why = format!("`{}` is an index of a kind that is not read here", escape(index));
             return Err(Fault::Unsupported(why));
         }
-        let (_, fan) = head.split_at(8);
-        let fan: Vec<u32> = fan.as_chunks::<4>().0.iter().map(|bytes| u32::from_be_bytes(*bytes)).collect();
+        let (_, fan) = head.split_at(if first_version { 0 } else { MAGIC.len() });
+        let fan: Vec<u32> = fan.as_chunks::<4>().0.iter().take(256).map(|bytes| u32::from_be_bytes(*bytes)).collect();
         let count = u64::from(fan.last().copied().unwrap_or_default());
-        let least = HEADER + count * (hash.len_in_bytes() as u64 + 8);
+        let each = hash.len_in_bytes() as u64 + if first_version { 4 } else { 8 };
+        let least = FAN + count * each + 2 * hash.len_in_bytes() as u64;
         let size = file.metadata().map_err(|error| Fault::of_io(&error, index))?.len();
         if !fan.is_sorted() || count > OBJECTS_MAX || size < least {
             return Err(broken("it says what cannot be"));
         }
-        Ok(Self { path, index: file, data, fan, hash })
+        Ok(Self { path, index: file, data, fan, hash, first_version })
     }
 
     /// Where an object begins.
     pub fn find(&self, id: &ObjectId) -> Result<Option<u64>, Fault> {
-        let (width, count) = (self.hash.len_in_bytes() as u64, u64::from(self.fan.last().copied().unwrap_or_default()));
+        let width = self.hash.len_in_bytes() as u64;
+        let names = if self.first_version { FAN + 4 } else { FAN + MAGIC.len() as u64 };
+        let step = if self.first_version { width + 4 } else { width };
         let first = usize::from(id.as_bytes().first().copied().unwrap_or_default());
         let bound = |index: usize| self.fan.get(index).copied().map_or(0, u64::from);
         let (mut low, mut high) = (first.checked_sub(1).map_or(0, bound), bound(first));
@@ -81,9 +92,9 @@ impl Pack {
         let name = name.get_mut(..self.hash.len_in_bytes()).unwrap_or_default();
         while low < high {
             let middle = low.midpoint(high);
-            self.read(&self.index, HEADER + middle * width, name)?;
+            self.read(&self.index, names + middle * step, name)?;
             match (*name).cmp(id.as_bytes()) {
-                std::cmp::Ordering::Equal => return self.offset(HEADER + count * (width + 4), middle, count).map(Some),
+                std::cmp::Ordering::Equal => return self.offset(middle).map(Some),
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
             }
@@ -91,8 +102,15 @@ impl Pack {
         Ok(None)
     }
 
-    fn offset(&self, table: u64, number: u64, count: u64) -> Result<u64, Fault> {
+    fn offset(&self, number: u64) -> Result<u64, Fault> {
+        let (width, count) = (self.hash.len_in_bytes() as u64, u64::from(self.fan.last().copied().unwrap_or_default()));
         let mut short = [0; 4];
+        if self.first_version {
+            self.read(&self.index, FAN + number * (width + 4), &mut short)?;
+            return Ok(u64::from(u32::from_be_bytes(short)));
+        }
+        // Names and check sums come before.
+        let table = MAGIC.len() as u64 + FAN + count * (width + 4);
         self.read(&self.index, table + number * 4, &mut short)?;
         let offset = u32::from_be_bytes(short);
         if offset >> 31 == 0 {

@@ -96,6 +96,10 @@ impl Maker<'_> {
             tips.map(|(name, commit)| (name.to_owned(), format!("{name}={commit}"))).unzip();
         put(&mut fields, "ml.model.aliases", names);
         put(&mut fields, "ml.model.alias_versions", pairs);
+        if let Some((name, commit)) = &self.look.default {
+            put(&mut fields, "git.default.branch", short(name));
+            put(&mut fields, "git.default.commit", commit.to_string());
+        }
         Record {
             key: repository_key(&self.look.name),
             kind: RecordKind::Model,
@@ -143,7 +147,8 @@ impl Maker<'_> {
             path: format!("{}@{}:{path}", self.look.place, branch.name),
             // Its bytes are these, wherever the ref leads until they are read.
             version: Some(identity.clone()),
-            lineage: format!("{name}/{path}"),
+            // A version is compared with the one before, and a branch with itself: others go their own ways.
+            lineage: if branch.fixed { format!("{name}/{path}") } else { format!("{name}@{}:{path}", branch.name) },
         };
         Record {
             key: format!("{prefix}{}", encode_path_bytes(&item.path)),

@@ -7,6 +7,7 @@ use gix_hash::ObjectId;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use rustix::fs::FileType;
 
+use super::config::Checked;
 use super::files::{Fault, Ground};
 use super::layout::Layout;
 use crate::base::text::shorten;
@@ -53,7 +54,7 @@ impl Globs {
         if problems.is_empty() { Ok(globs) } else { Err(problems) }
     }
 
-    fn take(&self, name: &str) -> bool {
+    pub fn take(&self, name: &str) -> bool {
         self.full.is_match(name)
             || name.strip_prefix("refs/heads/").is_some_and(|branch| self.branches.is_match(branch))
     }
@@ -68,39 +69,63 @@ pub struct Refs {
     pub broken: BTreeMap<String, String>,
     /// There are more than are watched.
     pub cut: bool,
+    /// The branch that whoever clones the repository gets, and what it leads to; of a repository with a working tree
+    /// `HEAD` says what is checked out there, and of a branch without a commit nothing.
+    pub default: Option<(String, ObjectId)>,
 }
 
 impl Refs {
-    pub fn read(layout: &Layout, globs: &Globs) -> Result<Self, Fault> {
-        let mut reading = Reading { layout, globs, found: BTreeMap::new(), refs: Self::default(), files: 0 };
+    /// Where there are more than are watched, those stay that were `known`, of each rank before the next.
+    pub fn read(layout: &Layout, checked: &Checked, known: &Self) -> Result<Self, Fault> {
+        let mut reading = Reading {
+            layout,
+            checked,
+            known,
+            found: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            refs: Self::default(),
+            files: 0,
+        };
         // Loose ones first: what is packed meanwhile is in the packed ones when it is no longer loose.
         reading.loose("refs", DEPTH_MAX)?;
-        if globs.take("HEAD") {
-            reading.file(&layout.git.join("HEAD"), "HEAD")?;
+        let head = layout.git.join("HEAD");
+        if checked.refs.take("HEAD") {
+            reading.file(&head, "HEAD")?;
         }
-        reading.packed()?;
-        Ok(reading.refs)
-    }
-
-    fn put(&mut self, name: &str, target: ObjectId) {
-        if self.targets.len() >= REFS_MAX {
-            self.cut = true;
-        } else {
-            self.targets.entry(name.to_owned()).or_insert(target);
-        }
+        // Whatever else stands in its place is told where it is watched.
+        let named = if layout.bare { layout.ground.read(&head, LOOSE_BYTES_MAX).ok().flatten() } else { None };
+        reading.packed(named.as_deref().and_then(symbolic).filter(|name| name.starts_with("refs/heads/")))?;
+        let Reading { chosen, mut refs, .. } = reading;
+        refs.targets = chosen.into_iter().map(|((_, _, name), target)| (name, target)).collect();
+        Ok(refs)
     }
 }
 
 struct Reading<'r> {
     layout: &'r Layout,
-    globs: &'r Globs,
+    checked: &'r Checked,
+    known: &'r Refs,
     /// Refs that name others, which may be packed.
     found: BTreeMap<String, String>,
+    /// By rank, whether they were not known, and name.
+    chosen: BTreeMap<(u8, bool, String), ObjectId>,
     refs: Refs,
     files: usize,
 }
 
 impl Reading<'_> {
+    fn put(&mut self, name: &str, target: ObjectId) {
+        let place = (self.checked.rank(name), !self.known.targets.contains_key(name), name.to_owned());
+        if self.chosen.len() >= REFS_MAX && !self.chosen.contains_key(&place) {
+            self.refs.cut = true;
+            if self.chosen.last_key_value().is_none_or(|(last, _)| *last < place) {
+                return;
+            }
+            self.chosen.pop_last();
+        }
+        self.chosen.entry(place).or_insert(target);
+    }
+
     fn ground(&self) -> &Ground {
         &self.layout.ground
     }
@@ -132,7 +157,7 @@ impl Reading<'_> {
                 || (kind != FileType::RegularFile && self.ground().is_folder(&path.join(&name))?)
             {
                 self.loose(&full, depth)?;
-            } else if self.globs.take(&full) {
+            } else if self.checked.refs.take(&full) {
                 self.file(&path.join(&name), &full)?;
             }
         }
@@ -151,13 +176,9 @@ impl Reading<'_> {
                 return Ok(());
             }
         };
-        let line = bytes.trim_ascii();
-        match (object(line, self.layout.hash), line.strip_prefix(b"ref:".as_slice())) {
-            (Some(target), _) => self.refs.put(name, target),
-            (None, Some(other)) => {
-                let other = String::from_utf8_lossy(other.trim_ascii()).into_owned();
-                drop(self.found.insert(name.to_owned(), other));
-            }
+        match (object(bytes.trim_ascii(), self.layout.hash), symbolic(&bytes)) {
+            (Some(target), _) => self.put(name, target),
+            (None, Some(other)) => drop(self.found.insert(name.to_owned(), other)),
             (None, None) => {
                 self.refs.broken.insert(name.to_owned(), "it names no object".to_owned());
             }
@@ -165,10 +186,10 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn packed(&mut self) -> Result<(), Fault> {
+    fn packed(&mut self, default: Option<String>) -> Result<(), Fault> {
         let path = self.layout.common.join("packed-refs");
         let bytes = self.ground().read(&path, PACKED_BYTES_MAX)?.unwrap_or_default();
-        let wanted: BTreeSet<String> = self.found.values().cloned().collect();
+        let wanted: BTreeSet<String> = self.found.values().chain(&default).cloned().collect();
         let mut named = BTreeMap::new();
         for line in bytes.split(|byte| *byte == b'\n') {
             let Some((hex, name)) = line.iter().position(|byte| *byte == b' ').and_then(|at| line.split_at_checked(at))
@@ -180,13 +201,17 @@ impl Reading<'_> {
             if wanted.contains(name) {
                 named.insert(name.to_owned(), target);
             }
-            if self.globs.take(name) && !self.refs.broken.contains_key(name) && !self.found.contains_key(name) {
-                self.refs.put(name, target);
+            if self.checked.refs.take(name) && !self.refs.broken.contains_key(name) && !self.found.contains_key(name) {
+                self.put(name, target);
             }
+        }
+        if let Some(name) = default {
+            let target = self.follow(&name, &named, SYMBOLIC_MAX).ok().flatten();
+            self.refs.default = target.map(|target| (name, target));
         }
         for (name, other) in std::mem::take(&mut self.found) {
             match self.follow(&other, &named, SYMBOLIC_MAX)? {
-                Some(target) => self.refs.put(&name, target),
+                Some(target) => self.put(&name, target),
                 // A branch without a commit yet.
                 None if name == "HEAD" => {}
                 None => {
@@ -204,12 +229,17 @@ impl Reading<'_> {
         let Some(bytes) = self.ground().read(&self.layout.common.join(name), LOOSE_BYTES_MAX)? else {
             return Ok(packed.get(name).copied());
         };
-        let line = bytes.trim_ascii();
-        match line.strip_prefix(b"ref:".as_slice()) {
-            Some(other) => self.follow(&String::from_utf8_lossy(other.trim_ascii()), packed, left),
-            None => Ok(object(line, self.layout.hash)),
+        match symbolic(&bytes) {
+            Some(other) => self.follow(&other, packed, left),
+            None => Ok(object(bytes.trim_ascii(), self.layout.hash)),
         }
     }
+}
+
+/// The ref that another names.
+fn symbolic(bytes: &[u8]) -> Option<String> {
+    let other = bytes.trim_ascii().strip_prefix(b"ref:".as_slice())?;
+    Some(String::from_utf8_lossy(other.trim_ascii()).into_owned())
 }
 
 fn object(hex: &[u8], kind: gix_hash::Kind) -> Option<ObjectId> {
@@ -223,6 +253,16 @@ pub fn short(name: &str) -> &str {
     branch.or_else(|| name.strip_prefix("refs/").filter(|_| is_tag(name))).unwrap_or(name)
 }
 
-pub fn is_tag(name: &str) -> bool {
+/// The whole name of what people call by this.
+pub fn full(short: &str) -> String {
+    match short {
+        "HEAD" => short.to_owned(),
+        _ if short.starts_with("refs/") => short.to_owned(),
+        _ if short.starts_with("tags/") => format!("refs/{short}"),
+        _ => format!("refs/heads/{short}"),
+    }
+}
+
+fn is_tag(name: &str) -> bool {
     name.starts_with("refs/tags/")
 }

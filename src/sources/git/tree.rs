@@ -135,6 +135,8 @@ pub struct Walk<'w> {
 /// How much is looked through and kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
+    /// Bytes of one file.
+    pub bytes: u64,
     /// Listing of one tree; twice as many are kept of all.
     pub files: usize,
     /// Listing that are told, of all trees.
@@ -307,21 +309,38 @@ impl<'w> Walk<'w> {
         if !dvc && let Some(known) = self.cache.blobs.get(id) {
             return Ok(known.clone());
         }
-        let size = self.objects.size(id)?;
-        let what = if dvc {
-            self.dvc(id, path, size, files)?
-        } else if size < pointer::BYTES_MAX {
-            match pointer::read(&self.objects.read(id, pointer::BYTES_MAX)?.1.into_memory()?) {
-                None => What::Plain,
-                Some(Ok(pointer)) => What::Lfs(pointer),
-                Some(Err(why)) => What::Malformed(why),
-            }
+        let (size, what) = if dvc {
+            let size = self.objects.size(id)?;
+            (size, self.dvc(id, path, size, files)?)
         } else {
-            What::Plain
+            self.pointer(id)?
         };
         if !dvc {
             self.cache.blobs.insert(*id, (size, what.clone()));
         }
+        Ok((size, what))
+    }
+
+    /// Git LFS reads the beginning of a file, whatever follows.
+    fn pointer(&self, id: &ObjectId) -> Result<(u64, What), Fault> {
+        let (size, mut head) = self.objects.peek(id, pointer::BYTES)?;
+        if size < pointer::BYTES as u64 || pointer::is_meant(&head) {
+            let most = self.bounds.bytes.max(pointer::BYTES as u64);
+            if size > most {
+                return Ok((size, What::Malformed("it is longer than is read (`artifact_bytes_max`)")));
+            }
+            // Now it is held against its name.
+            self.objects.read(id, most)?.1.copy(0, head.len() as u64, &mut |block| {
+                head.clear();
+                head.extend_from_slice(block);
+                Ok(())
+            })?;
+        }
+        let what = match pointer::read(&head) {
+            None => What::Plain,
+            Some(Ok(pointer)) => What::Lfs(pointer),
+            Some(Err(why)) => What::Malformed(why),
+        };
         Ok((size, what))
     }
 

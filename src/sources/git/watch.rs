@@ -200,6 +200,12 @@ impl Shared {
         for problem in &found.problems {
             sink.blind("names", || problem.clone());
         }
+        if let Some((path, other)) = found.linked.first() {
+            let more = found.linked.len() - 1;
+            let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+            let said = format!("`{}` is a working tree of `{other}`, which tells its branches and tags", escape(path));
+            sink.note("worktrees", said + &more);
+        }
     }
 
     fn failed(&self, path: &Path, fault: &Fault) -> Stop {
@@ -296,9 +302,10 @@ impl Shared {
             if patience.check().is_err() {
                 break;
             }
-            let refs = Layout::find(&path, &self.checked.outside, &[])
-                .and_then(|layout| Refs::read(&layout, &self.checked.refs));
-            if refs.is_ok_and(|refs| refs != locked(&known).glanced) {
+            let glanced = locked(&known).glanced.clone();
+            let refs =
+                Layout::find(&path, &self.checked).and_then(|layout| Refs::read(&layout, &self.checked, &glanced));
+            if refs.is_ok_and(|refs| refs != glanced) {
                 moved.push((name, path));
             }
         }
@@ -314,23 +321,25 @@ impl Shared {
 
 impl Histories for Shared {
     fn is_fixed(&self, reference: &str) -> bool {
-        reference.strip_prefix("tags/").is_some_and(|tag| !self.checked.moving.is_match(tag))
+        self.checked.fixes(reference)
     }
 
     fn is_rebased(&self, reference: &str) -> bool {
-        // Tags that may move have no history to keep.
-        let branch = reference.strip_prefix("refs/remotes/").and_then(|branch| branch.split_once('/'));
-        let branch = branch.map_or(reference, |(_, branch)| branch);
-        reference.starts_with("tags/") || !self.checked.protected.is_match(branch)
+        !self.checked.protects(reference)
     }
 
     fn left(&self, repository: &str, reference: &str) -> Option<ObjectId> {
-        self.known(repository, |known| known.left.get(&format!("refs/{reference}")).copied())
+        self.known(repository, |known| known.left.get(&refs::full(reference)).copied())
+    }
+
+    fn default_left(&self, repository: &str) -> Option<(String, ObjectId)> {
+        let (name, commit) = self.known(repository, |known| known.default_left.clone())?;
+        Some((refs::short(&name).to_owned(), commit))
     }
 
     fn ancestry<'h>(&'h self, repository: &'h str) -> Ancestry<'h> {
         let layout: OnceCell<Option<Layout>> = OnceCell::new();
-        let find = || Layout::find(&unescape(repository)?, &self.checked.outside, &[]).ok();
+        let find = || Layout::find(&unescape(repository)?, &self.checked).ok();
         let patience: OnceCell<Patience> = OnceCell::new();
         Box::new(move |old, new| {
             if let Some(answer) = self.known(repository, |known| known.judged.get(&(*old, *new)).copied()) {

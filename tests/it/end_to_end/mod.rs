@@ -7,6 +7,7 @@ mod bom;
 pub mod bounds;
 mod buckets;
 mod cache;
+mod cache_refs;
 mod choosing;
 mod decided;
 mod doctor;

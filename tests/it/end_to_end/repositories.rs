@@ -101,6 +101,57 @@ fn a_tag_that_is_moved_reaches_people_and_one_that_may_move_does_not() {
 }
 
 #[test]
+fn a_default_branch_that_is_exchanged_reaches_people_and_one_that_is_renamed_does_not() {
+    let (directory, receiver) = (TempDir::new().expect("there is space"), Receiver::start());
+    let repository = Repository::bare();
+    repository.import("refs/heads/master", &[(b"model.pkl", Some(BENIGN))]);
+    repository.git(&["symbolic-ref", "HEAD", "refs/heads/master"]);
+    let agent = start(&directory, &repository, &receiver);
+    // Benign twins: a new name for the branch, a push to it, and a branch that somebody has for himself.
+    repository.git(&["branch", "-m", "master", "main"]);
+    silent(&agent, &receiver, "a branch that is renamed");
+    repository.import("refs/heads/main", &[(b"model.pkl", Some(BETTER))]);
+    repository.import("refs/heads/users/ada/next", &[(b"model.pkl", Some(BENIGN))]);
+    silent(&agent, &receiver, "a push, and another branch");
+    // Nobody pushes to the protected branch, and whoever clones gets something else.
+    repository.git(&["symbolic-ref", "HEAD", "refs/heads/users/ada/next"]);
+    told(&receiver, "REG-018");
+    assert!(!rules(&receiver).iter().any(|rule| rule == "REG-006b" || rule == "REG-018b"), "{:?}", rules(&receiver));
+    repository.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
+    repository.git(&["branch", "develop", "main"]);
+    repository.import("refs/heads/develop", &[(b"second.pkl", Some(BENIGN))]);
+    sweeps(&agent, 3.0);
+    repository.git(&["symbolic-ref", "HEAD", "refs/heads/develop"]);
+    told(&receiver, "REG-018b");
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
+fn bytes_that_are_fetched_again_are_compared_with_what_their_own_branch_had() {
+    let (directory, receiver) = (TempDir::new().expect("there is space"), Receiver::start());
+    let repository = Repository::lfs("*.pkl");
+    let suspect = calls_os_system("as it always was");
+    repository.commit(&[("model.pkl", &suspect)], "a model");
+    repository.git(&["checkout", "--quiet", "-b", "topic"]);
+    repository.commit(&[("model.pkl", BENIGN)], "another");
+    let agent = start(&directory, &repository, &receiver);
+    let hex = Sha256::of(&suspect).to_string();
+    let object = repository.inner().join("lfs/objects").join(&hex[..2]).join(&hex[2..4]).join(&hex);
+    let aside = directory.path().join("aside");
+    std::fs::rename(&object, &aside).expect("it is ours");
+    sweeps(&agent, 3.0);
+    // The newest that was seen at this path is that of another branch.
+    repository.commit(&[("model.pkl", BETTER)], "a better one");
+    sweeps(&agent, 3.0);
+    std::fs::rename(&aside, &object).expect("it is ours");
+    sweeps(&agent, 3.0);
+    let told = rules(&receiver);
+    assert!(told.iter().all(|rule| !rule.starts_with("DIF")), "nothing differs from what was there: {told:?}");
+    assert!(told.iter().any(|rule| rule == "SCN-002"), "{told:?}");
+    assert_eq!(agent.stop(), Some(0));
+}
+
+#[test]
 fn an_object_of_lfs_that_was_tampered_with_and_a_pointer_to_poison_reach_people() {
     let (directory, receiver) = (TempDir::new().expect("there is space"), Receiver::start());
     let repository = Repository::lfs("*.pkl *.bin");

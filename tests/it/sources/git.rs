@@ -30,7 +30,7 @@ pub async fn listed(config: Config) -> Running {
 }
 
 /// What became of a repository, from how it stood before: actions with the refs that they are about.
-async fn changes(running: &mut Running, old: &mut Fields) -> Vec<Change> {
+pub async fn changes(running: &mut Running, old: &mut Fields) -> Vec<Change> {
     let before = running.log.len();
     running
         .until("a change of the repository", |running| {
@@ -43,7 +43,7 @@ async fn changes(running: &mut Running, old: &mut Fields) -> Vec<Change> {
     changes
 }
 
-fn actions(changes: &[Change]) -> Vec<String> {
+pub fn actions(changes: &[Change]) -> Vec<String> {
     let about = |change: &Change| format!("{} {}", change.action, change.fields["ml.model.alias"].as_text().unwrap());
     let mut actions: Vec<String> = changes.iter().map(about).collect();
     actions.sort_unstable();

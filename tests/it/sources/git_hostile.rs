@@ -336,7 +336,8 @@ fn names_of_objects_may_be_longer_and_other_ways_to_keep_refs_are_refused_by_nam
     text.push_str("[extensions]\n\trefStorage = reftable\n[include]\n\tpath = /dev/zero\n");
     std::fs::write(file, text).unwrap();
     let running = blind(config(&repository), "unsupported");
-    assert!(running.state().blind["unsupported"].contains("refstorage"), "{:?}", running.state());
+    let why = running.state().blind["unsupported"].clone();
+    assert!(why.contains("refstorage") && why.contains("git refs migrate --ref-format=files"), "{why}");
     let running = blind(
         Config { repositories: vec![std::env::temp_dir().join("no-such-folder")], ..config(&repository) },
         "no_repository",

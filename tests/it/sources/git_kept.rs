@@ -1,7 +1,9 @@
 //! Files that a repository names and others keep: Git LFS and DVC, both real.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use lanner::event::{Sha256, Value};
@@ -126,6 +128,80 @@ fn storage_may_lie_elsewhere_and_working_trees_share_it() {
     });
 }
 
+/// What the real Git LFS puts in the place of a file.
+fn smudged(repository: &Repository, bytes: &[u8]) -> Vec<u8> {
+    let mut command = std::process::Command::new(crate::support::peer("git-lfs"));
+    command.args(["smudge", "model.bin"]).current_dir(&repository.path).env("HOME", repository.folder());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let bytes = bytes.to_vec();
+    // It may end before it has read all.
+    let writing = std::thread::spawn(move || drop(input.write_all(&bytes)));
+    let output = child.wait_with_output().unwrap();
+    writing.join().unwrap();
+    output.stdout
+}
+
+#[test]
+fn what_git_lfs_takes_for_a_pointer_is_one() {
+    let repository = Repository::lfs("*.lfs");
+    repository.commit(&[("kept.lfs", b"weights")], "what the pointers lead to");
+    let digest = Sha256::of(b"weights");
+    let version = "version https://git-lfs.github.com/spec/v1";
+    let whole = format!("{version}\noid sha256:{digest}\nsize 7\n");
+    let many = |text: &str, count: usize| text.repeat(count);
+    let cases = [
+        ("plain", whole.clone()),
+        ("lines", whole.clone() + &many("\n", 2000)),
+        ("blanks", whole.clone() + &many(" ", 2000)),
+        ("megabytes", whole.clone() + &many("\n", 3 << 20)),
+        ("trailing", whole.clone() + &many("\n", 1500) + "and more"),
+        ("followed", whole.clone() + "and more"),
+        ("leading", many("\n", 100) + &whole),
+        ("far", many("\n", 2000) + &whole),
+        ("wide", "\u{b}\u{c}\u{85}\u{a0}\u{3000}".to_owned() + &whole + "\u{2028}"),
+        ("marked", "\u{feff}".to_owned() + &whole),
+        ("returns", whole.replace('\n', "\r\n")),
+        ("empty line", whole.replace("\noid", "\n\noid")),
+        ("two blanks", whole.replace("version ", "version  ")),
+        ("hawser", whole.replace("git-lfs.github", "hawser.github")),
+        ("media", whole.replace(&version[8..], "http://git-media.io/v/2")),
+        ("order", format!("{version}\nsize 7\noid sha256:{digest}\n")),
+        ("last", format!("oid sha256:{digest}\nsize 7\n{version}\n")),
+        ("plus", whole.replace("size 7", "size +7")),
+        ("hexadecimal", whole.replace("size 7", "size 0x7")),
+        ("key", whole.clone() + "zzz 1\n"),
+        ("extensions", whole.clone() + &many("ext-0-x sha256:00\n", 50)),
+    ];
+    let blobs: Vec<(&[u8], Option<&[u8]>)> =
+        cases.iter().map(|(name, text)| (name.as_bytes(), Some(text.as_bytes()))).collect();
+    repository.import("refs/heads/cases", &blobs);
+    for packed in [false, true] {
+        if packed {
+            repository.git(&["repack", "-a", "-d", "-f", "-q"]);
+            let index = repository.packs("idx").remove(0);
+            let listed = repository.git(&["verify-pack", "-v", index.to_str().unwrap()]);
+            assert!(listed.contains("chain length"), "some are kept as differences");
+        }
+        runtime().block_on(async {
+            let running = listed(Config { include: Vec::new(), ..sweeping(&repository) }).await;
+            for (name, text) in &cases {
+                let key = format!("file/models/cases/{}", name.replace(' ', "%20"));
+                let record = running.records.get(&key).unwrap_or_else(|| panic!("{name} is not told"));
+                let taken = smudged(&repository, text.as_bytes()) == b"weights";
+                assert_eq!(record.attributes["git.kept_by"] == Value::from("lfs"), taken, "{name}");
+                let bytes = bytes(&running, record).await.unwrap();
+                let expected = if taken { b"weights".as_slice() } else { text.as_bytes() };
+                assert_eq!(bytes, expected, "{name}");
+                // Other programs look only at files that are shorter.
+                let odd = record.attributes.contains_key("git.pointer_problem");
+                assert!(!taken || odd == (text.len() >= 1024), "{name}");
+            }
+        });
+    }
+}
+
 #[test]
 fn pointers_that_are_none_are_told() {
     let repository = Repository::bare();
@@ -144,7 +220,7 @@ fn pointers_that_are_none_are_told() {
         ("twice", format!("{version}oid sha256:{digest}\noid sha256:{digest}\nsize 1\n")),
         ("future", whole.replace("spec/v1", "spec/v9")),
         ("key", format!("{version}oid sha256:{digest}\nsize 12\nzzz 1\n")),
-        ("line", format!("{version}\noid sha256:{digest}\nsize 12\n")),
+        ("order", format!("{version}size 12\noid sha256:{digest}\n")),
     ];
     let mut files: Vec<(&[u8], Option<&[u8]>)> =
         broken.iter().map(|(name, text)| (name.as_bytes(), Some(text.as_bytes()))).collect();

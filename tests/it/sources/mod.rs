@@ -10,6 +10,8 @@ mod filesystem_suite;
 mod git;
 mod git_hostile;
 mod git_kept;
+mod git_near;
+mod git_refs;
 mod git_suite;
 mod harness;
 mod huggingface;
