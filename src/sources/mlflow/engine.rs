@@ -16,6 +16,7 @@ use super::pace::Pace;
 use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
 use super::spaces::{Listed, Spaces};
+use super::traces::Reader;
 use super::webhooks::Webhooks;
 use crate::base::backoff::Backoff;
 use crate::base::clock;
@@ -43,6 +44,7 @@ pub struct Engine<'a> {
     pub(super) spaces: Spaces,
     pub(super) pace: Pace,
     pub(super) logged: LoggedBytes,
+    pub(super) traces: Reader,
     /// Mapped buckets that did not answer in this sweep.
     pub(super) buckets_down: BTreeSet<usize>,
 }
@@ -79,6 +81,7 @@ impl<'a> Engine<'a> {
             spaces: Spaces::default(),
             pace: Pace::default(),
             logged: LoggedBytes::default(),
+            traces: Reader::default(),
             buckets_down: BTreeSet::new(),
         }
     }
