@@ -194,7 +194,11 @@ pub const LOG: &[Field] = &[
 
 /// Of questions to models and their answers. Names of OpenTelemetry where it has one.
 pub const INFERENCE: &[Field] = &[
-    field("gen_ai.request.model", FieldType::Text, "Name of the model that the outermost call asked for, where it names one."),
+    field(
+        "gen_ai.request.model",
+        FieldType::Text,
+        "Name of the model that the outermost call asked for, where it names one.",
+    ),
     field("gen_ai.response.model", FieldType::Text, "Name of the model that answered it, where the answer names one."),
     field("gen_ai.conversation.id", FieldType::Text, "Conversation or session to which the question belongs."),
     field("gen_ai.usage.input_tokens", FieldType::Integer, "Tokens of all questions to models together."),
@@ -217,7 +221,11 @@ pub const INFERENCE: &[Field] = &[
         FieldType::TextList,
         "Kinds of credentials in the question, as in `artifact.secrets`, without their places.",
     ),
-    field("ml.inference.response.secrets", FieldType::TextList, "Kinds of those in the answer that were not in the question."),
+    field(
+        "ml.inference.response.secrets",
+        FieldType::TextList,
+        "Kinds of those in the answer that were not in the question.",
+    ),
     field(
         "ml.inference.response.images_with_data",
         FieldType::TextList,
@@ -227,7 +235,11 @@ pub const INFERENCE: &[Field] = &[
     field("ml.trace.id", FieldType::Text, "What the server knows the trace by."),
     field("ml.trace.name", FieldType::Text, "Name of its outermost call."),
     field("ml.trace.state", FieldType::Text, "OK, ERROR, IN_PROGRESS or STATE_UNSPECIFIED."),
-    field("ml.trace.recorded_by", FieldType::Text, "User who recorded it, as the server knows, else as the client says."),
+    field(
+        "ml.trace.recorded_by",
+        FieldType::Text,
+        "User who recorded it, as the server knows, else as the client says.",
+    ),
     field("ml.trace.tags.*", FieldType::Open, "Tags of the trace, without those of MLflow's own."),
     field("ml.trace.metadata.*", FieldType::Open, "Its metadata, without those of MLflow's own."),
 ];

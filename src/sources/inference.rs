@@ -61,7 +61,8 @@ impl Texts<'_> {
         }
         let asked: Vec<(&str, &str)> = secrets_in(&request).map(|(kind, found)| (kind, found.as_str())).collect();
         // What was in the question is no secret of the model's.
-        let said = secrets_in(&response).filter(|(_, found)| !asked.iter().any(|(_, secret)| *secret == found.as_str()));
+        let said =
+            secrets_in(&response).filter(|(_, found)| !asked.iter().any(|(_, secret)| *secret == found.as_str()));
         secrets(fields, "ml.inference.response.secrets", said.map(|(kind, _)| kind));
         secrets(fields, "ml.inference.request.secrets", asked.iter().map(|(kind, _)| *kind));
     }

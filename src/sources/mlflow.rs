@@ -2,7 +2,8 @@
 //!
 //! Two small searches every few seconds tell of new versions early. They cannot tell of aliases,
 //! tags or deletions, and nothing but a look at the stored bytes tells that those were replaced:
-//! so every minute everything is listed, and what was not there twice in a row is gone.
+//! so every minute everything is listed, and what was not there twice in a row is gone. Traces are read
+//! beside that, as a stream.
 
 mod api;
 mod artifacts;

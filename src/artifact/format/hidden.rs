@@ -33,12 +33,17 @@ pub fn in_data(inspection: &mut Inspection<'_>, text: &str, first_line: u32) {
 /// `selectors`, `bidi`. Marks of direction that only embed are ordinary in some scripts.
 pub fn kinds(text: &str) -> Vec<&'static str> {
     let mut kinds = Vec::new();
-    walk(text, 1, |kind| kind != Kind::Embedding, |told, _| {
-        if !kinds.contains(&told) {
-            kinds.push(told);
-        }
-        true
-    });
+    walk(
+        text,
+        1,
+        |kind| kind != Kind::Embedding,
+        |told, _| {
+            if !kinds.contains(&told) {
+                kinds.push(told);
+            }
+            true
+        },
+    );
     kinds
 }
 

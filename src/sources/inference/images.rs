@@ -74,14 +74,15 @@ const CATCHERS: [&str; 14] = [
 /// something that can be read once it is decoded (`base64`, `hex`), or at a service that shows requests (`catcher`).
 pub fn with_data(text: &str) -> Vec<String> {
     let Some(pattern) = IMAGES.as_ref() else { return Vec::new() };
-    let addresses = pattern.captures_iter(text).take(IMAGES_MAX).filter_map(|found| found.get(1).or_else(|| found.get(2)));
+    let addresses =
+        pattern.captures_iter(text).take(IMAGES_MAX).filter_map(|found| found.get(1).or_else(|| found.get(2)));
     let mut told: Vec<String> = Vec::new();
     for url in addresses.filter_map(|address| Url::parse(address.as_str()).ok()) {
         let Some(host) = url.host_str() else { continue };
-        let ends = |name: &&str| host.strip_suffix(**name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        let kind = if CATCHERS.iter().any(|name| ends(&name)) {
+        let ends = |name: &str| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let kind = if CATCHERS.iter().any(|name| ends(name)) {
             Some("catcher")
-        } else if DRAWN.iter().any(|name| ends(&name)) {
+        } else if DRAWN.iter().any(|name| ends(name)) {
             None
         } else {
             data(&url)

@@ -204,7 +204,7 @@ impl<'a> Engine<'a> {
             let missing = self.tell_missing(&seen_models, &seen_versions).await?;
             self.pace.listed(Instant::now(), found, missing);
             self.note_pace();
-            return Ok(());
+            return self.look_at_traces().await;
         }
         self.keep_unseen().await?;
         for prefix in unseen {
@@ -216,6 +216,7 @@ impl<'a> Engine<'a> {
         for (name, version) in seen_versions.iter().filter(|id| !self.has_listed(id)) {
             self.send(Observation::InitKeep(artifact_prefix(name, version))).await?;
         }
+        self.look_at_traces().await?;
         self.listed = true;
         self.pace.listed(Instant::now(), found, false);
         self.report();
@@ -229,7 +230,8 @@ impl<'a> Engine<'a> {
         self.buckets_down.clear();
         self.plan_artifacts();
         self.look_at_webhooks().await?;
-        self.look_into_logged().await
+        self.look_into_logged().await?;
+        self.look_at_traces().await
     }
 
     /// Models of which a listing says something that is not known.

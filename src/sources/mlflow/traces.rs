@@ -124,10 +124,9 @@ impl Engine<'_> {
 
 fn explain(failure: &Failure, server: &str) -> (&'static str, String) {
     match failure {
-        Failure::Gone | Failure::Rejected { .. } => (
-            "no_traces",
-            format!("`{server}` does not know the search of traces ({failure}); it came with MLflow 3"),
-        ),
+        Failure::Gone | Failure::Rejected { .. } => {
+            ("no_traces", format!("`{server}` does not know the search of traces ({failure}); it came with MLflow 3"))
+        }
         Failure::Denied { status: 403 } => (
             "traces_forbidden",
             format!("`{server}` answers 403; give the agent's user permission to read the experiments of `traces`"),

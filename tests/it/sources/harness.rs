@@ -9,7 +9,8 @@ use lanner::base::metrics::Metrics;
 use lanner::sources::hints::Offered;
 use lanner::sources::reconcile::Hints;
 use lanner::sources::{
-    Checkpoint, Context, Inference, Line, Observation, Record, Settings, Source, SourceError, State, Statement, Status, Told,
+    Checkpoint, Context, Inference, Line, Observation, Record, Settings, Source, SourceError, State, Statement, Status,
+    Told,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

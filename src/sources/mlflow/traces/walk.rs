@@ -25,7 +25,7 @@ const STRETCH_PAGES: usize = 10;
 /// Pages of one look; the next goes on from there.
 const LOOK_PAGES: usize = 30;
 /// A small look begins so long before what was listed already.
-const OVERLAP_MS: i64 = 30_000;
+const OVERLAP_MS: i64 = 15_000;
 /// Clocks may differ by so much.
 const AHEAD_MS: i64 = 60_000;
 /// Traces that say that they end later than that are told up to this number.
@@ -136,6 +136,7 @@ impl Watch {
         if self.at.is_none() && Instant::now() >= self.next_sweep {
             self.next_sweep = after(eye.shared.config.sweep_interval_secs);
             self.notes.remove("traces_left_out");
+            self.broken = self.broken.split_off(&self.known.floor());
             if self.known.is_new() {
                 self.silent = true;
                 self.known.begin(now.saturating_sub(late));
@@ -198,13 +199,7 @@ impl Watch {
     }
 
     /// Lists all that ended in a stretch of time; false if there is more than is listed at once.
-    async fn list(
-        &mut self,
-        eye: &Eye<'_>,
-        (from, to): (i64, i64),
-        now: i64,
-        pages: &mut usize,
-    ) -> Result<bool, Stop> {
+    async fn list(&mut self, eye: &Eye<'_>, (from, to): (i64, i64), now: i64, pages: &mut usize) -> Result<bool, Stop> {
         let within = match self.by {
             By::End => format!(
                 "attributes.end_time_ms >= {from} AND attributes.end_time_ms < {to} AND attributes.timestamp_ms >= {}",
@@ -266,8 +261,10 @@ impl Watch {
             eye.send(Observation::Inference(Box::new(teller.tell(trace, checkpoint)))).await?;
         }
         for digest in &page.unreadable {
-            if let Some(checkpoint) = self.known.remember(digest, now) {
+            if !self.known.has(digest) {
                 eye.context.metrics.dropped("trace_unreadable");
+            }
+            if let Some(checkpoint) = self.known.remember(digest, now) {
                 eye.send(Observation::Checkpoint(checkpoint)).await?;
             }
         }
@@ -333,9 +330,9 @@ impl Watch {
     async fn find_experiments(&mut self, eye: &Eye<'_>) -> Result<(), Stop> {
         let wanted = &eye.shared.config.traces.experiments;
         let all = eye.shared.api.experiments(eye.space).await?;
-        let missing = wanted.iter().find(|name| {
-            *name != "*" && !all.iter().any(|one| one.name == **name || one.experiment_id == **name)
-        });
+        let missing = wanted
+            .iter()
+            .find(|name| *name != "*" && !all.iter().any(|one| one.name == **name || one.experiment_id == **name));
         let wants = |name: &String| wanted.iter().any(|one| one == "*" || one == name);
         let mut found: BTreeMap<String, String> = all
             .into_iter()
