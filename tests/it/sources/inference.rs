@@ -1,6 +1,10 @@
 //! What is told of questions to models and their answers, whichever source sees them.
 
-use lanner::event::{Fields, Value};
+use std::path::{Path, PathBuf};
+
+use lanner::detect::{self, Schema, shipped};
+use lanner::event::subject::SubjectKind;
+use lanner::event::{Event, EventKind, Fields, Place, Subject, Value};
 use lanner::sources::inference::{TEXT_CHARS_MAX, Texts};
 
 fn told(request: &str, response: &str) -> Fields {
@@ -117,4 +121,70 @@ fn texts_are_bounded_and_hold_no_control_characters() {
     assert_eq!(text(&fields, "ml.inference.request").chars().count(), TEXT_CHARS_MAX);
     assert_eq!(text(&fields, "ml.inference.response"), "a\u{fffd}b\u{fffd}[31mc\nd");
     assert!(told("", "").is_empty());
+}
+
+/// Bytes of ordinary text that are read of each kind of files.
+const ORDINARY_BYTES_MAX: usize = 5 << 20;
+
+/// What people paste and models write: manuals, licences and sources of the libraries that are installed for tests, in
+/// pieces as long as previews.
+#[test]
+fn shipped_rules_are_silent_on_manuals_and_sources_of_libraries() {
+    let set = detect::load(&shipped::sources(), &Schema::declared(lanner::agent::rules::declared_fields())).unwrap();
+    let (mut pieces, mut wrong) = (0, Vec::new());
+    for kinds in [&["md", "rst", "txt", "html"][..], &["py"]] {
+        let mut bytes = 0;
+        for path in files(&crate::peers::mlflow::folder().join("venv/lib"), kinds) {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            bytes += text.len();
+            if bytes > ORDINARY_BYTES_MAX {
+                break;
+            }
+            let chars: Vec<char> = text.chars().collect();
+            for piece in chars.chunks(1_000).map(|chars| chars.iter().collect::<String>()) {
+                pieces += 1;
+                for fields in [told(&piece, ""), told("go on", &piece)] {
+                    let event = event(fields);
+                    let hits = set.matches(&event);
+                    wrong.extend(hits.iter().map(|rule| format!("{} in {}", rule.display_id(), path.display())));
+                }
+            }
+        }
+    }
+    assert!(pieces > 5_000, "{pieces} pieces");
+    assert!(wrong.is_empty(), "{} of {pieces} pieces:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn event(fields: Fields) -> Event {
+    Event {
+        id: String::new(),
+        kind: EventKind::Inference,
+        time: jiff::Timestamp::UNIX_EPOCH,
+        source: "test".to_owned(),
+        product: "mlflow".to_owned(),
+        service: None,
+        subject: Subject::new(SubjectKind::Trace, "assistant/tr-1"),
+        artifact: None,
+        digest: None,
+        place: Place::default(),
+        fields,
+    }
+    .sealed()
+}
+
+/// Files of some kinds below a folder, in an order that stays.
+fn files(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
+    let (mut folders, mut found) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() && path.extension().is_some_and(|end| kinds.iter().any(|kind| *kind == end)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
 }
