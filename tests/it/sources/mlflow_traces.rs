@@ -169,6 +169,12 @@ async fn a_restart_goes_on_where_it_was_and_repeats_nothing() {
     running.until("four", |running| running.inferences.len() >= 4).await;
     running.during(Duration::from_secs(4)).await;
     assert_eq!(ids(&running).len(), 4, "the three, and the one of which nothing was durable: {:?}", ids(&running));
+    let stopped = running.stop().await;
+
+    // Whoever stops watching traces keeps nothing of them.
+    let off = config(&server, &[]).build().unwrap();
+    let mut running = start_with(off, stopped.checkpoints.clone(), 1024);
+    running.until("nothing to be kept", |running| running.checkpoints.is_empty()).await;
     running.stop().await;
 }
 

@@ -30,6 +30,9 @@ const OVERLAP_MS: i64 = 15_000;
 const AHEAD_MS: i64 = 60_000;
 /// Traces that say that they end later than that are told up to this number.
 const AHEAD_MAX: usize = 1_000;
+/// Longest traces that a small look finds; servers keep them by when they began.
+const HOUR_MS: i64 = 3_600_000;
+/// Longest traces that are found at all.
 const DAY_MS: i64 = 86_400_000;
 /// Milliseconds that are known to hold too much.
 const BROKEN_MAX: usize = 1_000;
@@ -66,6 +69,8 @@ pub struct Watch {
     experiments: BTreeMap<String, String>,
     /// Where the look that is under way goes on.
     at: Option<i64>,
+    /// How long a trace may have taken to be found by this look.
+    longest: i64,
     /// How long a stretch of time is tried next.
     width: i64,
     /// The newest end that this look saw.
@@ -91,6 +96,7 @@ impl Watch {
             known,
             experiments: BTreeMap::new(),
             at: None,
+            longest: DAY_MS,
             width: DAY_MS,
             newest: 0,
             broken: BTreeSet::new(),
@@ -145,10 +151,12 @@ impl Watch {
             self.look_at_unfinished(eye, now).await?;
             self.look_ahead(eye, now).await?;
             self.at = Some(self.known.floor());
+            self.longest = DAY_MS;
         }
         let at = self.at.unwrap_or_else(|| self.known.mark().saturating_sub(OVERLAP_MS).max(self.known.floor()));
         self.walk(eye, at, now).await?;
         if self.at.is_none() {
+            self.longest = HOUR_MS;
             self.known.reach(self.newest.min(now).max(now.saturating_sub(late)));
             self.silent = false;
         }
@@ -203,7 +211,7 @@ impl Watch {
         let within = match self.by {
             By::End => format!(
                 "attributes.end_time_ms >= {from} AND attributes.end_time_ms < {to} AND attributes.timestamp_ms >= {}",
-                from.saturating_sub(DAY_MS)
+                from.saturating_sub(self.longest)
             ),
             By::Start => format!("attributes.timestamp_ms >= {from} AND attributes.timestamp_ms < {to}"),
         };
@@ -292,8 +300,14 @@ impl Watch {
     /// Tells traces that say that they end in the future, which is no reason not to look at them.
     async fn look_ahead(&mut self, eye: &Eye<'_>, now: i64) -> Result<(), Stop> {
         let from = now.saturating_add(AHEAD_MS);
-        let name = if self.by == By::End { "end_time_ms" } else { "timestamp_ms" };
-        let filter = format!("attributes.{name} >= {from} AND attributes.status != 'IN_PROGRESS'");
+        let within = match self.by {
+            By::End => format!(
+                "attributes.end_time_ms >= {from} AND attributes.timestamp_ms >= {}",
+                now.saturating_sub(DAY_MS)
+            ),
+            By::Start => format!("attributes.timestamp_ms >= {from}"),
+        };
+        let filter = format!("{within} AND attributes.status != 'IN_PROGRESS'");
         let whole = if self.known.after(from) < AHEAD_MAX {
             match self.ask(eye, &filter, now, &mut 0).await {
                 Ok(whole) => whole,
