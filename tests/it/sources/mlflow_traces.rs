@@ -276,15 +276,15 @@ experiment, now = int(sys.argv[2]), int(sys.argv[3])
 base.executemany(
     "INSERT INTO trace_info (request_id, experiment_id, timestamp_ms, execution_time_ms, status, request_preview)"
     " VALUES (?, ?, ?, 5, 'OK', 'q')",
-    [(f"tr-f{number}", experiment, now - 20000 + number) for number in range(7000)])
+    [(f"tr-f{number}", experiment, now - 20000 + number) for number in range(5600)])
 base.commit()
 "#;
     let (database, now) = (server.database(), Timestamp::now().as_millisecond().to_string());
     run_python(script, &[&database, &experiment, &now]);
-    running.until("all of them", |running| running.inferences.len() >= 7_000).await;
+    running.until("all of them", |running| running.inferences.len() >= 5_600).await;
     running.during(Duration::from_secs(3)).await;
     let told: std::collections::BTreeSet<&str> = ids(&running).into_iter().collect();
-    assert_eq!((told.len(), running.inferences.len()), (7_000, 7_000), "each once");
+    assert_eq!((told.len(), running.inferences.len()), (5_600, 5_600), "each once");
     assert!(!running.state().notes.contains_key("traces_left_out"), "{:?}", running.state());
     // A deleted experiment is nothing to fail at.
     server.call(Method::POST, "experiments/delete", json!({ "experiment_id": experiment })).await;
