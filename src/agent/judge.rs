@@ -141,6 +141,8 @@ impl Judge {
             // One job may be attacked in several ways, one agent have several troubles.
             EventKind::TrainingLog => format!("{}\0{}", event.subject.name, folded(event, "log.line")),
             EventKind::AgentHealth => format!("{}\0{}", event.subject.name, folded(event, "agent.detail")),
+            // Of one conversation once is enough; without one, each question is a finding of its own.
+            EventKind::Inference => conversation(event),
             // What is said of a signature has no digest: each new answer is a finding of its own.
             EventKind::ArtifactScan if event.digest.is_none() => format!("{}\0{}", event.subject.name, event.id),
             // The same bytes that are worth something else now are another finding.
@@ -213,7 +215,7 @@ fn sight(event: &Event, seen: Timestamp) -> Sight<'_> {
     let time = match event.kind {
         // Whoever writes a file chooses its time; when it was seen is out of their hands.
         EventKind::ArtifactChange | EventKind::ArtifactScan | EventKind::ArtifactDiff => seen,
-        EventKind::ModelRegistry | EventKind::TrainingLog | EventKind::AgentHealth => event.time,
+        EventKind::ModelRegistry | EventKind::TrainingLog | EventKind::Inference | EventKind::AgentHealth => event.time,
     };
     Sight {
         id: &event.id,
@@ -235,6 +237,14 @@ fn announce(law: &Law, metrics: &Metrics, tally: &Tally) {
     }
     for reason in Uncounted::ALL {
         metrics.correlation_uncounted.with_label_values(&[reason.as_str()]);
+    }
+}
+
+fn conversation(event: &Event) -> String {
+    let text = |path: &str| event.fields.get(path).and_then(Value::as_text).filter(|text| !text.is_empty());
+    match text("gen_ai.conversation.id") {
+        Some(conversation) => format!("{}\0{conversation}", text("ml.experiment.id").unwrap_or_default()),
+        None => event.subject.name.clone(),
     }
 }
 

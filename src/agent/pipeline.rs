@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -30,7 +31,7 @@ use crate::base::clock;
 use crate::base::metrics::Metrics;
 use crate::event::{Event, digest};
 use crate::sources::hints::Hints;
-use crate::sources::{Checkpoint, Line, Observation, Record, Source};
+use crate::sources::{Checkpoint, Observation, Record, Source};
 use crate::state::portraits::Edge;
 use crate::state::sweep::Due;
 use crate::state::{Commit, RecordChange, State};
@@ -171,14 +172,19 @@ impl Pipeline {
     async fn take(&mut self, batch: &mut Vec<Observation>) -> Result<(), Closed> {
         let count = batch.len() as u64;
         self.shared.metrics.events_received.with_label_values(&[self.source.name()]).inc_by(count);
-        let mut lines = Vec::new();
+        let seen = clock::now();
+        let mut events = Vec::new();
         // Of one file's positions only the last one counts, whichever way it was told.
         let mut checkpoints: HashMap<String, Checkpoint> = HashMap::new();
         for observation in batch.drain(..) {
             match observation {
                 Observation::Line(line) => {
-                    checkpoints.insert(line.checkpoint.key.clone(), line.checkpoint.clone());
-                    lines.push(line);
+                    events.push(tell::line(&self.origin, &line, seen));
+                    checkpoints.insert(line.checkpoint.key.clone(), line.checkpoint);
+                }
+                Observation::Inference(inference) => {
+                    events.push(tell::inference(&self.origin, &inference, seen));
+                    checkpoints.insert(inference.checkpoint.key.clone(), inference.checkpoint);
                 }
                 Observation::Checkpoint(checkpoint) => {
                     checkpoints.insert(checkpoint.key.clone(), checkpoint);
@@ -202,17 +208,20 @@ impl Pipeline {
                 },
             }
         }
-        self.read(&lines, checkpoints).await
+        self.read(&events, seen, checkpoints).await
     }
 
-    /// Judges lines, and commits how far they were read together with what they led to.
-    async fn read(&self, lines: &[Line], checkpoints: HashMap<String, Checkpoint>) -> Result<(), Closed> {
+    /// Judges what was read of a stream, and commits how far that is together with what it led to.
+    async fn read(
+        &self,
+        events: &[Event],
+        seen: Timestamp,
+        checkpoints: HashMap<String, Checkpoint>,
+    ) -> Result<(), Closed> {
         if checkpoints.is_empty() {
             return Ok(());
         }
-        let seen = clock::now();
-        let events: Vec<_> = lines.iter().map(|line| tell::line(&self.origin, line, seen)).collect();
-        let Verdict { alerts, memos } = self.shared.judge.judge(&events, seen);
+        let Verdict { alerts, memos } = self.shared.judge.judge(events, seen);
         let checkpoints = checkpoints.into_values().collect();
         let source = self.origin.source.clone();
         let commit = Commit { source, seen, checkpoints, alerts, memos, ..Commit::default() };

@@ -5,7 +5,11 @@ use crate::artifact;
 use crate::event::subject::SubjectKind;
 use crate::event::value::to_json;
 use crate::event::{ArtifactRef, Difference, Event, EventKind, Fields, Place, Sha256, Subject, Value, digest};
+<<<<<<< HEAD
 use crate::sources::{CHECKED, Change, Line, Record, RecordKind};
+=======
+use crate::sources::{Change, Inference, Line, Record, RecordKind};
+>>>>>>> traces
 use crate::state::{Blob, Placed};
 
 /// What all events of one source share.
@@ -325,6 +329,22 @@ pub fn line(origin: &Origin, line: &Line, seen: jiff::Timestamp) -> Event {
     fields.insert("log.line".to_owned(), Value::from(line.text.as_str()));
     let origin = Origin { product: line.product.to_owned(), ..origin.clone() };
     draft.event(&origin, [&fields, &Fields::new()])
+}
+
+/// The event of one question to a model and its answer.
+pub fn inference(origin: &Origin, inference: &Inference, seen: jiff::Timestamp) -> Event {
+    let draft = Draft {
+        id: id(origin, &["inference", &inference.id]),
+        kind: EventKind::Inference,
+        action: inference.action,
+        // Whoever asks may choose the time, but not one that makes others seem late.
+        time: inference.time.filter(|time| *time <= seen).unwrap_or(seen),
+        subject: &inference.subject,
+        place: &inference.place,
+        artifact: None,
+        digest: None,
+    };
+    draft.event(origin, [&inference.attributes, &Fields::new()])
 }
 
 /// What was found about the signature of a model.

@@ -28,6 +28,8 @@ pub use crate::event::report::{Issue, Report, Segment};
 pub use diff::{Delta, Version, diff};
 pub use digest::hint;
 pub use facts::fields;
+pub use format::hidden::kinds as hidden_in;
+pub use format::shipped::secrets_in;
 pub use hash::{digest_of, hash, hash_with};
 pub use input::{FileBytes, Memory};
 pub use inspection::{beyond, inspect, inspect_parts, inspect_with, segments};

@@ -55,7 +55,7 @@ pub const COMMON: &[Field] = &[
     field(
         "subject.kind",
         FieldType::Text,
-        "What the event is about: artifact, model_version, model, webhook, logged_model, job, agent.",
+        "What the event is about: artifact, model_version, model, webhook, logged_model, job, trace, agent.",
     ),
     field("subject.name", FieldType::Text, "Its name, for example a path or `model/version`."),
     field("artifact.hash", FieldType::Text, "Digest of the bytes, `sha256:` and 64 hexadecimal digits."),

@@ -13,17 +13,20 @@ pub enum EventKind {
     ModelRegistry,
     /// One line of a job's log.
     TrainingLog,
+    /// What a model was asked, and what it said.
+    Inference,
     /// The agent about itself: loss, blindness, failed reload.
     AgentHealth,
 }
 
 impl EventKind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ArtifactChange,
         Self::ArtifactScan,
         Self::ArtifactDiff,
         Self::ModelRegistry,
         Self::TrainingLog,
+        Self::Inference,
         Self::AgentHealth,
     ];
 
@@ -35,6 +38,7 @@ impl EventKind {
             Self::ArtifactDiff => "artifact_diff",
             Self::ModelRegistry => "model_registry",
             Self::TrainingLog => "training_log",
+            Self::Inference => "inference",
             Self::AgentHealth => "agent_health",
         }
     }

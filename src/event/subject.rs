@@ -20,6 +20,7 @@ pub enum SubjectKind {
     Webhook,
     LoggedModel,
     Job,
+    Trace,
     Agent,
 }
 
@@ -32,6 +33,7 @@ impl SubjectKind {
             Self::Webhook => "webhook",
             Self::LoggedModel => "logged_model",
             Self::Job => "job",
+            Self::Trace => "trace",
             Self::Agent => "agent",
         }
     }

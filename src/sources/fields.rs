@@ -211,7 +211,59 @@ pub const LOG: &[Field] = &[
     field("log.shortened", FieldType::Bool, "The line was longer than the bound, and cut."),
 ];
 
+/// Of questions to models and their answers. Names of OpenTelemetry where it has one.
+pub const INFERENCE: &[Field] = &[
+    field(
+        "gen_ai.request.model",
+        FieldType::Text,
+        "Name of the model that the outermost call asked for, where it names one.",
+    ),
+    field("gen_ai.response.model", FieldType::Text, "Name of the model that answered it, where the answer names one."),
+    field("gen_ai.conversation.id", FieldType::Text, "Conversation or session to which the question belongs."),
+    field("gen_ai.usage.input_tokens", FieldType::Integer, "Tokens of all questions to models together."),
+    field("gen_ai.usage.output_tokens", FieldType::Integer, "Tokens of all their answers together."),
+    field("enduser.id", FieldType::Text, "Who asked, as the application says."),
+    field(
+        "ml.inference.request",
+        FieldType::Text,
+        "What was asked, as far as the source has it: of a trace the preview, mostly the last message of the user.",
+    ),
+    field("ml.inference.response", FieldType::Text, "What was said, as far as the source has it."),
+    field(
+        "ml.inference.request.hidden_unicode",
+        FieldType::TextList,
+        "Kinds of characters in the question that a reader does not see: tags, zero_width, selectors, bidi.",
+    ),
+    field("ml.inference.response.hidden_unicode", FieldType::TextList, "The same in the answer."),
+    field(
+        "ml.inference.request.secrets",
+        FieldType::TextList,
+        "Kinds of credentials in the question, as in `artifact.secrets`, without their places.",
+    ),
+    field(
+        "ml.inference.response.secrets",
+        FieldType::TextList,
+        "Kinds of those in the answer that were not in the question.",
+    ),
+    field(
+        "ml.inference.response.images_with_data",
+        FieldType::TextList,
+        "Hosts from which images of the answer are fetched with data in their address, as `host=kind`: text, base64, hex, catcher.",
+    ),
+    field("ml.inference.duration_ms", FieldType::Integer, "Milliseconds from the question to the end of the answer."),
+    field("ml.trace.id", FieldType::Text, "What the server knows the trace by."),
+    field("ml.trace.name", FieldType::Text, "Name of its outermost call."),
+    field("ml.trace.state", FieldType::Text, "OK, ERROR, IN_PROGRESS or STATE_UNSPECIFIED."),
+    field(
+        "ml.trace.recorded_by",
+        FieldType::Text,
+        "User who recorded it, as the server knows, else as the client says.",
+    ),
+    field("ml.trace.tags.*", FieldType::Open, "Tags of the trace, without those of MLflow's own."),
+    field("ml.trace.metadata.*", FieldType::Open, "Its metadata, without those of MLflow's own."),
+];
+
 /// All of them.
 pub fn fields() -> Vec<Field> {
-    [FILE, REGISTRY, LOGGED, WEBHOOK, OBJECT, OCI, GIT, LOG].concat()
+    [FILE, REGISTRY, LOGGED, WEBHOOK, OBJECT, OCI, GIT, LOG, INFERENCE].concat()
 }

@@ -2,7 +2,8 @@
 //!
 //! Two small searches every few seconds tell of new versions early. They cannot tell of aliases,
 //! tags or deletions, and nothing but a look at the stored bytes tells that those were replaced:
-//! so every minute everything is listed, and what was not there twice in a row is gone.
+//! so every minute everything is listed, and what was not there twice in a row is gone. Traces are read
+//! beside that, as a stream.
 
 mod api;
 mod artifacts;
@@ -24,6 +25,7 @@ mod remote;
 mod runs;
 mod spaces;
 mod store;
+mod traces;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -41,6 +43,7 @@ pub use buckets::ArtifactBucket;
 use buckets::Mapped;
 use fates::Fates;
 pub use remote::open;
+pub use traces::Traces;
 
 /// A source that watches an `MLflow` registry. What is left out is taken from the variables that
 /// `MLflow`'s own client reads: `MLFLOW_TRACKING_URI`, `MLFLOW_TRACKING_TOKEN` and so on.
@@ -58,6 +61,8 @@ pub struct Config {
     pub workspaces: Vec<String>,
     /// Experiments whose logged models are listed: names or numbers, or `*` for all; none means no such listing.
     pub experiments: Vec<String>,
+    /// Traces of applications: what models were asked, and what they said. Off unless experiments are named there.
+    pub traces: Traces,
     /// User of basic authentication.
     pub username: Option<String>,
     /// File that holds the password.
@@ -143,6 +148,7 @@ impl Default for Config {
             registry_uri: None,
             workspaces: Vec::new(),
             experiments: Vec::new(),
+            traces: Traces::default(),
             username: None,
             password_file: None,
             token_file: None,
@@ -179,6 +185,8 @@ impl Settings for Config {
             ("request_timeout_secs", self.request_timeout_secs),
             ("artifact_requests_max", self.artifact_requests_max),
             ("reread_secs", self.reread_secs),
+            ("traces.late_secs", self.traces.late_secs),
+            ("traces.unfinished_secs", self.traces.unfinished_secs),
         ] {
             if number == 0 {
                 problems.push(format!("`{name}` is 0; write at least 1"));

@@ -10,6 +10,7 @@ pub mod folder;
 pub mod git;
 pub mod hints;
 pub mod huggingface;
+pub mod inference;
 pub mod logs;
 pub mod mlflow;
 pub mod objects;
@@ -40,6 +41,7 @@ use crate::base::http::Failure;
 use crate::event::{ArtifactRef, Fields, Place, Subject};
 
 pub use crate::event::record::{Checkpoint, RecordKind};
+pub use inference::Inference;
 
 /// One kind of source, as a configuration names it.
 pub struct SourceKind {
@@ -109,6 +111,8 @@ pub enum Observation {
     Told(Told),
     /// One complete line of a log.
     Line(Line),
+    /// A model was asked something, and has answered or failed.
+    Inference(Box<Inference>),
     /// How far a log was read, without a line to go with it: a rotation, or lines left out.
     Checkpoint(Checkpoint),
 }

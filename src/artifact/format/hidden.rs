@@ -20,20 +20,48 @@ enum Kind {
 /// Notes hidden characters with their line. In code and templates every mark of direction counts,
 /// in other texts only those that override.
 pub fn inspect(inspection: &mut Inspection<'_>, text: &str, code: bool) {
-    walk(inspection, text, 1, |kind| code || kind != Kind::Embedding);
+    note(inspection, text, 1, |kind| code || kind != Kind::Embedding);
 }
 
 /// In data, which people wrote in every script: only characters that no text needs. The piece of
 /// text begins at some line.
 pub fn in_data(inspection: &mut Inspection<'_>, text: &str, first_line: u32) {
-    walk(inspection, text, first_line, |kind| kind == Kind::Tag);
+    note(inspection, text, first_line, |kind| kind == Kind::Tag);
 }
 
-fn walk(inspection: &mut Inspection<'_>, text: &str, first_line: u32, tells: impl Fn(Kind) -> bool) {
+/// The kinds of hidden characters in what people and models say to each other, each once: `tags`, `zero_width`,
+/// `selectors`, `bidi`. Marks of direction that only embed are ordinary in some scripts.
+pub fn kinds(text: &str) -> Vec<&'static str> {
+    let mut kinds = Vec::new();
+    walk(
+        text,
+        1,
+        |kind| kind != Kind::Embedding,
+        |told, _| {
+            if !kinds.contains(&told) {
+                kinds.push(told);
+            }
+            true
+        },
+    );
+    kinds
+}
+
+fn note(inspection: &mut Inspection<'_>, text: &str, first_line: u32, tells: impl Fn(Kind) -> bool) {
+    let mut found = 0_usize;
+    walk(text, first_line, tells, |told, line| {
+        inspection.list("artifact.hidden_unicode", format!("{told}@line {line}"));
+        found = found.saturating_add(1);
+        found < FOUND_MAX
+    });
+}
+
+/// Tells kind and line of each; `tell` says whether to go on.
+fn walk(text: &str, first_line: u32, tells: impl Fn(Kind) -> bool, mut tell: impl FnMut(&'static str, u32) -> bool) {
     if text.is_ascii() {
         return;
     }
-    let (mut line, mut run, mut last, mut found) = (first_line, 0_usize, None, 0_usize);
+    let (mut line, mut run, mut last) = (first_line, 0_usize, None);
     let mut before = ' ';
     for c in text.chars() {
         if c == '\n' {
@@ -54,9 +82,7 @@ fn walk(inspection: &mut Inspection<'_>, text: &str, first_line: u32, tells: imp
             Some(Kind::Override | Kind::Embedding) => "bidi",
             _ => continue,
         };
-        inspection.list("artifact.hidden_unicode", format!("{told}@line {line}"));
-        found = found.saturating_add(1);
-        if found >= FOUND_MAX {
+        if !tell(told, line) {
             return;
         }
     }

@@ -4,6 +4,7 @@ mod artifacts;
 mod logged;
 mod registry;
 mod runs;
+mod traces;
 mod webhooks;
 mod workspaces;
 
@@ -18,6 +19,7 @@ use crate::base::secret::Secret;
 
 pub use logged::LoggedInfo;
 pub use runs::{Dataset, Run};
+pub use traces::{PAGE as TRACES_PAGE, Trace, TracePage, Wanted};
 pub use webhooks::{Event as WebhookEvent, Webhook};
 pub use workspaces::{Scope, Space, is_name};
 

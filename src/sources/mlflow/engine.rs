@@ -15,6 +15,7 @@ use super::logged_bytes::LoggedBytes;
 use super::records::{Maker, artifact_prefix, model_key, version_key};
 use super::registry::{Registry, VersionId};
 use super::spaces::{Listed, Spaces};
+use super::traces::Reader;
 use super::webhooks::Webhooks;
 use crate::base::backoff::Backoff;
 use crate::base::clock;
@@ -42,6 +43,7 @@ pub struct Engine<'a> {
     pub(super) spaces: Spaces,
     pub(super) stretch: Stretch,
     pub(super) logged: LoggedBytes,
+    pub(super) traces: Reader,
     /// Mapped buckets that did not answer in this sweep.
     pub(super) buckets_down: BTreeSet<usize>,
 }
@@ -78,6 +80,7 @@ impl<'a> Engine<'a> {
             spaces: Spaces::default(),
             stretch: Stretch::default(),
             logged: LoggedBytes::default(),
+            traces: Reader::default(),
             buckets_down: BTreeSet::new(),
         }
     }
@@ -201,7 +204,7 @@ impl<'a> Engine<'a> {
             let missing = self.tell_missing(&seen_models, &seen_versions).await?;
             self.stretch.listed(Instant::now(), found, missing);
             self.note_pace();
-            return Ok(());
+            return self.look_at_traces().await;
         }
         self.keep_unseen().await?;
         for prefix in unseen {
@@ -213,6 +216,7 @@ impl<'a> Engine<'a> {
         for (name, version) in seen_versions.iter().filter(|id| !self.has_listed(id)) {
             self.send(Observation::InitKeep(artifact_prefix(name, version))).await?;
         }
+        self.look_at_traces().await?;
         self.listed = true;
         self.stretch.listed(Instant::now(), found, false);
         self.report();
@@ -226,7 +230,8 @@ impl<'a> Engine<'a> {
         self.buckets_down.clear();
         self.plan_artifacts();
         self.look_at_webhooks().await?;
-        self.look_into_logged().await
+        self.look_into_logged().await?;
+        self.look_at_traces().await
     }
 
     /// Models of which a listing says something that is not known.

@@ -22,7 +22,7 @@ impl Engine<'_> {
                 Err(stop) => return Err(stop),
             }
         }
-        Ok(())
+        self.look_at_traces().await
     }
 
     /// Three pages: models, versions, versions of prompts. Prompts themselves change by nothing that moves their time

@@ -37,6 +37,7 @@ mod signed;
 mod storm;
 mod telemetry;
 mod told;
+mod traces;
 mod tuning;
 mod verbs;
 

@@ -86,6 +86,11 @@ impl Mlflow {
         server
     }
 
+    /// The file in which the server keeps everything.
+    pub fn database(&self) -> String {
+        self.folder.path().join("mlflow.db").to_string_lossy().into_owned()
+    }
+
     async fn wait(&self) {
         let deadline = Instant::now() + START;
         loop {

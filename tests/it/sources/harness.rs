@@ -9,7 +9,8 @@ use lanner::base::metrics::Metrics;
 use lanner::sources::hints::Offered;
 use lanner::sources::reconcile::Hints;
 use lanner::sources::{
-    Checkpoint, Context, Line, Observation, Record, Settings, Source, SourceError, State, Statement, Status, Told,
+    Checkpoint, Context, Inference, Line, Observation, Record, Settings, Source, SourceError, State, Statement, Status,
+    Told,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -29,6 +30,7 @@ pub struct Running {
     pub applied: Vec<Record>,
     pub kept: Vec<String>,
     pub lines: Vec<Line>,
+    pub inferences: Vec<Inference>,
     pub checkpoints: BTreeMap<String, serde_json::Value>,
     pub listed: bool,
     /// What the source is told from outside.
@@ -70,6 +72,7 @@ pub fn start_with(source: Arc<dyn Source>, checkpoints: BTreeMap<String, serde_j
         applied: Vec::new(),
         kept: Vec::new(),
         lines: Vec::new(),
+        inferences: Vec::new(),
         checkpoints,
         listed: false,
         hints,
@@ -220,6 +223,10 @@ impl Running {
             Observation::Line(line) => {
                 self.checkpoints.insert(line.checkpoint.key.clone(), line.checkpoint.position.clone());
                 self.lines.push(line);
+            }
+            Observation::Inference(inference) => {
+                self.note(Observation::Checkpoint(inference.checkpoint.clone()));
+                self.inferences.push(*inference);
             }
             Observation::Checkpoint(Checkpoint { key, position }) => {
                 if position.is_null() {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Match, Regex};
 
 use crate::artifact::inspection::Inspection;
 
@@ -43,18 +43,24 @@ pub fn inspect(inspection: &mut Inspection<'_>, text: &str) {
 
 /// The same for a piece of a text, which begins at some line.
 pub fn inspect_from(inspection: &mut Inspection<'_>, text: &str, first_line: u32) {
-    for (kind, pattern) in KINDS.iter() {
-        for found in pattern.find_iter(text).take(FOUND_MAX) {
-            if is_example(found.as_str()) || (*kind != "private_key" && entropy(found.as_str()) < 3.0) {
-                continue;
-            }
-            let kind = if *kind == "url_password" && is_near(found.as_str()) { "local_password" } else { *kind };
-            let line =
-                text.get(..found.start()).map_or(0, |before| memchr::memchr_iter(b'\n', before.as_bytes()).count());
-            let line = first_line.saturating_add(u32::try_from(line).unwrap_or(u32::MAX));
-            inspection.list("artifact.secrets", format!("{kind}@line {line}"));
-        }
+    for (kind, found) in find(text) {
+        let line = text.get(..found.start()).map_or(0, |before| memchr::memchr_iter(b'\n', before.as_bytes()).count());
+        let line = first_line.saturating_add(u32::try_from(line).unwrap_or(u32::MAX));
+        inspection.list("artifact.secrets", format!("{kind}@line {line}"));
     }
+}
+
+/// The kind of each secret of a text, and where it stands.
+pub fn find(text: &str) -> impl Iterator<Item = (&'static str, Match<'_>)> {
+    KINDS.iter().flat_map(move |(kind, pattern)| {
+        let told = |found: &Match<'_>| {
+            !is_example(found.as_str()) && (*kind == "private_key" || entropy(found.as_str()) >= 3.0)
+        };
+        pattern.find_iter(text).take(FOUND_MAX).filter(told).map(|found| {
+            let near = *kind == "url_password" && is_near(found.as_str());
+            (if near { "local_password" } else { *kind }, found)
+        })
+    })
 }
 
 /// The host is this machine, a neighbour in a composition of containers, or one that is reserved for examples.
