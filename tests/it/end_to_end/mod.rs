@@ -36,6 +36,7 @@ mod signed;
 mod storm;
 mod telemetry;
 mod told;
+mod told_again;
 mod tuning;
 mod verbs;
 
