@@ -74,12 +74,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let state = args.config.visit()?;
     let count = match &args.verb {
         Verb::List { text, most } => {
-            let found = state.find(text, *most)?;
+            // One more than is printed: whether there are more is seen by it.
+            let mut found = state.find(text, most.saturating_add(1))?;
+            let more = found.len() > *most;
+            found.truncate(*most);
             for placed in &found {
                 match args.format {
                     Format::Json => say(&describe(placed).to_string())?,
                     Format::Text => say(&line(placed))?,
                 }
+            }
+            if more {
+                cut("records", *most);
             }
             found.len()
         }
@@ -100,7 +106,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             found.len()
         }
         Verb::History { text, most } => {
-            let steps = state.history(text, *most)?;
+            let mut steps = state.history(text, most.saturating_add(1))?;
+            let more = steps.len() > *most;
+            // The oldest come first, and those are left out.
+            steps.drain(..steps.len().saturating_sub(*most));
             for step in &steps {
                 match args.format {
                     Format::Json => say(&serde_json::to_string(step)?)?,
@@ -110,6 +119,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                         say(&clean(&format!("{}  {}  {}{version}  {digest}", step.time, step.source, step.path)))?;
                     }
                 }
+            }
+            if more {
+                cut("steps", *most);
             }
             steps.len()
         }
@@ -123,6 +135,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         anstream::eprintln!("nothing found");
     }
     Ok(ExitCode::from(if count == 0 { FOUND } else { super::CLEAN }))
+}
+
+/// Says that not all was printed; beside standard output, on which programs find what they read.
+fn cut(what: &str, most: usize) {
+    anstream::eprintln!("more than {most} {what} were found; print more with `--most`, or say more of what you look for");
 }
 
 fn line(placed: &Placed) -> String {

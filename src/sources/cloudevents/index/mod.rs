@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::fmt::rfc2822::DateTimeParser;
-use reqwest::header::{ACCEPT, DATE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Method, StatusCode, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -210,9 +210,9 @@ impl Index {
 /// the last seconds may be written again without another tag.
 fn tag(headers: &HeaderMap) -> Option<String> {
     let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let time = |name| DateTimeParser::new().parse_timestamp(header(name)?).ok();
-    let fresh = time(LAST_MODIFIED)
-        .zip(time(DATE))
+    let modified = || DateTimeParser::new().parse_timestamp(header(LAST_MODIFIED)?).ok();
+    let fresh = modified()
+        .zip(http::date(headers))
         .is_some_and(|(modified, now)| now.as_second() - modified.as_second() < FRESH_SECS);
     header(ETAG).filter(|_| !fresh).map(str::to_owned)
 }
