@@ -14,6 +14,9 @@ use crate::alert::render::text::clean;
 use crate::event::value;
 use crate::state::Placed;
 
+/// Records that are shown with all that is known of them.
+const SHOWN_MAX: usize = 100;
+
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -90,7 +93,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             found.len()
         }
         Verb::Show { text } => {
-            let found = state.find(text, 100)?;
+            let mut found = state.find(text, SHOWN_MAX + 1)?;
+            let more = found.len() > SHOWN_MAX;
+            found.truncate(SHOWN_MAX);
             for placed in &found {
                 let mut all = describe(placed);
                 if let Some(blob) = placed.digest.map(|digest| state.blob(&digest)).transpose()?.flatten() {
@@ -102,6 +107,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                     Format::Json => say(&all.to_string())?,
                     Format::Text => say(&serde_json::to_string_pretty(&all)?)?,
                 }
+            }
+            if more {
+                anstream::eprintln!("more than {SHOWN_MAX} records were found; say more of what you look for");
             }
             found.len()
         }

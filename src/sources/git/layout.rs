@@ -125,13 +125,23 @@ fn git_dir(ground: &Ground, root: &Path) -> Result<(PathBuf, Option<PathBuf>), F
     let inner = root.join(".git");
     match ground.stat(&inner)? {
         Some(_) if ground.is_folder(&inner)? => {
+            if ground.stat(&inner.join("HEAD"))?.is_none() {
+                return Err(Fault::Unsupported("its `.git` has no `HEAD`: it is no Git repository yet".to_owned()));
+            }
             return Ok((ground.covers(&inner)?, Some(root.to_owned())));
         }
         Some(_) => {
             let text = ground.read(&inner, POINTER_BYTES_MAX)?.unwrap_or_default();
             let target = text.strip_prefix(b"gitdir: ".as_slice());
             let target = target.ok_or_else(|| Fault::Corrupt("its `.git` is no folder and names none".to_owned()))?;
-            return Ok((ground.covers(&root.join(path_in(target)?))?, Some(root.to_owned())));
+            let led = ground.covers(&root.join(path_in(target)?)).map_err(|fault| match fault {
+                Fault::Missing => Fault::Unsupported(
+                    "its `.git` leads to a folder that is not there; mount that too, or name the repository itself"
+                        .to_owned(),
+                ),
+                fault => fault,
+            })?;
+            return Ok((led, Some(root.to_owned())));
         }
         None => {}
     }

@@ -10,6 +10,7 @@ mod cache;
 mod choosing;
 mod decided;
 mod doctor;
+mod doctor_places;
 mod faults;
 mod hints;
 mod hostile_addresses;
