@@ -159,9 +159,8 @@ pub async fn connect(options: &Options, url: Url) -> Result<(), Failure> {
         made.and_then(|_| Err(Connected.into()))
     }
     let layer = MapResultLayer::new(unused);
-    let client = builder(options).and_then(|builder| {
-        builder.connector_layer(layer).build().map_err(|error| error.to_string())
-    });
+    let client =
+        builder(options).and_then(|builder| builder.connector_layer(layer).build().map_err(|error| error.to_string()));
     let sent = client.map_err(Failure::Garbage)?.head(url).send().await;
     let Err(error) = sent else { return Ok(()) };
     let mut causes = std::iter::successors(std::error::Error::source(&error), |error| error.source());
@@ -175,7 +174,8 @@ pub fn is_distrust(why: &str) -> bool {
 
 /// What is wrong with the scheme of an address that no connection comes about with, if that is it.
 pub async fn wrong_scheme(url: &Url) -> Option<&'static str> {
-    let options = Options { timeout: Some(Options::default().connect_timeout), insecure_tls: true, ..Options::default() };
+    let options =
+        Options { timeout: Some(Options::default().connect_timeout), insecure_tls: true, ..Options::default() };
     let mut secured = url.clone();
     if url.scheme() == "http" {
         let port = url.port_or_known_default();

@@ -147,7 +147,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Says that not all was printed; beside standard output, on which programs find what they read.
 fn cut(what: &str, most: usize) {
-    anstream::eprintln!("more than {most} {what} were found; print more with `--most`, or say more of what you look for");
+    anstream::eprintln!(
+        "more than {most} {what} were found; print more with `--most`, or say more of what you look for"
+    );
 }
 
 fn line(placed: &Placed) -> String {

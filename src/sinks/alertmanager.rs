@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{BoxFuture, Look, Looked, Resend, Sink, SinkError, file::informational, http, webhook::fifteen};
 use crate::alert::render::alertmanager;
-use crate::base::{self, clock};
 use crate::base::secret::Secret;
+use crate::base::{self, clock};
 use crate::event::{Alert, Severity};
 
 /// Alerts posted to an Alertmanager, and told again while they hold.

@@ -61,9 +61,14 @@ impl File {
     fn writable(path: &Path) -> Look {
         let shown = path.display();
         match std::fs::metadata(path) {
-            Ok(found) if found.is_dir() => return Err(("directory", format!("`{shown}` is a directory; name a file in it"))),
+            Ok(found) if found.is_dir() => {
+                return Err(("directory", format!("`{shown}` is a directory; name a file in it")));
+            }
             Ok(found) if !found.is_file() => {
-                return Err(("no_file", format!("`{shown}` is no file: a batch that fails half way could not be taken back; name a file")));
+                return Err((
+                    "no_file",
+                    format!("`{shown}` is no file: a batch that fails half way could not be taken back; name a file"),
+                ));
             }
             Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

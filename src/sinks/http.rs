@@ -52,7 +52,8 @@ pub async fn unconnected(url: &Url, failure: &Failure) -> (&'static str, String)
     }
     let why = http::chain(failure);
     if http::is_distrust(&why) {
-        let remedy = "give the system the certificate of its authority (SSL_CERT_FILE), or correct the name in the address";
+        let remedy =
+            "give the system the certificate of its authority (SSL_CERT_FILE), or correct the name in the address";
         return ("certificate", format!("`{place}`: {why}; {remedy}"));
     }
     ("unreachable", format!("`{place}`: {why}; is it running, and are the address and the way there right?"))

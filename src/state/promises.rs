@@ -38,12 +38,7 @@ impl State {
     }
 }
 
-pub(super) fn keep(
-    transaction: &Transaction<'_>,
-    source: &str,
-    promise: &Promise,
-    now: i64,
-) -> rusqlite::Result<()> {
+pub(super) fn keep(transaction: &Transaction<'_>, source: &str, promise: &Promise, now: i64) -> rusqlite::Result<()> {
     let Promise { key, fields } = promise;
     if fields.is_empty() {
         let mut statement = transaction.prepare_cached("DELETE FROM promise WHERE source = ?1 AND key = ?2")?;

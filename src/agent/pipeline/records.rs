@@ -192,12 +192,10 @@ impl Records {
         }
         let previous = self.previous(record, before).await;
         let examined = match self.examine(store, record, previous, slot).await {
-            Err(ExamineError::Refused(why)) => {
-                match self.in_parts(store, slot, record, &past, &why).await {
-                    Ok(outcome) => return outcome,
-                    Err(error) => Err(error),
-                }
-            }
+            Err(ExamineError::Refused(why)) => match self.in_parts(store, slot, record, &past, &why).await {
+                Ok(outcome) => return outcome,
+                Err(error) => Err(error),
+            },
             examined => examined,
         };
         let Examined { blob, portrait, differences } = match examined {

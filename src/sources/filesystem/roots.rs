@@ -68,7 +68,9 @@ pub fn blindness(roots: &[Root], files_max: usize) -> BTreeMap<String, String> {
         roots.iter().filter(|root| root.id.is_none()).partition(|root| root.path.exists());
     if let Some(first) = files.first() {
         let (count, path) = (files.len(), first.path.display());
-        let text = format!("{count} of `paths` are no directories, for example `{path}`; name the directory, and the file in `include`");
+        let text = format!(
+            "{count} of `paths` are no directories, for example `{path}`; name the directory, and the file in `include`"
+        );
         blind.insert("no_directory".to_owned(), text);
     }
     if let Some(first) = missing.first() {

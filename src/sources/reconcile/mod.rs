@@ -94,8 +94,7 @@ pub async fn run<P: Place>(place: &P, name: &str, pace: Pace, context: Context) 
 }
 
 /// Tells what the place knows beside its look while that goes on: it may be held up for minutes.
-async fn reporting<T>(place: &impl Place, status: &Status, look: impl Future<Output = T>) -> T {
-    let mut look = std::pin::pin!(look);
+async fn reporting<T>(place: &impl Place, status: &Status, mut look: impl Future<Output = T> + Unpin) -> T {
     loop {
         tokio::select! {
             done = &mut look => return done,
@@ -144,7 +143,7 @@ impl<'p, P: Place> Engine<'p, P> {
             } else if let Some(every) = self.pace.glance.filter(|_| now >= next_glance) {
                 next_glance = now + every;
                 self.sink.begin_look(Hint::Poll);
-                ("glance", reporting(self.place, &self.status, self.place.glance(&mut self.sink)).await)
+                ("glance", reporting(self.place, &self.status, Box::pin(self.place.glance(&mut self.sink))).await)
             } else {
                 let until = self.pace.glance.map_or(next_sweep, |_| next_glance.min(next_sweep));
                 tokio::select! {
@@ -188,7 +187,7 @@ impl<'p, P: Place> Engine<'p, P> {
         if !self.listed {
             self.sink.send(Observation::Init).await?;
         }
-        reporting(self.place, &self.status, self.place.list(&mut self.sink)).await?;
+        reporting(self.place, &self.status, Box::pin(self.place.list(&mut self.sink))).await?;
         self.sink.end_listing(!self.listed).await?;
         if !self.listed {
             self.listed = true;
@@ -204,7 +203,7 @@ impl<'p, P: Place> Engine<'p, P> {
 
     async fn follow(&mut self, hint: &Hinted) -> Result<bool, Stop> {
         self.sink.begin_look(Hint::Webhook);
-        reporting(self.place, &self.status, self.place.follow(hint, &mut self.sink)).await
+        reporting(self.place, &self.status, Box::pin(self.place.follow(hint, &mut self.sink))).await
     }
 
     fn worked(&mut self, what: &'static str) {

@@ -99,7 +99,8 @@ fn trees(root: &Path) {
     for file in ["file", "plain/notes.txt"] {
         std::fs::write(root.join(file), "text").expect("there is space");
     }
-    std::fs::write(root.join("moved/.git"), format!("gitdir: {}/gone\n", root.join("moved").display())).expect("there is space");
+    std::fs::write(root.join("moved/.git"), format!("gitdir: {}/gone\n", root.join("moved").display()))
+        .expect("there is space");
     git_in(&root.join("good"), root, &["init", "-q"], b"");
     git_in(&root.join("good"), root, &["commit", "-q", "--allow-empty", "-m", "first"], b"");
 }

@@ -283,7 +283,10 @@ fn a_node_that_loaded_other_bytes_than_the_registry_holds_is_found() {
         });
         json!({ "type": "io.lanner.artifact.v1", "data": data })
     };
-    web.put("index.json", json!([entry("1", b"reviewed"), entry("2", b"other"), entry("3", b"third")]).to_string().as_bytes());
+    web.put(
+        "index.json",
+        json!([entry("1", b"reviewed"), entry("2", b"other"), entry("3", b"third")]).to_string().as_bytes(),
+    );
     let receiver = Receiver::start();
     let index =
         format!("sources:\n  index: [{{name: catalog, url: \"{}\", sweep_interval_secs: 1}}]\n", web.url("index.json"));

@@ -143,7 +143,8 @@ fn a_good_server_does_not_wait_behind_many_addresses_of_one_that_fails() {
     batch.push(event(BAD, web.url("files/good.bin")));
     let url = agent.url("/api/v1/events/platform");
     runtime().block_on(async {
-        let request = client().post(url).bearer_auth(SECRET).header("content-type", "application/cloudevents-batch+json");
+        let request =
+            client().post(url).bearer_auth(SECRET).header("content-type", "application/cloudevents-batch+json");
         let answer = request.body(json!(batch).to_string()).send().await.expect("the agent answers");
         assert_eq!(answer.status(), 202);
     });

@@ -290,7 +290,8 @@ fn queues_that_are_none_are_refused() {
 fn messages_whose_ids_are_none_are_not_taken_for_each_other() {
     let bucket = Bucket::start();
     let of = |key: &str| {
-        let body = serde_json::json!({ "Records": [{ "s3": { "bucket": { "name": "models" }, "object": { "key": key } } }] });
+        let body =
+            serde_json::json!({ "Records": [{ "s3": { "bucket": { "name": "models" }, "object": { "key": key } } }] });
         body.to_string()
     };
     let long = "x".repeat(1 << 20);
