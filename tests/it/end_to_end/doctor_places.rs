@@ -14,8 +14,8 @@ use crate::support::receiver::Receiver;
 use crate::support::{free_port, get, runtime};
 
 fn detail<'f>(findings: &'f [Value], name: &str) -> &'f str {
-    let all = findings.iter().filter(|finding| finding["name"] == name);
-    all.last().and_then(|finding| finding["detail"].as_str()).unwrap_or_default()
+    let mut all = findings.iter().filter(|finding| finding["name"] == name);
+    all.next_back().and_then(|finding| finding["detail"].as_str()).unwrap_or_default()
 }
 
 fn config(rest: &str) -> String {
