@@ -5,6 +5,7 @@
 //! cannot see for itself is settled one by one, in the order in which it came.
 
 mod records;
+mod servers;
 mod slots;
 mod sweeper;
 mod work;
@@ -33,6 +34,7 @@ use crate::event::{Event, digest};
 use crate::sources::hints::Hints;
 use crate::sources::{Checkpoint, Observation, Record, Source};
 use crate::state::portraits::Edge;
+use crate::state::promises::Promise;
 use crate::state::sweep::Due;
 use crate::state::{Commit, RecordChange, State};
 
@@ -347,6 +349,8 @@ impl Pipeline {
             if outcome.change.is_some() || !outcome.events.is_empty() || !receipts.is_empty() {
                 let (seen, source) = (clock::now(), origin.source.clone());
                 let Verdict { alerts, memos } = shared.judge.judge(&outcome.events, seen);
+                // Where the record stays as it is known, so does what was said of it.
+                let promises = outcome.promise.filter(|_| outcome.change.is_some()).into_iter().collect();
                 let changed = outcome.change.into_iter().collect();
                 let edges = outcome.edge.into_iter().collect();
                 let settled = outcome.settled.into_iter().collect();
@@ -357,6 +361,7 @@ impl Pipeline {
                     seen,
                     records: changed,
                     edges,
+                    promises,
                     settled,
                     alerts,
                     memos,
@@ -452,6 +457,8 @@ struct Outcome {
     again: Option<Box<Record>>,
     /// Its bytes are not where they should be.
     absent: Option<Box<Record>>,
+    /// What is said of it no longer and must hold.
+    promise: Option<Promise>,
     /// What differs from the bytes before.
     edge: Option<Edge>,
     /// A subject whose bytes became those that are approved.

@@ -147,17 +147,16 @@ fn event(origin: &Origin, look: &Look<'_>, kind: EventKind, action: &str, fields
     draft.event(origin, [&look.record.attributes, fields])
 }
 
-/// Events of a record that is not bytes.
+/// Events of a record that is not bytes; `generation`: how often it had changed before.
 pub fn registry(
     origin: &Origin,
     record: &Record,
-    before: Option<&Placed>,
+    generation: &str,
     changes: &[Change],
     seen: jiff::Timestamp,
 ) -> Vec<Event> {
-    let generation = before.map_or(0, |before| before.generation).to_string();
     let tell = |(index, change): (usize, &Change)| {
-        let id = id(origin, &[&record.key, change.action, &generation, &index.to_string()]);
+        let id = id(origin, &[&record.key, change.action, generation, &index.to_string()]);
         let draft = Draft {
             id,
             kind: EventKind::ModelRegistry,

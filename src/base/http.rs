@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Certificate, Client, Identity, Response, StatusCode, redirect};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, StatusCode, Url, redirect};
+use tower::BoxError;
+use tower::util::MapResultLayer;
 
 /// How a client connects.
 #[derive(Debug, Clone)]
@@ -114,6 +118,10 @@ pub fn provider() {
 /// Makes a client that follows no redirection unless asked: a login page is no answer. Credentials go
 /// to no other host than the first, and from HTTPS nothing leads to plain HTTP.
 pub fn client(options: &Options) -> Result<Client, String> {
+    builder(options)?.build().map_err(|error| error.to_string())
+}
+
+fn builder(options: &Options) -> Result<ClientBuilder, String> {
     provider();
     let redirects_max = options.redirects_max;
     let follow = redirect::Policy::custom(move |attempt| {
@@ -137,7 +145,50 @@ pub fn client(options: &Options) -> Result<Client, String> {
     if let Some(pem) = &options.identity {
         builder = builder.identity(Identity::from_pem(pem).map_err(|error| format!("client certificate: {error}"))?);
     }
-    builder.build().map_err(|error| error.to_string())
+    Ok(builder)
+}
+
+/// A connection that was made and is not used.
+#[derive(Debug, thiserror::Error)]
+#[error("connected")]
+struct Connected;
+
+/// Connects as a request would, with TLS where the address asks for it, and sends none.
+pub async fn connect(options: &Options, url: Url) -> Result<(), Failure> {
+    fn unused<C>(made: Result<C, BoxError>) -> Result<C, BoxError> {
+        made.and_then(|_| Err(Connected.into()))
+    }
+    let layer = MapResultLayer::new(unused);
+    let client =
+        builder(options).and_then(|builder| builder.connector_layer(layer).build().map_err(|error| error.to_string()));
+    let sent = client.map_err(Failure::Garbage)?.head(url).send().await;
+    let Err(error) = sent else { return Ok(()) };
+    let mut causes = std::iter::successors(std::error::Error::source(&error), |error| error.source());
+    if causes.any(<dyn std::error::Error + 'static>::is::<Connected>) { Ok(()) } else { Err(error.into()) }
+}
+
+/// Whether a failure says that the certificate of the server is not trusted, in the words of rustls.
+pub fn is_distrust(why: &str) -> bool {
+    why.contains("invalid peer certificate")
+}
+
+/// What is wrong with the scheme of an address that no connection comes about with, if that is it.
+pub async fn wrong_scheme(url: &Url) -> Option<&'static str> {
+    let options =
+        Options { timeout: Some(Options::default().connect_timeout), insecure_tls: true, ..Options::default() };
+    let mut secured = url.clone();
+    if url.scheme() == "http" {
+        let port = url.port_or_known_default();
+        secured.set_scheme("https").and_then(|()| secured.set_port(port)).ok()?;
+    }
+    match (url.scheme(), connect(&options, secured).await) {
+        ("http", Ok(())) => Some("that port speaks TLS: write `https://`"),
+        // As rustls calls bytes that are no record of TLS.
+        ("https", Err(failure)) if chain(&failure).contains("InvalidContentType") => {
+            Some("that port speaks no TLS: write `http://`, or the port that does")
+        }
+        _ => None,
+    }
 }
 
 /// The answer if it is a success, else why it is none.
@@ -160,6 +211,11 @@ pub fn success(response: Response) -> Result<Response, Failure> {
         _ if status.is_client_error() => Failure::Rejected { status: code },
         _ => Failure::Server { status: code },
     })
+}
+
+/// What a server takes for the time. A date of HTTP is one of mail, always in GMT.
+pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    DateTimeParser::new().parse_timestamp(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
 /// Reads a body with a bound.

@@ -1,5 +1,5 @@
-//! `lanner doctor`: whether each source can be reached and read, the clocks agree, and what the agent itself needs is
-//! there; and what to do where that is not so.
+//! `lanner doctor`: whether each source can be reached and read and each sink be reached, the clocks agree, and what the
+//! agent itself needs is there; and what to do where that is not so.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::fmt::rfc2822::DateTimeParser;
-use reqwest::header::DATE;
+use jiff::Timestamp;
+use reqwest::Url;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use crate::alert::render::text::clean;
 use crate::base::metrics::Metrics;
 use crate::base::{clock, http};
 use crate::config::Checked;
+use crate::sinks::{Looked, Sink};
 use crate::sources::hints::Hints;
 use crate::sources::{Context, Source, State, Status};
 
@@ -53,7 +54,7 @@ enum Health {
 #[derive(Debug, Serialize)]
 struct Finding {
     health: Health,
-    /// `source`, `state` or `http`.
+    /// `source`, `sink`, `state` or `http`.
     part: &'static str,
     name: String,
     /// From a closed set; `ok` when nothing is wrong.
@@ -69,6 +70,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let sources = &checked.sources;
     let each = runtime.block_on(futures_util::future::join_all(sources.iter().map(|one| examine(one, within))));
     findings.extend(each.into_iter().flatten());
+    let sinks = runtime.block_on(futures_util::future::join_all(checked.sinks.iter().map(reach)));
+    findings.extend(sinks.into_iter().flatten());
     for finding in &findings {
         match args.format {
             Format::Json => say(&serde_json::to_string(finding)?)?,
@@ -154,10 +157,27 @@ async fn examine(source: &Arc<dyn Source>, within: Duration) -> Vec<Finding> {
         Ok(seen) => judge(source.name(), seen, within),
         Err(why) => vec![failed(source.name(), "failed", format!("it ended: {why}"))],
     };
-    if let Some(address) = source.server() {
-        findings.extend(compare_clocks(source.name(), &address).await);
+    let Some(url) = source.server().and_then(|address| Url::parse(&address).ok()) else { return findings };
+    if findings.iter().any(|finding| finding.health == Health::Failed)
+        && let Some(remedy) = http::wrong_scheme(&url).await
+    {
+        return vec![failed(source.name(), "scheme", format!("`{}`: {remedy}", url.origin().ascii_serialization()))];
     }
+    findings.extend(time_of(url).await.and_then(|time| compare_clocks(source.name(), time)));
     findings
+}
+
+/// Tries whether a sink can be reached, and sends it no alert.
+async fn reach(sink: &Arc<dyn Sink>) -> Vec<Finding> {
+    let name = sink.name().to_owned();
+    let found = match sink.look().await {
+        Err((reason, why)) => vec![failed(&name, reason, why)],
+        Ok(Looked { how, time }) => {
+            let clock = time.and_then(|time| compare_clocks(&name, time));
+            std::iter::once(fine("sink", name, how.to_owned())).chain(clock).collect()
+        }
+    };
+    found.into_iter().map(|finding| Finding { part: "sink", ..finding }).collect()
 }
 
 /// What the first listing says, or that there was none in time.
@@ -178,12 +198,15 @@ fn judge(name: &str, seen: Option<State>, within: Duration) -> Vec<Finding> {
     findings
 }
 
-/// Holds the server's clock against ours.
-async fn compare_clocks(name: &str, address: &str) -> Option<Finding> {
+/// What a server takes for the time.
+async fn time_of(url: Url) -> Option<Timestamp> {
     let options = http::Options { timeout: Some(TIME_WITHIN), ..http::Options::default() };
-    let response = http::client(&options).ok()?.head(address).send().await.ok()?;
-    // A date of HTTP is one of mail, always in GMT.
-    let told = DateTimeParser::new().parse_timestamp(response.headers().get(DATE)?.to_str().ok()?).ok()?;
+    let response = http::client(&options).ok()?.head(url).send().await.ok()?;
+    http::date(response.headers())
+}
+
+/// Holds a server's clock against ours.
+fn compare_clocks(name: &str, told: Timestamp) -> Option<Finding> {
     let skew = told.as_second().abs_diff(clock::now().as_second());
     let detail = format!("its clock and ours differ by {skew} s; set both by NTP, or what is signed is refused");
     (skew > SKEW_MAX_SECS).then(|| failed(name, "clock", detail))

@@ -14,6 +14,9 @@ use crate::alert::render::text::clean;
 use crate::event::value;
 use crate::state::Placed;
 
+/// Records that are shown with all that is known of them.
+const SHOWN_MAX: usize = 100;
+
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -74,17 +77,25 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let state = args.config.visit()?;
     let count = match &args.verb {
         Verb::List { text, most } => {
-            let found = state.find(text, *most)?;
+            // One more than is printed: whether there are more is seen by it.
+            let mut found = state.find(text, most.saturating_add(1))?;
+            let more = found.len() > *most;
+            found.truncate(*most);
             for placed in &found {
                 match args.format {
                     Format::Json => say(&describe(placed).to_string())?,
                     Format::Text => say(&line(placed))?,
                 }
             }
+            if more {
+                cut("records", *most);
+            }
             found.len()
         }
         Verb::Show { text } => {
-            let found = state.find(text, 100)?;
+            let mut found = state.find(text, SHOWN_MAX + 1)?;
+            let more = found.len() > SHOWN_MAX;
+            found.truncate(SHOWN_MAX);
             for placed in &found {
                 let mut all = describe(placed);
                 if let Some(blob) = placed.digest.map(|digest| state.blob(&digest)).transpose()?.flatten() {
@@ -97,10 +108,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                     Format::Text => say(&serde_json::to_string_pretty(&all)?)?,
                 }
             }
+            if more {
+                anstream::eprintln!("more than {SHOWN_MAX} records were found; say more of what you look for");
+            }
             found.len()
         }
         Verb::History { text, most } => {
-            let steps = state.history(text, *most)?;
+            let mut steps = state.history(text, most.saturating_add(1))?;
+            let more = steps.len() > *most;
+            // The oldest come first, and those are left out.
+            steps.drain(..steps.len().saturating_sub(*most));
             for step in &steps {
                 match args.format {
                     Format::Json => say(&serde_json::to_string(step)?)?,
@@ -110,6 +127,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                         say(&clean(&format!("{}  {}  {}{version}  {digest}", step.time, step.source, step.path)))?;
                     }
                 }
+            }
+            if more {
+                cut("steps", *most);
             }
             steps.len()
         }
@@ -123,6 +143,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         anstream::eprintln!("nothing found");
     }
     Ok(ExitCode::from(if count == 0 { FOUND } else { super::CLEAN }))
+}
+
+/// Says that not all was printed; beside standard output, on which programs find what they read.
+fn cut(what: &str, most: usize) {
+    anstream::eprintln!(
+        "more than {most} {what} were found; print more with `--most`, or say more of what you look for"
+    );
 }
 
 fn line(placed: &Placed) -> String {

@@ -8,10 +8,10 @@ use reqwest::{Client, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BoxFuture, Resend, Sink, SinkError, file::informational, http, webhook::fifteen};
+use super::{BoxFuture, Look, Looked, Resend, Sink, SinkError, file::informational, http, webhook::fifteen};
 use crate::alert::render::alertmanager;
-use crate::base::clock;
 use crate::base::secret::Secret;
+use crate::base::{self, clock};
 use crate::event::{Alert, Severity};
 
 /// Alerts posted to an Alertmanager, and told again while they hold.
@@ -77,6 +77,18 @@ impl Alertmanager {
     }
 }
 
+impl Alertmanager {
+    fn headers(&self) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &self.token {
+            let value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+                .map_err(|_| "the token is no header value".to_owned())?;
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(headers)
+    }
+}
+
 impl Sink for Alertmanager {
     fn name(&self) -> &str {
         &self.name
@@ -96,14 +108,35 @@ impl Sink for Alertmanager {
         let ends = clock::now().saturating_add(holds).expect("a span of seconds has no calendar units");
         let body = serde_json::Value::Array(alerts.iter().map(|alert| alertmanager::alert(alert, ends)).collect());
         Box::pin(async move {
-            let mut headers = HeaderMap::new();
+            let mut headers = self.headers().map_err(SinkError::Refused)?;
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            if let Some(token) = &self.token {
-                let value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
-                    .map_err(|_| SinkError::Refused("the token is no header value".to_owned()))?;
-                headers.insert(AUTHORIZATION, value);
-            }
             http::post(&self.client, &self.url, headers, body.to_string().into_bytes()).await.map(drop)
+        })
+    }
+
+    fn look(&self) -> BoxFuture<'_, Look> {
+        Box::pin(async move {
+            let mut status = self.url.clone();
+            status.set_path(&format!("{}/status", self.url.path().trim_end_matches("/alerts")));
+            let place = self.url.origin().ascii_serialization();
+            let headers = self.headers().map_err(|why| ("token", why))?;
+            let request = self.client.get(status).headers(headers).timeout(http::LOOK_WITHIN);
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) => return Err(http::unconnected(&self.url, &error.into()).await),
+            };
+            let time = base::http::date(answer.headers());
+            match answer.status().as_u16() {
+                200 => Ok(Looked { how: "it answers as an Alertmanager; no alert was sent", time }),
+                status @ (401 | 403) => {
+                    Err(("unauthorized", format!("`{place}` answers {status}; give a token that it takes, `token_file`")))
+                }
+                // Some servers say in plain text that they speak TLS.
+                status => Err(http::misspoken(&self.url).await.unwrap_or_else(|| (
+                    "not_alertmanager",
+                    format!("`{place}` answers {status} where its status should be; write the address of an Alertmanager, with its `--web.route-prefix`"),
+                ))),
+            }
         })
     }
 

@@ -2,13 +2,13 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::stdout::Format;
-use super::{BoxFuture, Reason, Sink, SinkError};
+use super::{BoxFuture, Look, Looked, Reason, Sink, SinkError};
 use crate::event::{Alert, Severity};
 
 /// Alerts appended to a file.
@@ -56,6 +56,32 @@ impl File {
     }
 }
 
+impl File {
+    /// Whether it can be written, without leaving anything.
+    fn writable(path: &Path) -> Look {
+        let shown = path.display();
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                return Err(("directory", format!("`{shown}` is a directory; name a file in it")));
+            }
+            Ok(found) if !found.is_file() => {
+                return Err((
+                    "no_file",
+                    format!("`{shown}` is no file: a batch that fails half way could not be taken back; name a file"),
+                ));
+            }
+            Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                tempfile::tempfile_in(folder).map(drop)
+            }
+            Err(error) => Err(error),
+        }
+        .map(|()| Looked::at("it can be written"))
+        .map_err(|error| ("unwritable", format!("`{shown}`: {error}; let the agent write there, or name another file")))
+    }
+}
+
 impl Sink for File {
     fn name(&self) -> &str {
         &self.config.name
@@ -79,6 +105,14 @@ impl Sink for File {
                 .map_err(std::io::Error::other)
                 .flatten()
                 .map_err(|error| SinkError::Transient { what: format!("`{path}`: {error}"), reason: Reason::Io })
+        })
+    }
+
+    fn look(&self) -> BoxFuture<'_, Look> {
+        let path = self.config.path.clone();
+        Box::pin(async move {
+            let looked = tokio::task::spawn_blocking(move || Self::writable(&path)).await;
+            looked.unwrap_or_else(|error| Err(("unwritable", error.to_string())))
         })
     }
 }

@@ -5,10 +5,13 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::{Reason, SinkError};
+use super::{Look, Looked, Reason, SinkError};
+use crate::base::http::{self, Failure};
 
 /// The longest wait that a receiver may ask for.
 const WAIT_MAX: Duration = Duration::from_secs(600);
+/// How long a look may take.
+pub const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are looked at.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
@@ -20,6 +23,40 @@ pub async fn post(client: &Client, url: &Url, headers: HeaderMap, body: Vec<u8>)
     let wait = retry_after(response.headers());
     let answer = beginning(response).await;
     if status.is_success() { Ok(answer) } else { Err(judge(status, wait, &answer)) }
+}
+
+/// Connects and sends nothing: whoever takes alerts takes any request for one.
+pub async fn connect(url: &Url) -> Look {
+    match http::connect(&http::Options { timeout: Some(LOOK_WITHIN), ..http::Options::default() }, url.clone()).await {
+        // A port that speaks TLS takes a connection without it, too.
+        Ok(()) => match misspoken(url).await {
+            Some(why) => Err(why),
+            None => Ok(Looked::at("it takes a connection; nothing was sent, so whether it takes alerts is not known")),
+        },
+        Err(failure) => Err(unconnected(url, &failure).await),
+    }
+}
+
+/// What the address says of TLS, where that is wrong.
+pub async fn misspoken(url: &Url) -> Option<(&'static str, String)> {
+    let remedy = http::wrong_scheme(url).await?;
+    Some(("scheme", format!("`{}`: {remedy}", url.origin().ascii_serialization())))
+}
+
+/// Why there is no connection, and what to do.
+pub async fn unconnected(url: &Url, failure: &Failure) -> (&'static str, String) {
+    // The path may be a secret.
+    let place = url.origin().ascii_serialization();
+    if let Some(why) = misspoken(url).await {
+        return why;
+    }
+    let why = http::chain(failure);
+    if http::is_distrust(&why) {
+        let remedy =
+            "give the system the certificate of its authority (SSL_CERT_FILE), or correct the name in the address";
+        return ("certificate", format!("`{place}`: {why}; {remedy}"));
+    }
+    ("unreachable", format!("`{place}`: {why}; is it running, and are the address and the way there right?"))
 }
 
 /// What a refusal asks for. Redirects are not followed: an alert goes where it was

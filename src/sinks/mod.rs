@@ -16,6 +16,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::event::{Alert, Severity};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -34,9 +36,31 @@ pub trait Sink: Send + Sync {
     /// Sends alerts in order: all or none count as sent.
     fn deliver<'a>(&'a self, alerts: &'a [Alert]) -> BoxFuture<'a, Result<(), SinkError>>;
 
+    /// Whether alerts could be delivered, as far as that shows without sending one.
+    fn look(&self) -> BoxFuture<'_, Look> {
+        Box::pin(std::future::ready(Ok(Looked::at("nothing has to be reached"))))
+    }
+
     /// How often alerts that still hold are sent again, and for how long they hold; `None`: never.
     fn resend(&self) -> Option<Resend> {
         None
+    }
+}
+
+/// What a look at a sink shows: what was tried, or a reason from a closed set and a sentence with a remedy.
+pub type Look = Result<Looked, (&'static str, String)>;
+
+/// What was tried and worked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    pub how: &'static str,
+    /// What the receiver takes for the time, where it says so.
+    pub time: Option<Timestamp>,
+}
+
+impl Looked {
+    pub const fn at(how: &'static str) -> Self {
+        Self { how, time: None }
     }
 }
 

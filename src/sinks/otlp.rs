@@ -13,7 +13,7 @@ use reqwest::{Client, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BoxFuture, Sink, SinkError, file::informational, http, webhook::fifteen};
+use super::{BoxFuture, Look, Sink, SinkError, file::informational, http, webhook::fifteen};
 use crate::event::{Alert, Severity};
 
 /// Alerts as OTLP log records.
@@ -88,6 +88,10 @@ impl Sink for Otlp {
                 Some(_) | None => Ok(()),
             }
         })
+    }
+
+    fn look(&self) -> BoxFuture<'_, Look> {
+        Box::pin(http::connect(&self.url))
     }
 }
 

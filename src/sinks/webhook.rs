@@ -11,7 +11,7 @@ use reqwest::{Client, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BoxFuture, Sink, SinkError, file::informational, http};
+use super::{BoxFuture, Look, Sink, SinkError, file::informational, http};
 use crate::alert::render::cloudevents;
 use crate::base::clock;
 use crate::base::secret::Secret;
@@ -115,5 +115,9 @@ impl Sink for Webhook {
             }
             Ok(())
         })
+    }
+
+    fn look(&self) -> BoxFuture<'_, Look> {
+        Box::pin(http::connect(&self.url))
     }
 }

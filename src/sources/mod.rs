@@ -348,6 +348,11 @@ pub struct Spent {
 pub trait Store: Send + Sync {
     fn open<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Box<dyn Opened>, StoreError>>;
 
+    /// The server that has an artifact, where there is more than one.
+    fn server(&self, _artifact: &ArtifactRef) -> Option<String> {
+        None
+    }
+
     /// An artifact that is too large for [`Store::open`], to be read in parts: at most so many bytes are fetched, and
     /// none after `stop` says so. `None` where it is not too large, or cannot be read so.
     fn parts<'a>(
@@ -392,6 +397,11 @@ pub trait Source: Send + Sync {
     /// sees to it.
     fn sweep(&self) -> Option<Sweep> {
         None
+    }
+    /// Fields of records of one kind that must hold where they are said: what was said of them is remembered when a
+    /// record goes away or a later word leaves them out, and what is said next is held against it.
+    fn lasting(&self, _kind: RecordKind) -> &'static [&'static str] {
+        &[]
     }
     /// How a change of a record that is not bytes is told: `event.action` with further fields.
     /// `old` is `None` for a new record, `new` is `None` for one that is gone.

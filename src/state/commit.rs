@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::portraits::{self, Edge};
+use super::promises::{self, Promise};
 use super::{Blob, State, StateError, correlation, inventory};
 use crate::event::correlation::Memo;
 use crate::event::{Alert, Checkpoint, Fields, Portrait, RecordKind, Sha256, value};
@@ -17,6 +18,8 @@ pub struct Commit {
     pub records: Vec<RecordChange>,
     /// What differs between bytes and those that came after them.
     pub edges: Vec<Edge>,
+    /// What is said no longer of records, in place of what was kept of it.
+    pub promises: Vec<Promise>,
     pub checkpoints: Vec<Checkpoint>,
     /// Hints that said it, and were the only ones to: they need not be kept any longer.
     pub hints: Vec<i64>,
@@ -108,6 +111,9 @@ fn write(transaction: &Transaction<'_>, commit: &Commit, committed: &mut Committ
             RecordChange::Remove { key } => remove(transaction, &commit.source, key, now)?,
             RecordChange::Verified { key } => verified(transaction, &commit.source, key, now)?,
         }
+    }
+    for promise in &commit.promises {
+        promises::keep(transaction, &commit.source, promise, now)?;
     }
     for checked in &commit.signatures {
         super::signatures::keep(transaction, checked, now)?;

@@ -18,6 +18,7 @@ mod journal;
 pub mod notebook;
 pub mod outbox;
 pub mod portraits;
+pub mod promises;
 mod schema;
 pub mod signatures;
 pub mod standing;

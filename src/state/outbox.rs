@@ -185,7 +185,11 @@ impl State {
                  AND id NOT IN (SELECT first_blob FROM record WHERE first_blob IS NOT NULL)",
             [],
         )?;
+        let promises = super::promises::prune(&transaction)?;
         transaction.commit()?;
+        if promises > 0 {
+            tracing::info!(promises, "what was said longest ago of records that are gone was forgotten");
+        }
         Ok(forgotten)
     }
 

@@ -3,16 +3,17 @@
 use rusqlite::Connection;
 
 /// The version that this program writes.
-pub const VERSION: i64 = 6;
+pub const VERSION: i64 = 7;
 
 /// Step `n` makes version `n + 1` out of version `n`.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     FIRST,
     super::correlation::TABLES,
     super::approval::TABLES,
     super::decisions::TABLES,
     super::hints::TABLES,
     super::identity::TABLES,
+    super::promises::TABLES,
 ];
 
 const FIRST: &str = "

@@ -231,10 +231,13 @@ fn a_newer_state_and_a_second_agent_are_refused() {
 
 #[test]
 fn the_states_of_versions_before_are_brought_up_to_date() {
-    for version in [1, 2, 3, 4, 5] {
+    for version in [1, 2, 3, 4, 5, 6] {
         brought_up_to_date(version);
     }
 }
+
+/// What version 6 did not have.
+const WITHOUT_PROMISES: &str = "DROP TABLE promise;";
 
 /// What version 5 did not have.
 const WITHOUT_IDENTITIES: &str = "DROP TABLE identity;";
@@ -262,7 +265,10 @@ fn brought_up_to_date(version: i64) {
     state.commit(&[Commit { records: vec![seen("a", b"1")], checkpoints, alerts, ..at(1) }]).expect("it commits");
     drop(state);
     let database = rusqlite::Connection::open(directory.path().join("lanner.db")).expect("it can be opened");
-    database.execute_batch(WITHOUT_IDENTITIES).expect("it is all there");
+    database.execute_batch(WITHOUT_PROMISES).expect("it is all there");
+    if version < 6 {
+        database.execute_batch(WITHOUT_IDENTITIES).expect("it is all there");
+    }
     if version < 5 {
         database.execute_batch(WITHOUT_HINTS).expect("it is all there");
     }

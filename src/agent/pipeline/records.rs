@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::elsewhere::{Compare, FIELDS};
+use self::word::Word;
+use super::servers::Patient;
 use super::slots::Slot;
 use super::{Outcome, Shared};
 use crate::agent::announced::{self, Knowledge};
@@ -18,7 +20,7 @@ use crate::agent::tell::{self, Look, Origin};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
 use crate::event::{ArtifactRef, Event, Fields, Place, Portrait, Sha256, Subject, Value, identity};
-use crate::sources::{Change, Hint, Record, RecordKind, Source, Store, Sweep};
+use crate::sources::{Hint, Record, RecordKind, Source, Store, Sweep};
 use crate::state::portraits::Edge;
 use crate::state::sweep::Due;
 use crate::state::{Blob, Placed, RecordChange, Seen, StateError, Worth};
@@ -35,7 +37,7 @@ pub struct Records {
 
 impl Records {
     pub fn new(shared: Shared, source: Arc<dyn Source>, origin: Origin) -> Self {
-        let store = source.store();
+        let store = source.store().map(|store| Arc::new(Patient::new(store)) as Arc<dyn Store>);
         Self { shared, source, store, origin }
     }
 
@@ -54,15 +56,19 @@ impl Records {
         if same && before.as_ref().is_some_and(|before| before.attributes == record.attributes) {
             return Outcome::default();
         }
+        let (before, word) = (before.as_ref(), self.word(record.kind, &record.key).await);
         let outcome = match (&record.artifact, &self.store) {
             (Some(_), Some(store)) => {
                 let circumstances = Circumstances { same, first_listing, silent: false };
-                self.put_artifact(&record, before.as_ref(), &**store, circumstances, slot).await
+                self.put_artifact(&record, before, &word, &**store, circumstances, slot).await
             }
-            (Some(_) | None, None) | (None, Some(_)) => self.put_plain(&record, before.as_ref(), first_listing),
+            (Some(_) | None, None) | (None, Some(_)) => {
+                put(&record, None, self.told(&record, before, first_listing, &word))
+            }
         };
-        let outcome = self.held_against_its_word(outcome, &record, before.as_ref());
-        self.compared(outcome, &record, before.as_ref()).await
+        let mut outcome = self.held_against_its_word(outcome, &record, before, &word);
+        outcome.promise = word.kept(&record.key, before, Some(&record.attributes));
+        self.compared(outcome, &record, before).await
     }
 
     /// Adds what other places have to say.
@@ -80,17 +86,19 @@ impl Records {
     /// A record that is gone.
     pub async fn remove(&self, key: String) -> Outcome {
         let Some(before) = self.before(&key).await else { return Outcome::default() };
-        let changes =
-            kind_of(&before).map(|kind| self.source.changes(kind, Some(&before.attributes), None)).unwrap_or_default();
-        let past = self
-            .past(before.lineage.as_deref(), before.path.as_deref(), before.version.as_deref(), Some(&before))
-            .await;
+        let (mut changes, mut promise) = (Vec::new(), None);
+        if let Some(kind) = kind_of(&before) {
+            changes = self.source.changes(kind, Some(&before.attributes), None);
+            promise = self.word(kind, &key).await.kept(&key, Some(&before), None);
+        }
+        let place = (before.lineage.as_deref(), before.path.as_deref(), before.version.as_deref());
+        let past = self.past(place, Some(&before), &Word::default()).await;
         let standing = match before.digest {
             Some(digest) => self.left(&before.key, &before.attributes, digest, "missing").await,
             None => Fields::new(),
         };
         let events = tell::gone(&self.origin, &before, &past.generation, &changes, standing, clock::now());
-        Outcome { change: Some(RecordChange::Remove { key }), events, ..Outcome::default() }
+        Outcome { change: Some(RecordChange::Remove { key }), events, promise, ..Outcome::default() }
     }
 
     /// Reads the bytes of records again though nothing says that they changed: those that are the same, and the keys
@@ -127,7 +135,8 @@ impl Records {
             return Outcome::default();
         };
         let circumstances = Circumstances { same: false, first_listing: false, silent: true };
-        let outcome = self.put_artifact(&record, Some(&before), store, circumstances, slot).await;
+        let word = Word::default();
+        let outcome = self.put_artifact(&record, Some(&before), &word, store, circumstances, slot).await;
         self.compared(outcome, &record, Some(&before)).await
     }
 
@@ -156,21 +165,11 @@ impl Records {
         }
     }
 
-    fn put_plain(&self, record: &Record, before: Option<&Placed>, first_listing: bool) -> Outcome {
-        let old = before.map(|before| &before.attributes);
-        let mut changes = self.source.changes(record.kind, old, Some(&record.attributes));
-        if first_listing {
-            // What was there before us did not change; but what it is may be a finding.
-            changes.retain(|change: &Change| change.action.ends_with(".created"));
-        }
-        let events = tell::registry(&self.origin, record, before, &changes, clock::now());
-        put(record, None, events)
-    }
-
     async fn put_artifact(
         &self,
         record: &Record,
         before: Option<&Placed>,
+        word: &Word,
         store: &dyn Store,
         circumstances: Circumstances,
         slot: &Slot,
@@ -178,10 +177,10 @@ impl Records {
         let artifact = record.artifact.as_ref();
         let (lineage, path) = (artifact.map(|artifact| &*artifact.lineage), artifact.map(|artifact| &*artifact.path));
         let version = artifact.and_then(|artifact| artifact.version.as_deref());
-        let past = self.past(lineage, path, version, before).await;
+        let past = self.past((lineage, path, version), before, word).await;
         if circumstances.same && before.is_some_and(|before| before.digest.is_none()) {
             // It was looked into as far as it can be; asking again gives nothing else.
-            return put(record, None, self.by_word(record, before, circumstances.first_listing));
+            return put(record, None, Vec::new());
         }
         if let (true, Some(digest)) = (circumstances.same, before.and_then(|before| before.digest)) {
             // Only what is said about the bytes changed, unless an older inspection looked at them.
@@ -193,12 +192,10 @@ impl Records {
         }
         let previous = self.previous(record, before, &past).await;
         let examined = match self.examine(store, record, previous, slot).await {
-            Err(ExamineError::Refused(why)) => {
-                match self.in_parts(store, record, before, &past, circumstances.first_listing, &why).await {
-                    Ok(outcome) => return outcome,
-                    Err(error) => Err(error),
-                }
-            }
+            Err(ExamineError::Refused(why)) => match self.in_parts(store, slot, record, &past, &why).await {
+                Ok(outcome) => return outcome,
+                Err(error) => Err(error),
+            },
             examined => examined,
         };
         let Examined { blob, portrait, differences } = match examined {
@@ -277,10 +274,9 @@ impl Records {
     /// What this place was before, also when it was away in between.
     async fn past(
         &self,
-        lineage: Option<&str>,
-        path: Option<&str>,
-        version: Option<&str>,
+        (lineage, path, version): (Option<&str>, Option<&str>, Option<&str>),
         before: Option<&Placed>,
+        word: &Word,
     ) -> Past {
         let (state, source) = (self.shared.state.clone(), self.origin.source.clone());
         let (lineage, path) = (lineage.unwrap_or_default().to_owned(), path.unwrap_or_default().to_owned());
@@ -294,7 +290,7 @@ impl Records {
         let promised = version.and_then(|before| identity::promised(&before.attributes));
         Past {
             generation: format!("{count}:{}", last.step),
-            stood: before.and_then(|before| before.digest).or(promised).or(last.digest),
+            stood: before.and_then(|before| before.digest).or(promised).or(last.digest).or_else(|| word.promised()),
             read: last.digest,
         }
     }
@@ -368,20 +364,23 @@ impl Records {
         if !Lanes::is_quick(size) {
             slot.step_aside();
         }
-        self.patiently(artifact, || self.shared.examiner.examine(store, artifact, size, before)).await
+        self.patiently(artifact, slot, || self.shared.examiner.examine(store, artifact, size, before)).await
     }
 
     /// Looks again a few times where that may help.
     async fn patiently<T, F: Future<Output = Result<T, ExamineError>> + Send>(
         &self,
         artifact: &ArtifactRef,
+        slot: &Slot,
         look: impl Fn() -> F + Send + Sync,
     ) -> Result<T, ExamineError> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2), artifact.path.len() as u64);
         loop {
+            slot.resume().await;
             match look().await {
                 Err(ExamineError::Again(why) | ExamineError::Moving(why)) if backoff.failures() < TRIES => {
                     tracing::debug!(artifact = %artifact, why, "looked into again later");
+                    slot.rest();
                     tokio::time::sleep(backoff.next_wait()).await;
                 }
                 result => return result,

@@ -2,17 +2,48 @@
 //! they lie must not choose whom the agent asks.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use reqwest::header::{CONTENT_LENGTH, ETAG};
 use reqwest::{Client, Method, RequestBuilder, Url};
 
 use crate::base::http::{self, Failure, Options};
-use crate::base::secret::Secret;
+use crate::base::secret::{self, Secret};
 use crate::event::ArtifactRef;
 use crate::sources::models::source_uri::{self, begins};
 use crate::sources::remote::{self, Body, Entry, Locate, Located, Remote, RemoteError, answer};
+use crate::sources::verify::Verify;
 use crate::sources::{BoxFuture, StoreError};
+
+/// What both ways to tell are configured with, as far as it makes sense.
+pub struct Settings {
+    pub allowed: Allowed,
+    pub token: Option<Secret>,
+    /// A sentence each.
+    pub problems: Vec<String>,
+}
+
+impl Settings {
+    /// `base`: address of the index, where there is one; `numbers` must not be 0.
+    pub fn check(
+        numbers: &[(&str, u64)],
+        verify: &Verify,
+        base: Option<Url>,
+        fetch: &[String],
+        token_file: Option<&Path>,
+    ) -> Self {
+        let zero = numbers.iter().filter(|(_, number)| *number == 0);
+        let mut problems: Vec<String> = zero.map(|(name, _)| format!("`{name}` is 0; write at least 1")).collect();
+        problems.extend(verify.problem());
+        let allowed = Allowed::new(base, fetch).unwrap_or_else(|bad| {
+            problems.extend(bad);
+            Allowed::default()
+        });
+        let token = secret::from_file("token_file", token_file, &mut problems);
+        Self { allowed, token, problems }
+    }
+}
 
 /// Where bytes may be fetched.
 #[derive(Debug, Default)]
@@ -117,6 +148,12 @@ impl Locate for Finder {
             let entry = entries.into_iter().find(|entry| entry.address == *address).ok_or(StoreError::Gone)?;
             Ok((found, entry))
         })
+    }
+
+    fn server(&self, artifact: &ArtifactRef) -> Option<String> {
+        let url = Url::parse(&artifact.path).ok()?;
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("{}://{}{port}", url.scheme(), url.host_str()?))
     }
 }
 

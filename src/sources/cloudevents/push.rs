@@ -13,12 +13,11 @@ use tokio::time::Instant;
 
 use super::data;
 use super::envelope::{self, Envelope};
-use super::fetch::{Allowed, Finder, Web};
+use super::fetch::{self, Allowed, Finder, Web};
 use super::order::Order;
 use super::records::{self, Maker};
 use crate::base::clock;
 use crate::base::http::Options;
-use crate::base::secret;
 use crate::base::text::shorten;
 use crate::event::Fields;
 use crate::sources::remote::Fetched;
@@ -68,20 +67,9 @@ impl Default for Config {
 
 impl Settings for Config {
     fn build(self) -> Built {
-        let mut problems = Vec::new();
-        for (name, number) in
-            [("records_max", self.records_max as u64), ("artifact_bytes_max", self.artifact_bytes_max)]
-        {
-            if number == 0 {
-                problems.push(format!("`{name}` is 0; write at least 1"));
-            }
-        }
-        problems.extend(self.verify.problem());
-        let allowed = Allowed::new(None, &self.fetch).unwrap_or_else(|bad| {
-            problems.extend(bad);
-            Allowed::default()
-        });
-        let token = secret::from_file("token_file", self.token_file.as_deref(), &mut problems);
+        let numbers = [("records_max", self.records_max as u64), ("artifact_bytes_max", self.artifact_bytes_max)];
+        let checked = fetch::Settings::check(&numbers, &self.verify, None, &self.fetch, self.token_file.as_deref());
+        let fetch::Settings { allowed, token, mut problems } = checked;
         let web = Web::new(&Options { timeout: None, ..Options::default() }, token);
         match web {
             Ok(web) if problems.is_empty() => {
@@ -227,6 +215,10 @@ impl Source for Pushed {
             Ok(Sent { delivery, body })
         });
         sent.collect()
+    }
+
+    fn lasting(&self, kind: RecordKind) -> &'static [&'static str] {
+        records::lasting(kind)
     }
 
     fn changes(&self, kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {

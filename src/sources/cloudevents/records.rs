@@ -178,6 +178,18 @@ fn put_tags(fields: &mut Fields, prefix: &str, all: &std::collections::BTreeMap<
     tags(fields, prefix, all.iter().map(|(key, value)| (&**key, &**value)));
 }
 
+/// What must hold of a model and of the bytes of a version, once it was said.
+pub const fn lasting(kind: RecordKind) -> &'static [&'static str] {
+    match kind {
+        RecordKind::Model => &["ml.model.private"],
+        RecordKind::VersionArtifact => &OF_BYTES,
+        RecordKind::Artifact | RecordKind::ModelVersion | RecordKind::Webhook | RecordKind::LoggedModel => &[],
+    }
+}
+
+/// What tells bytes from others, the best first.
+const OF_BYTES: [&str; 3] = [identity::CLAIMED, "ml.artifact.etag", "file.size"];
+
 /// How a change is told: as in every registry, and of bytes that are not fetched by what is said of them.
 pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
     let ways = Ways { gated: &|_| false, deletions: &Deletions::default() };
@@ -198,8 +210,6 @@ pub fn changes(kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> 
 
 /// Whether bytes are others by the best that both say of them: digest, else tag, else size.
 fn are_others(old: &Fields, new: &Fields) -> bool {
-    let both = ["artifact.claimed_hash", "ml.artifact.etag", "file.size"]
-        .into_iter()
-        .find_map(|path| Some((old.get(path)?, new.get(path)?)));
+    let both = OF_BYTES.into_iter().find_map(|path| Some((old.get(path)?, new.get(path)?)));
     both.is_some_and(|(old, new)| old != new)
 }

@@ -64,7 +64,15 @@ impl Root {
 /// Why the source cannot see all it should: reason and sentence.
 pub fn blindness(roots: &[Root], files_max: usize) -> BTreeMap<String, String> {
     let mut blind = BTreeMap::new();
-    let missing: Vec<&Root> = roots.iter().filter(|root| root.id.is_none()).collect();
+    let (files, missing): (Vec<&Root>, Vec<&Root>) =
+        roots.iter().filter(|root| root.id.is_none()).partition(|root| root.path.exists());
+    if let Some(first) = files.first() {
+        let (count, path) = (files.len(), first.path.display());
+        let text = format!(
+            "{count} of `paths` are no directories, for example `{path}`; name the directory, and the file in `include`"
+        );
+        blind.insert("no_directory".to_owned(), text);
+    }
     if let Some(first) = missing.first() {
         blind.insert(
             "missing_root".to_owned(),

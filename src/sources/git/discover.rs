@@ -37,7 +37,7 @@ pub fn find(checked: &Checked, patience: &Patience) -> Result<Found, Fault> {
         let ground = match Ground::new(root, &checked.outside) {
             Ok(ground) => ground,
             Err(fault) => {
-                found.unseen.push((root.clone(), fault));
+                found.unseen.push((root.clone(), told(root, fault)));
                 continue;
             }
         };
@@ -64,6 +64,17 @@ pub fn find(checked: &Checked, patience: &Patience) -> Result<Found, Fault> {
         found.tell_once(checked);
     }
     Ok(found)
+}
+
+/// What is there where a folder should be is not simply missing.
+fn told(root: &Path, fault: Fault) -> Fault {
+    match fault {
+        Fault::Missing if root.symlink_metadata().is_ok_and(|found| !found.is_dir()) => Fault::Unsupported(
+            "it is no folder, or a link that leads to none; name a working tree, a bare repository or a folder of them"
+                .to_owned(),
+        ),
+        fault => fault,
+    }
 }
 
 /// The last part of a path that says something: that before `.git`.

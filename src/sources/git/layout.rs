@@ -152,6 +152,9 @@ fn git_dir(ground: &mut Ground, root: &Path, named: &[PathBuf]) -> Result<(PathB
     let inner = root.join(".git");
     match ground.stat(&inner)? {
         Some(_) if ground.is_folder(&inner)? => {
+            if ground.stat(&inner.join("HEAD"))?.is_none() {
+                return Err(Fault::Unsupported("its `.git` has no `HEAD`: it is no Git repository yet".to_owned()));
+            }
             return Ok((ground.covers(&inner)?, Some(root.to_owned())));
         }
         Some(_) => {
@@ -160,7 +163,13 @@ fn git_dir(ground: &mut Ground, root: &Path, named: &[PathBuf]) -> Result<(PathB
             let target = target.ok_or_else(|| Fault::Corrupt("its `.git` is no folder and names none".to_owned()))?;
             let target = root.join(path_in(target)?);
             let linked = ground.adopt(&target, named, WORKING_TREE);
-            let git = linked.or_else(|_| ground.adopt(&target, named, REPOSITORY))?;
+            let git = linked.or_else(|_| ground.adopt(&target, named, REPOSITORY)).map_err(|fault| match fault {
+                Fault::Missing => Fault::Unsupported(
+                    "its `.git` leads to a folder that is not there; mount that too, or name the repository itself"
+                        .to_owned(),
+                ),
+                fault => fault,
+            })?;
             return Ok((git, Some(root.to_owned())));
         }
         None => {}

@@ -381,8 +381,9 @@ impl Place for Hub {
     }
 
     fn report(&self, state: &mut State) {
-        if let Some(sentence) = self.shared.api.pace() {
-            state.notes.insert("paced".to_owned(), sentence);
+        match self.shared.api.pace() {
+            Some(sentence) => drop(state.notes.insert("paced".to_owned(), sentence)),
+            None => drop(state.notes.remove("paced")),
         }
     }
 

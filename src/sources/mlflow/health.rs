@@ -1,6 +1,9 @@
 //! What a failure means for a person, and how long to wait.
 
-use crate::base::http::Failure;
+use crate::base::http::{self, Failure};
+
+/// What a listing fails with where workspaces are wanted, and the server has none.
+pub const NO_WORKSPACES: &str = "workspaces are not enabled";
 
 /// Why a thing is not seen: a reason from a closed set, and a sentence with a remedy.
 pub fn explain(failure: &Failure, server: &str) -> (&'static str, String) {
@@ -30,6 +33,10 @@ pub fn explain(failure: &Failure, server: &str) -> (&'static str, String) {
         Failure::Unreachable(cause) => {
             let why = std::iter::successors(std::error::Error::source(cause), |error| error.source()).last();
             let why = why.map_or_else(|| cause.to_string(), ToString::to_string);
+            if http::is_distrust(&why) {
+                let text = format!("`{server}`: {why}; give the certificate of its authority, `server_cert_path`");
+                return ("certificate", text);
+            }
             ("unreachable", format!("`{server}` cannot be reached ({why}); is it running, and the address right?"))
         }
         Failure::Timeout => (
@@ -43,6 +50,10 @@ pub fn explain(failure: &Failure, server: &str) -> (&'static str, String) {
             format!(
                 "`{server}` sent more than {bytes_max} bytes in one answer; raise `page_bytes_max` if that is right"
             ),
+        ),
+        Failure::Garbage(what) if what == NO_WORKSPACES => (
+            "no_workspaces",
+            format!("`{server}` has no workspaces; leave `workspaces` out, or start it with `--enable-workspaces`"),
         ),
         Failure::Garbage(what) => ("garbage", format!("`{server}` sent an answer that is not MLflow's: {what}")),
     }

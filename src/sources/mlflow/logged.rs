@@ -22,6 +22,8 @@ use crate::sources::{Change, Hint, Record, RecordKind};
 const EXPERIMENTS: usize = 100;
 /// Logged models that are watched.
 const LOGGED_MAX: usize = 100_000;
+/// Experiments that are not there, named in one sentence.
+const MISSING_SHOWN: usize = 10;
 /// What their states begin with.
 const STATUS: &str = "LOGGED_MODEL_";
 const TAGS: &str = "ml.logged_model.tags.";
@@ -38,10 +40,10 @@ impl Engine<'_> {
             return Ok(Vec::new());
         }
         let mut unseen = Vec::new();
-        let mut note = None;
+        let (mut note, mut found) = (None, BTreeSet::new());
         for space in self.spaces.seen() {
             let prefix = prefix(space.as_deref());
-            match self.list_logged(space.as_deref(), &prefix).await {
+            match self.list_logged(space.as_deref(), &prefix, &mut found).await {
                 Ok(true) => {}
                 Ok(false) => {
                     note = Some(format!("there are more than {LOGGED_MAX} logged models; name fewer `experiments`"));
@@ -54,17 +56,39 @@ impl Engine<'_> {
                 Err(stop) => return Err(stop),
             }
         }
+        let missing = if note.is_none() { self.missing(&found) } else { None };
+        super::holdings::set(&mut self.notes, "missing", missing);
         super::holdings::set(&mut self.notes, "logged_models_unseen", note);
         self.look_into_logged().await?;
         unseen.extend(self.logged_unlisted());
         Ok(unseen)
     }
 
-    /// False if there are too many to tell what is gone.
-    async fn list_logged(&mut self, space: Space<'_>, prefix: &str) -> Result<bool, Stop> {
+    /// Experiments that are named, and that no workspace has.
+    fn missing(&self, found: &BTreeSet<String>) -> Option<String> {
+        let wanted = &self.shared.config.experiments;
+        let missing = wanted.iter().filter(|name| *name != "*" && !found.contains(*name));
+        let shown: Vec<String> = missing.map(|name| format!("`{}`", shorten(name, 100))).take(MISSING_SHOWN).collect();
+        let sentence = || {
+            let server = self.shared.api.registry();
+            let shown = shown.join(", ");
+            format!("`{server}` has no experiment {shown}, or the agent's user may not see it; correct `experiments`")
+        };
+        (!shown.is_empty()).then(sentence)
+    }
+
+    /// False if there are too many to tell what is gone. What experiments are called is added to `found`.
+    async fn list_logged(
+        &mut self,
+        space: Space<'_>,
+        prefix: &str,
+        found: &mut BTreeSet<String>,
+    ) -> Result<bool, Stop> {
         let wanted = &self.shared.config.experiments;
         let wants = |name: &String| wanted.iter().any(|one| one == "*" || one == name);
         let experiments = self.shared.api.experiments(space).await?;
+        let called = experiments.iter().flat_map(|experiment| [&experiment.name, &experiment.experiment_id]);
+        found.extend(called.filter(|name| wanted.contains(name)).cloned());
         let names: BTreeMap<String, String> = experiments
             .into_iter()
             .filter(|experiment| wants(&experiment.name) || wants(&experiment.experiment_id))

@@ -88,9 +88,20 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Everything that the registry lists. What the first listing does not name is taken as gone,
-    /// so it is made twice where it has more than one page.
+    /// Everything that the registry lists; where workspaces are wanted and the server has none, that is why it failed.
     pub(super) async fn list_all(&mut self) -> Result<Listed, Stop> {
+        let failure = match self.list_spaces().await {
+            Err(Stop::Failed(failure)) if !self.shared.config.workspaces.is_empty() => failure,
+            listed => return listed,
+        };
+        let answered = !matches!(failure, Failure::Unreachable(_) | Failure::Timeout | Failure::Denied { .. });
+        let none = answered && matches!(self.shared.api.has_workspaces().await, Ok(false));
+        Err(if none { Failure::Garbage(health::NO_WORKSPACES.to_owned()).into() } else { failure.into() })
+    }
+
+    /// Everything that is in the workspaces. What the first listing does not name is taken as gone,
+    /// so it is made twice where it has more than one page.
+    async fn list_spaces(&mut self) -> Result<Listed, Stop> {
         self.find_spaces().await?;
         let mut listed = Listed::default();
         let mut why = None;

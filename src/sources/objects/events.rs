@@ -136,7 +136,7 @@ impl Events {
                 self.poisoned(message);
                 ("malformed", true)
             }
-            Meant::Hint(body) => match desk.hints.offer(message.id.clone(), body).await {
+            Meant::Hint(body) => match desk.hints.offer(message.delivery(), body).await {
                 Offered::New(_) => ("taken", true),
                 Offered::Known => ("repeated", true),
                 Offered::Full => ("full", false),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::signer::{Plain, Signer};
 use crate::base::http::{self, Failure};
+use crate::event::digest;
 
 /// Messages of one answer: the most that the service gives.
 pub const MESSAGES: usize = 10;
@@ -30,6 +31,20 @@ pub struct Message {
     pub receipt: String,
     #[serde(rename = "Body")]
     pub body: String,
+}
+
+/// Bytes of an id: those of the service have 36.
+const ID_MAX: usize = 128;
+
+impl Message {
+    /// What the delivery is called, so that it is taken once. A queue that names none, or gives a name without end,
+    /// would have one message taken for another: there the delivery itself is its name.
+    pub fn delivery(&self) -> String {
+        if (1..=ID_MAX).contains(&self.id.len()) {
+            return self.id.clone();
+        }
+        digest::of_parts(&["message", &self.receipt, &self.body]).to_string()
+    }
 }
 
 #[derive(Default, Deserialize)]

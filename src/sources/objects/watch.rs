@@ -172,6 +172,10 @@ impl Source for Objects {
         "objects"
     }
 
+    fn server(&self) -> Option<String> {
+        self.shared.config.endpoint.clone()
+    }
+
     fn hears(&self) -> bool {
         true
     }

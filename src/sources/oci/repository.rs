@@ -33,6 +33,8 @@ pub struct Repository {
     pub signed: BTreeSet<String>,
     /// It was looked at.
     pub seen: bool,
+    /// The registry knows none of this name.
+    pub absent: bool,
     /// What the last look could not see: a reason from a closed set, and a sentence.
     pub troubles: Vec<(&'static str, String)>,
     /// Manifests that could not be read.
@@ -71,6 +73,7 @@ impl Repository {
             versions: BTreeMap::new(),
             signed: BTreeSet::new(),
             seen: false,
+            absent: false,
             troubles: Vec::new(),
             unread: BTreeSet::new(),
             cost: 0,
@@ -80,10 +83,9 @@ impl Repository {
 
     /// Looks at all tags; manifests are fetched only where their digest is not known.
     pub async fn look(&mut self, checked: &Checked) -> Result<Left, Failure> {
-        let listed = match self.api.tags(NAMES_MAX).await {
-            Err(Failure::Gone) => Names::default(),
-            other => other?,
-        };
+        let listed = self.api.tags(NAMES_MAX).await;
+        self.absent = matches!(listed, Err(Failure::Gone));
+        let listed = if self.absent { Names::default() } else { listed? };
         let (mut troubles, mut unread) = (Vec::new(), BTreeSet::new());
         let mut cost = 1;
         if listed.more {

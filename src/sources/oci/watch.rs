@@ -25,6 +25,8 @@ use crate::sources::{
 
 /// Repositories looked at at the same time.
 const REPOSITORIES_AT_ONCE: usize = 4;
+/// Repositories that are not there, named in one sentence.
+const ABSENT_SHOWN: usize = 10;
 /// Names of the catalog that are read at all.
 const NAMES_MAX: usize = 100_000;
 
@@ -193,6 +195,9 @@ impl Registry {
                 names.insert(name);
             }
         }
+        let wanted = self.checked.config.repositories.iter().map(String::as_str);
+        let absent: Vec<&str> = wanted.filter(|name| is_repository(name) && !names.contains(*name)).collect();
+        self.note_absent(&absent, sink);
         Ok(names)
     }
 
@@ -206,7 +211,7 @@ impl Registry {
         deleted: &mut Vec<String>,
     ) -> Result<String, Stop> {
         let (mut left, mut cursor, mut kept) = (self.checked.config.requests_max, String::new(), 0_usize);
-        let (count, mut denied) = (order.len(), 0);
+        let (count, mut denied, mut absent) = (order.len(), 0, Vec::new());
         for chunk in order.chunks_mut(REPOSITORIES_AT_ONCE) {
             if again && left == 0 {
                 if cursor.is_empty() {
@@ -230,6 +235,7 @@ impl Registry {
                             fates.tagged(name, &repository.tags);
                         });
                         self.tell(name, repository, sink).await?;
+                        absent.extend(repository.absent.then_some(name.as_str()));
                     }
                     // One repository that cannot be read keeps nobody from looking at the others.
                     Err(failure) if explain::is_of_one(&failure) => {
@@ -243,6 +249,7 @@ impl Registry {
                 }
             }
         }
+        self.note_absent(&absent, sink);
         if kept > 0 {
             let most = self.checked.config.requests_max;
             let text =
@@ -251,6 +258,19 @@ impl Registry {
             sink.unfinished();
         }
         Ok(cursor)
+    }
+
+    /// Says which repositories are named and not there: by the answers of the registry, and by its catalog.
+    fn note_absent(&self, absent: &[&str], sink: &mut Sink) {
+        let absent = absent.iter().filter(|name| !sink.knows(&models::model_key(name)));
+        let shown: Vec<String> = absent.map(|name| format!("`{}`", shorten(name, 100))).take(ABSENT_SHOWN).collect();
+        if !shown.is_empty() {
+            let (registry, shown) = (&self.checked.config.registry, shown.join(", "));
+            let text = format!(
+                "`{registry}` has no repository {shown}, or these credentials may not see it; correct `repositories`"
+            );
+            sink.note("missing", text);
+        }
     }
 
     /// Tells a repository as it was seen last.

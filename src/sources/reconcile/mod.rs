@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Context, Hint, Observation, SourceError, State};
+use super::{Context, Hint, Observation, SourceError, State, Status};
 use crate::base::backoff::Backoff;
 use crate::base::clock;
 use crate::base::http::{self, Failure, Meter};
@@ -27,6 +27,8 @@ pub use stretch::{Spoken, Stretch, note as stretched};
 
 /// Longest wait that a server may ask for.
 const ASKED_MOST: Duration = Duration::from_hours(1);
+/// How often it is told during a look what the place knows beside it.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Longest wait after failures in a row.
 const WAIT_MOST: Duration = Duration::from_mins(1);
 /// Hints that are followed before a listing that is due; more are answered by it.
@@ -63,7 +65,8 @@ pub trait Place: Send + Sync {
         async { Ok(false) }
     }
 
-    /// Adds what is known beside the looks: of whatever else the place listens to.
+    /// Adds what is known beside the looks, or takes it out again: of whatever else the place listens to, or what holds a
+    /// look up.
     fn report(&self, _state: &mut State) {}
 
     /// What a failure means for a person: a reason from a closed set, and a sentence with a remedy.
@@ -98,6 +101,16 @@ pub async fn run<P: Place>(place: &P, name: &str, pace: Pace, context: Context) 
     Ok(())
 }
 
+/// Tells what the place knows beside its look while that goes on: it may be held up for minutes.
+async fn reporting<T>(place: &impl Place, status: &Status, mut look: impl Future<Output = T> + Unpin) -> T {
+    loop {
+        tokio::select! {
+            done = &mut look => return done,
+            () = tokio::time::sleep(REPORT_EVERY) => status.change(|state| place.report(state)),
+        }
+    }
+}
+
 struct Engine<'p, P> {
     place: &'p P,
     name: &'p str,
@@ -108,6 +121,7 @@ struct Engine<'p, P> {
     backoff: Backoff,
     meter: Arc<Meter>,
     stretch: Stretch,
+    status: Arc<Status>,
     listed: bool,
 }
 
@@ -119,6 +133,7 @@ impl<'p, P: Place> Engine<'p, P> {
             name,
             pace,
             hints: context.hints.clone(),
+            status: Arc::clone(&context.status),
             sink: Sink::new(context, pace.records_max, pace.misses),
             failing: Failing::default(),
             backoff: Backoff::new(Duration::from_secs(1), WAIT_MOST, seed),
@@ -143,7 +158,7 @@ impl<'p, P: Place> Engine<'p, P> {
             } else if let Some(every) = self.pace.glance.filter(|_| now >= next_glance) {
                 next_glance = now + every;
                 self.sink.begin_look(Hint::Poll);
-                ("glance", self.place.glance(&mut self.sink).await)
+                ("glance", reporting(self.place, &self.status, Box::pin(self.place.glance(&mut self.sink))).await)
             } else {
                 let until = self.pace.glance.map_or(next_sweep, |_| next_glance.min(next_sweep));
                 tokio::select! {
@@ -200,7 +215,7 @@ impl<'p, P: Place> Engine<'p, P> {
         if !self.listed {
             self.sink.send(Observation::Init).await?;
         }
-        self.place.list(&mut self.sink).await?;
+        reporting(self.place, &self.status, Box::pin(self.place.list(&mut self.sink))).await?;
         self.sink.end_listing(!self.listed).await?;
         if !self.listed {
             self.listed = true;
@@ -223,7 +238,7 @@ impl<'p, P: Place> Engine<'p, P> {
 
     async fn follow(&mut self, hint: &Hinted) -> Result<bool, Stop> {
         self.sink.begin_look(Hint::Webhook);
-        let followed = self.place.follow(hint, &mut self.sink).await?;
+        let followed = reporting(self.place, &self.status, Box::pin(self.place.follow(hint, &mut self.sink))).await?;
         if followed {
             let look = self.sink.outcome();
             self.stretch.heard(Instant::now(), &look.spoken, look.news);

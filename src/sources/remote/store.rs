@@ -31,6 +31,11 @@ pub type Located = (Arc<dyn Remote>, Entry);
 pub trait Locate: Send + Sync + 'static {
     /// The place to ask, and the entry there: its size must be known.
     fn locate<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Located, StoreError>>;
+
+    /// The server that has it, where there is more than one.
+    fn server(&self, _artifact: &ArtifactRef) -> Option<String> {
+        None
+    }
 }
 
 /// Opens artifacts by fetching them.
@@ -48,6 +53,10 @@ impl<L: Locate> Fetched<L> {
 }
 
 impl<L: Locate> Store for Fetched<L> {
+    fn server(&self, artifact: &ArtifactRef) -> Option<String> {
+        self.locate.server(artifact)
+    }
+
     fn open<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Box<dyn Opened>, StoreError>> {
         Box::pin(async move {
             let transient = |error: &dyn std::error::Error| StoreError::Transient(error.to_string().into());

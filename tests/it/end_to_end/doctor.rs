@@ -9,7 +9,7 @@ use crate::peers::hub::start;
 use crate::support::program::{lanner_in, stderr, stdout};
 use crate::support::{free_port, runtime};
 
-fn findings(directory: &std::path::Path, config: &str) -> (Option<i32>, Vec<Value>) {
+pub fn findings(directory: &std::path::Path, config: &str) -> (Option<i32>, Vec<Value>) {
     std::fs::write(directory.join("c.yaml"), config).expect("there is space");
     let output = lanner_in(directory, &["doctor", "--config", "c.yaml", "--format", "json", "--timeout", "20"]);
     let lines = stdout(&output);
@@ -18,7 +18,7 @@ fn findings(directory: &std::path::Path, config: &str) -> (Option<i32>, Vec<Valu
     (output.status.code(), lines)
 }
 
-fn of<'f>(findings: &'f [Value], name: &str) -> Vec<(&'f str, &'f str)> {
+pub fn of<'f>(findings: &'f [Value], name: &str) -> Vec<(&'f str, &'f str)> {
     let text = |finding: &'f Value, key: &str| finding[key].as_str().unwrap_or_default();
     let named = findings.iter().filter(|finding| finding["name"] == name);
     named.map(|finding| (text(finding, "health"), text(finding, "reason"))).collect()

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::program::{Agent, lanner_in, stdout};
+use crate::support::program::{Agent, lanner_in, stderr, stdout};
 use crate::support::wait_for;
 
 const ROUNDS: usize = 200;
@@ -37,6 +37,21 @@ fn two_hundred_rounds_are_two_hundred_inspections() {
     storm(root);
     wait_for("200 of 200", Duration::from_secs(60), || (inspected(root) == ROUNDS).then_some(()));
     assert_eq!(agent.stop(), Some(0));
+    a_list_that_is_cut_says_so(root);
+}
+
+fn a_list_that_is_cut_says_so(root: &Path) {
+    for (verb, most, cut) in [("list", ROUNDS, false), ("list", ROUNDS - 1, true), ("history", 5, true)] {
+        let most_text = most.to_string();
+        let output = lanner_in(
+            root,
+            &["inventory", "--config", "lanner.yaml", "--format", "json", verb, "model.pt", "--most", &most_text],
+        );
+        let lines: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), most, "{verb}");
+        assert!(lines.iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{lines:?}");
+        assert_eq!(stderr(&output).contains("--most"), cut, "{verb} {most}: {}", stderr(&output));
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::support::program::Agent;
 use crate::support::receiver::Receiver;
 use crate::support::{client, python, runtime, wait_for};
 
-const SECRET: &str = "only-the-platform-knows";
+pub const SECRET: &str = "only-the-platform-knows";
 
 /// Sends with the SDK of `CloudEvents`: every event in another mode, since all say the same.
 const SENDER: &str = r#"
@@ -35,7 +35,7 @@ for index, line in enumerate(sys.stdin):
 "#;
 
 /// Sends events; all of them are taken.
-fn send(agent: &Agent, events: &[Value]) {
+pub fn send(agent: &Agent, events: &[Value]) {
     let lines = events.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let folder = tempfile::tempdir().expect("a temporary directory can be made");
     std::fs::write(folder.path().join("events"), lines).expect("there is space");
@@ -48,22 +48,22 @@ fn send(agent: &Agent, events: &[Value]) {
     assert_eq!(said.lines().filter(|line| *line == "202").count(), events.len(), "{output:?}");
 }
 
-fn model(data: &Value) -> Value {
+pub fn model(data: &Value) -> Value {
     json!(["io.lanner.model.v1", data])
 }
 
-fn version(version: &str) -> Value {
+pub fn version(version: &str) -> Value {
     json!(["io.lanner.version.v1", { "model": "fraud", "version": version, "run": "r1", "existing": version == "1" }])
 }
 
-fn artifact(version: &str, bytes: &[u8]) -> Value {
+pub fn artifact(version: &str, bytes: &[u8]) -> Value {
     json!(["io.lanner.artifact.v1", {
         "model": "fraud", "version": version, "path": "model.pkl", "size": bytes.len(),
         "sha256": Sha256::of(bytes).to_string(),
     }])
 }
 
-fn platform(root: &Path, receiver: &Receiver) -> String {
+pub fn platform(root: &Path, receiver: &Receiver) -> String {
     std::fs::write(root.join("platform.secret"), SECRET).expect("there is space");
     format!(
         "sources:\n  cloudevents: [{{name: platform}}]\n\
@@ -74,7 +74,7 @@ fn platform(root: &Path, receiver: &Receiver) -> String {
 }
 
 /// Waits until all that was told is settled.
-fn settled(root: &Path) {
+pub fn settled(root: &Path) {
     wait_for("what was told to be settled", Duration::from_mins(1), || {
         let state = State::open(&root.join("state"), Mode::Visitor).expect("it can be opened").state;
         state.hints("platform").expect("it answers").is_empty().then_some(())
@@ -283,7 +283,10 @@ fn a_node_that_loaded_other_bytes_than_the_registry_holds_is_found() {
         });
         json!({ "type": "io.lanner.artifact.v1", "data": data })
     };
-    web.put("index.json", json!([entry("1", b"reviewed"), entry("2", b"other")]).to_string().as_bytes());
+    web.put(
+        "index.json",
+        json!([entry("1", b"reviewed"), entry("2", b"other"), entry("3", b"third")]).to_string().as_bytes(),
+    );
     let receiver = Receiver::start();
     let index =
         format!("sources:\n  index: [{{name: catalog, url: \"{}\", sweep_interval_secs: 1}}]\n", web.url("index.json"));
@@ -298,13 +301,12 @@ fn a_node_that_loaded_other_bytes_than_the_registry_holds_is_found() {
     send(&agent, &[loaded(registry, "1", b"reviewed"), loaded("https://elsewhere.example", "2", b"theirs")]);
     settled(root);
     assert_eq!(rules(&receiver), Vec::<String>::new());
-    send(&agent, &[json!(["io.lanner.gone.v1", { "model": "fraud", "version": "2", "path": "model.pkl" }])]);
-    send(&agent, &[loaded(registry, "2", b"poisoned")]);
+    send(&agent, &[loaded(registry, "3", b"poisoned")]);
     let alert = wait_for("the alert", Duration::from_mins(1), || {
         receiver.taken().into_iter().find(|delivery| super::rule(delivery) == "REG-001b")
     });
     let text = alert.json().to_string();
-    for (what, digest) in [("the node's", Sha256::of(b"poisoned")), ("the registry's", Sha256::of(b"other"))] {
+    for (what, digest) in [("the node's", Sha256::of(b"poisoned")), ("the registry's", Sha256::of(b"third"))] {
         assert!(text.contains(&digest.to_string()), "{what}: {text}");
     }
     assert!(text.contains("catalog"), "who saw it: {text}");

@@ -40,6 +40,29 @@ fn calls_are_spread_before_the_hub_refuses_them() {
 }
 
 #[test]
+fn that_calls_are_held_back_is_told_while_they_are_and_no_longer() {
+    let runtime = runtime();
+    let names: Vec<String> = (0..12).map(|number| format!("team/model-{number}")).collect();
+    let files: &[(&str, &[u8])] = &[("a.bin", b"1")];
+    let all: Vec<_> = names.iter().map(|name| (name.as_str(), files)).collect();
+    let hub = start(&all);
+    hub.hub.lock().unwrap().quota = Some((12, Duration::from_secs(12)));
+    let mut config = config(&hub.url, None);
+    config.repositories = names;
+    config.sweep_interval_secs = 3_600;
+    runtime.block_on(async {
+        let mut running = start_with(config.build().unwrap(), BTreeMap::new(), 1024);
+        running.until("it to be told", |running| running.state().notes.contains_key("paced")).await;
+        assert!(!running.state().synced, "the first listing is held up: {:?}", running.state());
+        // No calls are left to be spread.
+        hub.hub.lock().unwrap().quota = None;
+        running.listed().await;
+        running.until("it to be over", |running| !running.state().notes.contains_key("paced")).await;
+        running.stop().await;
+    });
+}
+
+#[test]
 fn what_the_hub_refuses_is_asked_again_when_its_window_is_over() {
     let runtime = runtime();
     let hub = start(&[(ID, &[("a.bin", b"1")])]);

@@ -289,6 +289,39 @@ fn queues_that_are_none_are_refused() {
 }
 
 #[test]
+fn messages_whose_ids_are_none_are_not_taken_for_each_other() {
+    let bucket = Bucket::start();
+    let of = |key: &str| {
+        let body =
+            serde_json::json!({ "Records": [{ "s3": { "bucket": { "name": "models" }, "object": { "key": key } } }] });
+        body.to_string()
+    };
+    let long = "x".repeat(1 << 20);
+    // Twice each: two objects without an id, one event that is delivered once more, and two with an id that is none.
+    let messages: Vec<serde_json::Value> =
+        [("", "a", "1"), ("", "b", "2"), ("", "b", "3"), (&*long, "c", "4"), (&*long, "d", "5"), ("good", "e", "6")]
+            .iter()
+            .map(|(id, key, receipt)| serde_json::json!({ "MessageId": id, "ReceiptHandle": receipt, "Body": of(key) }))
+            .collect();
+    let answer = serde_json::json!({ "Messages": messages, "Failed": [] }).to_string().into_bytes();
+    let given = std::sync::atomic::AtomicBool::new(false);
+    let queue = Receiver::answering(free_port(), move |asked| {
+        let first = asked.header("x-amz-target").ends_with("ReceiveMessage") && !given.swap(true, Ordering::Relaxed);
+        (200, Vec::new(), if first { answer.clone() } else { b"{}".to_vec() })
+    });
+    let config = bucket.listening(&format!("http://127.0.0.1:{}/1/lanner", queue.port));
+    runtime().block_on(async {
+        let mut running = watched(config).await;
+        running.until("all of them", |running| running.kept_hints.all.lock().unwrap().len() == 6).await;
+        let all = running.kept_hints.all.lock().unwrap().clone();
+        let names: std::collections::BTreeSet<&String> = all.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), 6, "none is known already: {names:?}");
+        assert!(names.iter().all(|name| (1..=128).contains(&name.len())), "what is kept of a name is short");
+        running.stop().await;
+    });
+}
+
+#[test]
 fn a_queue_that_lies_costs_little_and_is_told() {
     let bucket = Bucket::start();
     bucket.put("a.bin", b"bytes");

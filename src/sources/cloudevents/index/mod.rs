@@ -8,16 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::fmt::rfc2822::DateTimeParser;
-use reqwest::header::{ACCEPT, DATE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::header::{ACCEPT, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Method, StatusCode, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fetch::{Allowed, Finder, Web};
+use super::fetch::{self, Allowed, Finder, Web};
 use super::records::{self, Maker};
 use crate::base::http::{self, Failure, Options};
 use crate::base::text::shorten;
-use crate::base::{clock, files, secret};
+use crate::base::{clock, files};
 use crate::event::{Fields, Sha256};
 use crate::sources::reconcile::{self, Pace, Place, Sink, Stop};
 use crate::sources::remote::Fetched;
@@ -83,20 +83,17 @@ impl Default for Config {
 
 impl Settings for Config {
     fn build(self) -> Built {
-        let mut problems = Vec::new();
-        for (name, number) in [
+        let url = Url::parse(&self.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let numbers = [
             ("sweep_interval_secs", self.sweep_interval_secs),
             ("request_timeout_secs", self.request_timeout_secs),
             ("index_bytes_max", self.index_bytes_max),
             ("records_max", self.records_max as u64),
             ("artifact_bytes_max", self.artifact_bytes_max),
-        ] {
-            if number == 0 {
-                problems.push(format!("`{name}` is 0; write at least 1"));
-            }
-        }
-        problems.extend(self.verify.problem());
-        let url = Url::parse(&self.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        ];
+        let token_file = self.token_file.as_deref();
+        let checked = fetch::Settings::check(&numbers, &self.verify, url.clone(), &self.fetch, token_file);
+        let fetch::Settings { allowed, token, mut problems } = checked;
         if url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
             problems.push(
                 "`url` holds a user or password, which would be told everywhere; write a token into `token_file`"
@@ -106,11 +103,6 @@ impl Settings for Config {
         if url.is_none() {
             problems.push(format!("`url` is `{}`; write an address, as https://models.example/index.json", self.url));
         }
-        let allowed = Allowed::new(url.clone(), &self.fetch).unwrap_or_else(|bad| {
-            problems.extend(bad);
-            Allowed::default()
-        });
-        let token = secret::from_file("token_file", self.token_file.as_deref(), &mut problems);
         let authorities = self.server_cert_path.as_deref().and_then(|path| {
             let read = files::read(path, CERTIFICATES_MAX);
             read.map_err(|error| {
@@ -218,9 +210,9 @@ impl Index {
 /// the last seconds may be written again without another tag.
 fn tag(headers: &HeaderMap) -> Option<String> {
     let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let time = |name| DateTimeParser::new().parse_timestamp(header(name)?).ok();
-    let fresh = time(LAST_MODIFIED)
-        .zip(time(DATE))
+    let modified = || DateTimeParser::new().parse_timestamp(header(LAST_MODIFIED)?).ok();
+    let fresh = modified()
+        .zip(http::date(headers))
         .is_some_and(|(modified, now)| now.as_second() - modified.as_second() < FRESH_SECS);
     header(ETAG).filter(|_| !fresh).map(str::to_owned)
 }
@@ -312,6 +304,10 @@ impl Source for Index {
 
     fn sweep(&self) -> Option<Sweep> {
         self.config.verify.sweep(&["artifact/", "file/"])
+    }
+
+    fn lasting(&self, kind: RecordKind) -> &'static [&'static str] {
+        records::lasting(kind)
     }
 
     fn changes(&self, kind: RecordKind, old: Option<&Fields>, new: Option<&Fields>) -> Vec<Change> {
