@@ -5,11 +5,7 @@ use crate::artifact;
 use crate::event::subject::SubjectKind;
 use crate::event::value::to_json;
 use crate::event::{ArtifactRef, Difference, Event, EventKind, Fields, Place, Sha256, Subject, Value, digest};
-<<<<<<< HEAD
-use crate::sources::{CHECKED, Change, Line, Record, RecordKind};
-=======
-use crate::sources::{Change, Inference, Line, Record, RecordKind};
->>>>>>> traces
+use crate::sources::{CHECKED, Change, Inference, Line, Record, RecordKind};
 use crate::state::{Blob, Placed};
 
 /// What all events of one source share.
