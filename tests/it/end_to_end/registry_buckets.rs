@@ -128,7 +128,8 @@ fn bytes_overwritten_in_the_bucket_of_a_registry_are_found_and_their_benign_twin
         receiver.taken().iter().any(told).then_some(())
     });
 
-    // The store goes away: nothing counts as removed, and the source says that it is blind.
+    // The store goes away, when all that was found is told: nothing counts as removed, and the source says that it is blind.
+    sweeps(3.0);
     let told = rules(&receiver).len();
     store.stop();
     wait_for("blindness", Duration::from_mins(1), || {
