@@ -25,6 +25,8 @@ use crate::sources::{Context, Source, State, Status};
 
 /// Requests and hints are signed with the time: beyond this, servers and receivers refuse them.
 const SKEW_MAX_SECS: u64 = 120;
+/// The reason of a first listing that was not over in time.
+const SLOW: &str = "slow";
 /// How long a server may take to tell its time.
 const TIME_WITHIN: Duration = Duration::from_secs(5);
 
@@ -163,7 +165,17 @@ async fn examine(source: &Arc<dyn Source>, within: Duration) -> Vec<Finding> {
     {
         return vec![failed(source.name(), "scheme", format!("`{}`: {remedy}", url.origin().ascii_serialization()))];
     }
-    findings.extend(time_of(url).await.and_then(|time| compare_clocks(source.name(), time)));
+    match time_of(url.clone()).await {
+        Ok(time) => findings.extend(time.and_then(|time| compare_clocks(source.name(), time))),
+        // Nothing was listed in time, and nothing is answered: that is not slow.
+        Err(why) if findings.iter().any(|finding| finding.reason == SLOW) => {
+            let server = url.origin().ascii_serialization();
+            let detail =
+                format!("`{server}` does not answer ({why}); is it the server that is meant, and does it work?");
+            return vec![failed(source.name(), "silent", detail)];
+        }
+        Err(_) => {}
+    }
     findings
 }
 
@@ -187,7 +199,7 @@ fn judge(name: &str, seen: Option<State>, within: Duration) -> Vec<Finding> {
             "its first listing takes longer than {} s; that may be right: `--timeout` gives it more time",
             within.as_secs()
         );
-        return vec![Finding { health: Health::Note, ..failed(name, "slow", detail) }];
+        return vec![Finding { health: Health::Note, ..failed(name, SLOW, detail) }];
     };
     let mut findings: Vec<Finding> = state.blind.into_iter().map(|(reason, why)| failed(name, &reason, why)).collect();
     if findings.is_empty() {
@@ -198,11 +210,11 @@ fn judge(name: &str, seen: Option<State>, within: Duration) -> Vec<Finding> {
     findings
 }
 
-/// What a server takes for the time.
-async fn time_of(url: Url) -> Option<Timestamp> {
+/// What a server takes for the time, if it says so; why it does not answer.
+async fn time_of(url: Url) -> Result<Option<Timestamp>, String> {
     let options = http::Options { timeout: Some(TIME_WITHIN), ..http::Options::default() };
-    let response = http::client(&options).ok()?.head(url).send().await.ok()?;
-    http::date(response.headers())
+    let answer = http::client(&options)?.head(url).send().await;
+    answer.map(|answer| http::date(answer.headers())).map_err(|error| http::chain(&error))
 }
 
 /// Holds a server's clock against ours.

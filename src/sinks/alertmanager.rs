@@ -14,6 +14,9 @@ use crate::base::secret::Secret;
 use crate::base::{self, clock};
 use crate::event::{Alert, Severity};
 
+/// Bytes of a status that are read.
+const STATUS_BYTES_MAX: u64 = 1 << 20;
+
 /// Alerts posted to an Alertmanager, and told again while they hold.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -127,7 +130,9 @@ impl Sink for Alertmanager {
             };
             let time = base::http::date(answer.headers());
             match answer.status().as_u16() {
-                200 => Ok(Looked { how: "it answers as an Alertmanager; no alert was sent", time }),
+                200 if is_status(answer).await => {
+                    Ok(Looked { how: "it answers as an Alertmanager; no alert was sent", time })
+                }
                 status @ (401 | 403) => {
                     Err(("unauthorized", format!("`{place}` answers {status}; give a token that it takes, `token_file`")))
                 }
@@ -143,4 +148,11 @@ impl Sink for Alertmanager {
     fn resend(&self) -> Option<Resend> {
         Some(self.resend)
     }
+}
+
+/// Whether an answer is the status of an Alertmanager: other servers answer 200 to everything.
+async fn is_status(answer: reqwest::Response) -> bool {
+    let Ok(bytes) = base::http::body(answer, STATUS_BYTES_MAX).await else { return false };
+    serde_json::from_slice::<serde_json::Value>(&bytes)
+        .is_ok_and(|status| ["versionInfo", "cluster"].iter().any(|name| status.get(name).is_some()))
 }

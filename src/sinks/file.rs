@@ -72,8 +72,11 @@ impl File {
             }
             Ok(_) => OpenOptions::new().append(true).open(path).map(drop),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                tempfile::tempfile_in(folder).map(drop)
+                // A link to a file that is not there yet has it made where it leads.
+                let folder = |path: &Path| path.parent().unwrap_or(path).join("");
+                let led = std::fs::read_link(path).map(|target| folder(path).join(target));
+                let folder = folder(led.as_deref().unwrap_or(path));
+                tempfile::tempfile_in(if folder.as_os_str().is_empty() { Path::new(".") } else { &folder }).map(drop)
             }
             Err(error) => Err(error),
         }

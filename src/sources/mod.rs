@@ -353,6 +353,12 @@ pub trait Store: Send + Sync {
         None
     }
 
+    /// Whether opening may take as long as somebody else likes, and keeps few of them open by itself: then nobody waits
+    /// for it with a turn of the examiner.
+    fn is_fetched(&self) -> bool {
+        false
+    }
+
     /// An artifact that is too large for [`Store::open`], to be read in parts: at most so many bytes are fetched, and
     /// none after `stop` says so. `None` where it is not too large, or cannot be read so.
     fn parts<'a>(

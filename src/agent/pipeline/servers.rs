@@ -108,6 +108,10 @@ impl Patient {
 }
 
 impl Store for Patient {
+    fn is_fetched(&self) -> bool {
+        self.store.is_fetched()
+    }
+
     fn open<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Box<dyn Opened>, StoreError>> {
         Box::pin(self.ask(artifact, self.store.open(artifact)))
     }

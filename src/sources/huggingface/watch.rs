@@ -209,6 +209,13 @@ impl Shared {
         }
     }
 
+    /// Whether a repository is one of those to be watched, by its name or its author's.
+    fn is_meant(&self, kind: Kind, id: &str) -> bool {
+        let author = id.split_once('/').map_or(id, |(author, _)| author);
+        self.addresses.iter().any(|one| one.kind == kind && one.id == id)
+            || self.config.authors.iter().any(|one| Kind::split(one) == (kind, author))
+    }
+
     fn fetches(&self, file: &File) -> bool {
         !file.cut
             && crate::sources::remote::is_plain(&file.path)
@@ -229,7 +236,7 @@ impl Shared {
                         "there is no repository `{}`, or the token may not see it; correct its name",
                         shorten(&name, 200)
                     );
-                    sink.note("missing", sentence);
+                    sink.note_also("missing", &sentence);
                 }
                 return Ok(None);
             }
@@ -318,7 +325,7 @@ impl Place for Hub {
             if all.is_empty() {
                 let sentence =
                     format!("`{author}` has no repositories, or none that the token may see; is the name right?");
-                sink.note("missing", sentence);
+                sink.note_also("missing", &sentence);
             }
             for about in all {
                 // The list is of this author, whatever an entry says.
@@ -355,18 +362,18 @@ impl Place for Hub {
         let repository = hint.body.get("repo");
         let text = |name: &str| repository.and_then(|repository| repository.get(name)?.as_str());
         let (Some(kind), Some(id)) = (text("type"), text("name")) else { return Ok(false) };
+        let kind = match kind {
+            "dataset" => Kind::Dataset,
+            "space" => Kind::Space,
+            _ => Kind::Model,
+        };
         let watched: Vec<Address> = {
-            let kind = match kind {
-                "dataset" => Kind::Dataset,
-                "space" => Kind::Space,
-                _ => Kind::Model,
-            };
             let seen = self.shared.seen();
             seen.values().map(|seen| &seen.address).filter(|one| one.kind == kind && one.id == id).cloned().collect()
         };
-        // Not one that was known: a new one of an author, or nothing to us.
         if watched.is_empty() {
-            return Ok(false);
+            // A new one of an author, or nothing to us: webhooks of a namespace tell of all that is in it.
+            return Ok(!self.shared.is_meant(kind, id));
         }
         for address in &watched {
             match self.shared.tell(address, sink).await {

@@ -78,7 +78,7 @@ impl<'a> Engine<'a> {
             notes: BTreeMap::new(),
             webhooks: Webhooks::default(),
             spaces: Spaces::default(),
-            stretch: Stretch::default(),
+            stretch: Stretch::new(false),
             logged: LoggedBytes::default(),
             traces: Reader::default(),
             buckets_down: BTreeSet::new(),
@@ -96,6 +96,10 @@ impl<'a> Engine<'a> {
         loop {
             let now = Instant::now();
             let soon = std::mem::take(&mut self.sweep_soon);
+            if soon || !self.failing.blindness().is_empty() {
+                // Until a listing was complete, and while not all is seen.
+                self.stretch.go_on();
+            }
             let (what, result) = if now >= next_sweep || soon {
                 next_sweep = now + sweep;
                 if soon || !self.listed || self.stretch.is_due(now, self.shared.config.sweep_stretch_max) {
@@ -246,7 +250,8 @@ impl<'a> Engine<'a> {
     fn note_pace(&mut self) {
         let most = self.shared.config.sweep_stretch_max;
         let every = Duration::from_secs(self.shared.config.sweep_interval_secs);
-        let note = (most > 1 && self.stretch.is_proved(Instant::now())).then(|| stretched(every, most));
+        let note = (most > 1 && self.failing.blindness().is_empty() && self.stretch.is_proved(Instant::now()))
+            .then(|| stretched(every, most));
         super::holdings::set(&mut self.notes, "listing_stretched", note);
     }
 

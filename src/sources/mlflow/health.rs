@@ -34,7 +34,9 @@ pub fn explain(failure: &Failure, server: &str) -> (&'static str, String) {
             let why = std::iter::successors(std::error::Error::source(cause), |error| error.source()).last();
             let why = why.map_or_else(|| cause.to_string(), ToString::to_string);
             if http::is_distrust(&why) {
-                let text = format!("`{server}`: {why}; give the certificate of its authority, `server_cert_path`");
+                let text = format!(
+                    "`{server}`: {why}; give the certificate of its authority, `server_cert_path`, or correct the name"
+                );
                 return ("certificate", text);
             }
             ("unreachable", format!("`{server}` cannot be reached ({why}); is it running, and the address right?"))

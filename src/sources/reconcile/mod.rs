@@ -138,7 +138,7 @@ impl<'p, P: Place> Engine<'p, P> {
             failing: Failing::default(),
             backoff: Backoff::new(Duration::from_secs(1), WAIT_MOST, seed),
             meter: Arc::default(),
-            stretch: Stretch::default(),
+            stretch: Stretch::new(true),
             listed: false,
         }
     }
@@ -276,7 +276,7 @@ impl<'p, P: Place> Engine<'p, P> {
             state.blind = blind;
             state.notes.clone_from(self.sink.notes());
             state.watched = self.sink.len() as u64;
-            if self.pace.stretch > 1 && self.stretch.is_proved(Instant::now()) {
+            if self.pace.stretch > 1 && state.blind.is_empty() && self.stretch.is_proved(Instant::now()) {
                 state.notes.insert("listing_stretched".to_owned(), stretched(self.pace.sweep, self.pace.stretch));
             }
             self.place.report(state);

@@ -10,6 +10,9 @@ use super::known::Known;
 use super::stretch::Spoken;
 use crate::sources::{Checkpoint, Context, Hint, Observation, Record, SourceMetrics, Status};
 
+/// Bytes of a note beyond which no sentence is added to it.
+const NOTE_MAX: usize = 1_000;
+
 /// What one look led to.
 #[derive(Debug, Default)]
 pub(super) struct Look {
@@ -122,6 +125,15 @@ impl Sink {
     /// This listing leaves something for the next.
     pub const fn unfinished(&mut self) {
         self.look.unfinished = true;
+    }
+
+    /// The same where there may be several sentences under one name; the first few are kept.
+    pub fn note_also(&mut self, name: &str, sentence: &str) {
+        let note = self.notes.entry(name.to_owned()).or_default();
+        if note.len() < NOTE_MAX {
+            note.push_str(if note.is_empty() { "" } else { "; " });
+            note.push_str(sentence);
+        }
     }
 
     /// A record is gone, for certain.

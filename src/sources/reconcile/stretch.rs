@@ -10,7 +10,7 @@ use tokio::time::Instant;
 const PROOF: Duration = Duration::from_hours(24);
 /// A hint may be slower than a listing by this.
 const GRACE: Duration = Duration::from_mins(1);
-/// Proofs that are asked for after a listing found what no hint told of.
+/// Proofs that are asked for after a listing found what no hint told of, where hints come of all or of nothing.
 const PROOFS: u32 = 10;
 /// Names that are kept of what a look was about.
 const NAMES_MAX: usize = 1_000;
@@ -71,6 +71,8 @@ fn fold(begin: &mut Option<String>, name: &str) {
 
 #[derive(Debug)]
 pub struct Stretch {
+    /// Hints may come of some parts only, so that those of one say nothing of another.
+    in_part: bool,
     /// When a hint told news last.
     heard: Option<Instant>,
     proofs: u32,
@@ -82,15 +84,20 @@ pub struct Stretch {
     /// Something says that the next one will miss what the last still listed.
     expected: bool,
     missed: bool,
+    /// When something was missing last that nobody told of.
+    doubted: Option<Instant>,
     /// What listings found that nobody told of yet, and when.
     found: BTreeMap<String, Instant>,
     /// The same of what was too much to be kept: how all their names begin.
     found_more: Option<String>,
 }
 
-impl Default for Stretch {
-    fn default() -> Self {
+impl Stretch {
+    /// `in_part`: hints may come of some parts only. What a listing found there is then in doubt for a day, unless a
+    /// hint tells news of the very same.
+    pub const fn new(in_part: bool) -> Self {
         Self {
+            in_part,
             heard: None,
             proofs: 0,
             needed: 1,
@@ -98,13 +105,12 @@ impl Default for Stretch {
             insist: true,
             expected: false,
             missed: false,
+            doubted: None,
             found: BTreeMap::new(),
             found_more: None,
         }
     }
-}
 
-impl Stretch {
     /// Whether everything is to be listed now; of `most` times in a row at least once.
     pub fn is_due(&mut self, now: Instant, most: u64) -> bool {
         if self.insist || !self.is_proved(now) || self.skipped.saturating_add(1) >= most {
@@ -118,7 +124,9 @@ impl Stretch {
 
     /// Whether hints prove to arrive.
     pub fn is_proved(&self, now: Instant) -> bool {
-        self.proofs >= self.needed && self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < PROOF)
+        let lately = |when: &Instant| now.saturating_duration_since(*when) < PROOF;
+        let doubts = self.in_part && (self.doubted.iter().any(lately) || self.found.values().any(lately));
+        self.proofs >= self.needed && self.heard.iter().any(lately) && !doubts
     }
 
     /// Something happened that only a listing can tell.
@@ -137,8 +145,12 @@ impl Stretch {
         let unexpected = missing && !self.missed && !self.expected;
         (self.skipped, self.insist, self.missed, self.expected) = (0, missing, missing, false);
         if unexpected || !found.names.is_empty() {
-            (self.proofs, self.needed) = (0, PROOFS);
+            (self.proofs, self.needed) = (0, if self.in_part { 1 } else { PROOFS });
         }
+        if unexpected || found.more.is_some() {
+            self.doubted = Some(now);
+        }
+        self.found.retain(|_, when| now.saturating_duration_since(*when) < PROOF);
         found.more.iter().for_each(|begin| fold(&mut self.found_more, begin));
         self.found.extend(found.names.into_iter().map(|name| (name, now)));
         while self.found.len() > NAMES_MAX
@@ -150,21 +162,29 @@ impl Stretch {
 
     /// A hint spoke of something, and whether that was news.
     pub fn heard(&mut self, now: Instant, spoken: &Spoken, news: bool) {
+        let is_late = |when: &Instant| now.saturating_duration_since(*when) < GRACE;
         let before = self.found.len();
-        self.found.retain(|name, when| now.saturating_duration_since(*when) >= GRACE || !spoken.names(name));
+        let explains = |when: &Instant| is_late(when) || (news && self.in_part);
+        self.found.retain(|name, when| !(explains(when) && spoken.names(name)));
         let late = self.found.len() < before;
         if late && self.found_more.as_ref().is_some_and(|begin| spoken.covers(begin)) {
-            self.found_more = None;
+            (self.found_more, self.doubted) = (None, None);
+        }
+        if news && self.doubted.as_ref().is_some_and(is_late) && self.found_more.is_none() {
+            // It was on its way.
+            self.doubted = None;
         }
         if late && self.found.is_empty() && self.found_more.is_none() {
-            // It was on its way: all that the listing found was told.
+            // All that the listing found was told.
             (self.heard, self.proofs, self.needed) = (Some(now), 1, 1);
         } else if late || news {
             self.heard = Some(now);
             self.proofs = self.proofs.saturating_add(1);
             if self.proofs >= self.needed {
                 self.needed = 1;
-                (self.found, self.found_more) = (BTreeMap::new(), None);
+                if !self.in_part {
+                    (self.found, self.found_more) = (BTreeMap::new(), None);
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Entry, Missed, Ranged, Remote, spool};
 use crate::artifact::{Bytes, Stop};
@@ -16,8 +16,9 @@ use crate::event::ArtifactRef;
 use crate::sources::open::OpenFile;
 use crate::sources::{BoxFuture, Opened, Parts, Spent, Store, StoreError};
 
-/// Artifacts fetched at the same time.
+/// Artifacts fetched at the same time, and those that are there until they were looked into.
 const FETCHES_MAX: usize = 2;
+const SPOOLED_MAX: usize = 4;
 /// A download may take so long, and a second more for each so many bytes: one that trickles holds up all others.
 const FETCH_WITHIN: Duration = Duration::from_secs(60);
 const SLOWEST: u64 = 64 << 10;
@@ -43,18 +44,23 @@ pub struct Fetched<L> {
     locate: Arc<L>,
     bytes_max: u64,
     fetches: Semaphore,
+    spooled: Arc<Semaphore>,
 }
 
 impl<L: Locate> Fetched<L> {
     /// Artifacts of more than `bytes_max` bytes are read in parts.
     pub fn new(locate: Arc<L>, bytes_max: u64) -> Self {
-        Self { locate, bytes_max, fetches: Semaphore::new(FETCHES_MAX) }
+        Self { locate, bytes_max, fetches: Semaphore::new(FETCHES_MAX), spooled: Arc::new(Semaphore::new(SPOOLED_MAX)) }
     }
 }
 
 impl<L: Locate> Store for Fetched<L> {
     fn server(&self, artifact: &ArtifactRef) -> Option<String> {
         self.locate.server(artifact)
+    }
+
+    fn is_fetched(&self) -> bool {
+        true
     }
 
     fn open<'a>(&'a self, artifact: &'a ArtifactRef) -> BoxFuture<'a, Result<Box<dyn Opened>, StoreError>> {
@@ -68,6 +74,7 @@ impl<L: Locate> Store for Fetched<L> {
                 let (size, most) = (entry.size, self.bytes_max);
                 return Err(StoreError::Refused(format!("it has {size} bytes; `artifact_bytes_max` is {most}")));
             }
+            let room = Arc::clone(&self.spooled).acquire_owned().await.map_err(|error| transient(&error))?;
             let _permit = self.fetches.acquire().await.map_err(|error| transient(&error))?;
             // The thread goes on fetching only as long as somebody waits for it.
             let given_up = Arc::new(AtomicBool::new(false));
@@ -86,7 +93,7 @@ impl<L: Locate> Store for Fetched<L> {
             let file = fetched.map_err(|error| transient(&error))??;
             let file = file.ok_or_else(|| StoreError::Transient("nobody waits for it any more".into()))?;
             let file = OpenFile::from_file(file).map_err(|error| transient(&error))?;
-            Ok(Box::new(Spooled(file)) as Box<dyn Opened>)
+            Ok(Box::new(Spooled(file, room)) as Box<dyn Opened>)
         })
     }
 
@@ -156,7 +163,7 @@ impl<L: Locate> Parts for InParts<L> {
 
 /// The bytes as they were fetched. The file that holds them says nothing of where they came from: it has no signature
 /// that a record of theirs would have.
-struct Spooled(OpenFile);
+struct Spooled(OpenFile, #[expect(dead_code, reason = "it is free again when this is dropped")] OwnedSemaphorePermit);
 
 impl Bytes for Spooled {
     fn len(&self) -> u64 {

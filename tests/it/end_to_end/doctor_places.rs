@@ -9,6 +9,7 @@ use super::servers::alertmanager;
 use crate::peers::git::git_in;
 use crate::peers::mlflow::Mlflow;
 use crate::peers::registry::Registry;
+use crate::peers::stub;
 use crate::peers::web::Web;
 use crate::support::receiver::Receiver;
 use crate::support::{free_port, get, runtime};
@@ -77,18 +78,21 @@ fn each_sink_is_reached_without_an_alert_and_what_is_wrong_has_a_remedy() {
 fn a_manager_whose_clock_is_wrong_is_told() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
     std::fs::create_dir(directory.path().join("models")).expect("there is space");
-    let date = vec![("date", "Thu, 01 Jan 2026 00:00:00 GMT".to_owned())];
-    let late = Receiver::on(free_port(), move |_| (200, date.clone()));
+    let date = || vec![("date", "Thu, 01 Jan 2026 00:00:00 GMT".to_owned())];
+    let late = stub::start(move |_| (200, date(), br#"{"cluster":{},"versionInfo":{"version":"0.28.0"}}"#.to_vec()));
+    // One that answers whatever it is asked is no manager.
+    let other = stub::start(move |_| (200, date(), b"<html>welcome</html>".to_vec()));
     let (code, all) = findings(
         directory.path(),
         &config(&format!(
             "sources: {{filesystem: [{{name: there, paths: [models]}}]}}\n\
-             sinks: {{alertmanager: [{{name: late, url: \"http://127.0.0.1:{}\"}}]}}\n",
-            late.port
+             sinks: {{alertmanager: [{{name: late, url: \"http://{}\"}}, {{name: other, url: \"http://{}\"}}]}}\n",
+            late.host, other.host
         )),
     );
     assert_eq!(code, Some(1), "{all:?}");
     assert_eq!(of(&all, "late"), [("ok", "ok"), ("failed", "clock")], "{all:?}");
+    assert_eq!(of(&all, "other"), [("failed", "not_alertmanager")], "{all:?}");
 }
 
 /// A working tree with one commit, one whose Git folder is elsewhere and gone, one with an empty one, and no repository.

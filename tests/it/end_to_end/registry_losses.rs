@@ -13,7 +13,8 @@ use crate::support::program::Agent;
 use crate::support::receiver::Receiver;
 use crate::support::{runtime, wait_for};
 
-const SWEEP_SECS: u64 = 1;
+/// Several deletions fall between two listings.
+const SWEEP_SECS: u64 = 2;
 
 fn config(server: &Mlflow, receiver: &Receiver, more: &str) -> String {
     format!(

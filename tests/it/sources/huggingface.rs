@@ -286,14 +286,15 @@ fn data_sets_and_spaces_of_an_author_are_followed_and_one_without_any_is_noted()
         start(&[(ID, &[("a.bin", b"1")]), ("datasets/team/clicks", &[("b.bin", b"2")]), ("spaces/team/demo", &[])]);
     let mut config = config(&hub.url, None);
     config.repositories.clear();
-    config.authors = ["datasets/team", "spaces/team", "tean"].map(str::to_owned).to_vec();
+    config.authors = ["datasets/team", "spaces/team", "tean", "spaces/tean"].map(str::to_owned).to_vec();
     runtime.block_on(async {
         let mut running = start_with(config.build().unwrap(), std::collections::BTreeMap::new(), 1024);
         running.listed().await;
         let keys: Vec<&String> = running.records.keys().collect();
         let (clicks, demo) = ("repository/datasets/team/clicks", "repository/spaces/team/demo");
         assert_eq!(keys, ["file/datasets/team/clicks/main/b.bin", clicks, demo], "and no models");
-        assert!(running.state().notes["missing"].contains("`tean`"), "{:?}", running.state());
+        let missing = &running.state().notes["missing"];
+        assert!(missing.contains("`tean`") && missing.contains("`spaces/tean`"), "{missing}");
         let new = Repository { commit: "c".repeat(40), ..Repository::default() };
         hub.hub.lock().unwrap().repositories.insert("datasets/team/new".to_owned(), new);
         running.until("a new one", |running| running.records.contains_key("repository/datasets/team/new")).await;

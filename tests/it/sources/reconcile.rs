@@ -249,14 +249,19 @@ async fn listings_are_left_out_while_hints_prove_to_arrive() {
     set(&script, "a", "2");
     running.until("the change", |running| running.log.contains(&"+a".to_owned())).await;
     running.until("all listings", |running| !is_stretched(running)).await;
-    // And one hint more does not bring it back.
-    set(&script, "proof", "again");
-    running.hints.push(2, "proof".into());
-    running.during(Duration::from_secs(1)).await;
-    assert!(!is_stretched(&running), "ten hints in a row are asked for");
-    for hint in 3..=20 {
+    // Hints of another part say nothing of this one.
+    for hint in 2..=20 {
         set(&script, "proof", &hint.to_string());
         running.hints.push(hint, "proof".into());
+        let hints = running.hints.clone();
+        running.until("the hint to be followed", |_| hints.waiting().is_empty()).await;
+    }
+    running.during(Duration::from_secs(1)).await;
+    assert!(!is_stretched(&running), "of that part no hint came");
+    // Those that did come before a listing: one may be faster by a moment, and the next is not.
+    for hint in 21..=30 {
+        set(&script, "a", &hint.to_string());
+        running.hints.push(hint, "a".into());
         let hints = running.hints.clone();
         running.until("the hint to be followed", |_| hints.waiting().is_empty()).await;
     }
@@ -296,16 +301,39 @@ fn a_hint_explains_what_a_listing_found_however_much_that_was() {
     let now = tokio::time::Instant::now();
     let names: Vec<String> = (0..3_000).map(|number| format!("file/a/{number:05}")).collect();
     let found = || names.iter().map(String::as_str).collect::<Spoken>();
-    for (below, proved) in [("file/", true), ("file/a/", true), ("file/b/", false), ("file/a/0", true)] {
-        let mut stretch = Stretch::default();
+    for in_part in [true, false] {
+        for (below, proved) in [("file/", true), ("file/a/", true), ("file/b/", false), ("file/a/0", true)] {
+            let mut stretch = Stretch::new(in_part);
+            stretch.listed(now, found(), false);
+            let mut spoken = Spoken::default();
+            spoken.add_below(below);
+            stretch.heard(now, &spoken, false);
+            assert_eq!(stretch.is_proved(now), proved, "{below}, {in_part}");
+        }
+        let mut stretch = Stretch::new(in_part);
         stretch.listed(now, found(), false);
-        let mut spoken = Spoken::default();
-        spoken.add_below(below);
-        stretch.heard(now, &spoken, false);
-        assert_eq!(stretch.is_proved(now), proved, "{below}");
+        stretch.heard(now, &names.iter().take(1_000).map(String::as_str).collect(), false);
+        assert!(!stretch.is_proved(now), "nobody told of the others");
     }
-    let mut stretch = Stretch::default();
-    stretch.listed(now, found(), false);
-    stretch.heard(now, &names.iter().take(1_000).map(String::as_str).collect(), false);
-    assert!(!stretch.is_proved(now), "nobody told of the others");
+}
+
+#[test]
+fn what_no_hint_told_of_is_in_doubt_for_a_day_or_until_ten_hints_where_they_come_of_all() {
+    let now = tokio::time::Instant::now();
+    let other: Spoken = std::iter::once("other").collect();
+    for (in_part, missing) in [(true, false), (true, true), (false, false), (false, true)] {
+        let mut stretch = Stretch::new(in_part);
+        let found = if missing { Spoken::default() } else { std::iter::once("one").collect() };
+        stretch.listed(now, found, missing);
+        let later = now + Duration::from_mins(5);
+        for count in 1..=10 {
+            assert!(!stretch.is_proved(later), "{count} hints of another, {in_part}, {missing}");
+            stretch.heard(later, &other, true);
+        }
+        assert_eq!(stretch.is_proved(later), !in_part, "{missing}");
+        // As long as hints go on to come.
+        let next_day = now + Duration::from_hours(25);
+        stretch.heard(next_day, &other, true);
+        assert!(stretch.is_proved(next_day), "{in_part}, {missing}");
+    }
 }

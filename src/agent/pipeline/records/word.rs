@@ -35,8 +35,9 @@ impl Word {
         let mut said = self.left.clone();
         if let Some(before) = before {
             said.extend(before.attributes.iter().map(|(path, value)| (path.clone(), value.clone())));
-            // Bytes that were read say better what they were.
-            if let Some(digest) = before.digest.filter(|_| self.lasting.contains(&identity::CLAIMED)) {
+            // Bytes that were read say what they were, but take nobody's word back: that they differ was told.
+            let promised = identity::promised(&said).is_some();
+            if let Some(digest) = before.digest.filter(|_| !promised && self.lasting.contains(&identity::CLAIMED)) {
                 said.insert(identity::CLAIMED.to_owned(), format!("sha256:{digest}").into());
             }
         }
