@@ -248,7 +248,7 @@ pub const INFERENCE: &[Field] = &[
     field(
         "ml.inference.response.images_with_data",
         FieldType::TextList,
-        "Hosts from which images of the answer are fetched with data in their address, as `host=kind`: text, base64, hex, catcher.",
+        "Hosts from which images of the answer are fetched with data in their address, as `host=kind`: text, base64, base32, hex, catcher.",
     ),
     field("ml.inference.duration_ms", FieldType::Integer, "Milliseconds from the question to the end of the answer."),
     field("ml.trace.id", FieldType::Text, "What the server knows the trace by."),

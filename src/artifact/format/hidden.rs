@@ -62,21 +62,20 @@ fn walk(text: &str, first_line: u32, tells: impl Fn(Kind) -> bool, mut tell: imp
         return;
     }
     let (mut line, mut run, mut last) = (first_line, 0_usize, None);
-    let mut before = ' ';
-    for c in text.chars() {
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
         if c == '\n' {
             line = line.saturating_add(1);
         }
-        let kind = kind(c);
-        // A flag is written as a black flag and the tags of its region.
-        let flag = kind == Some(Kind::Tag) && last != kind && before == '\u{1f3f4}';
-        run = if kind.is_some() && kind == last { run.saturating_add(1) } else { 1 };
-        if !flag {
-            last = kind;
-            before = c;
+        if c == '\u{1f3f4}' {
+            let region = region(chars.as_str());
+            chars.by_ref().take(region).for_each(drop);
         }
+        let kind = kind(c);
+        run = if kind.is_some() && kind == last { run.saturating_add(1) } else { 1 };
+        last = kind;
         let told = match kind.filter(|kind| tells(*kind)) {
-            Some(Kind::Tag) if !flag && run == 1 => "tags",
+            Some(Kind::Tag) if run == 1 => "tags",
             Some(Kind::ZeroWidth) if run == RUN_MIN => "zero_width",
             Some(Kind::Selector) if run == RUN_MIN => "selectors",
             Some(Kind::Override | Kind::Embedding) => "bidi",
@@ -86,6 +85,14 @@ fn walk(text: &str, first_line: u32, tells: impl Fn(Kind) -> bool, mut tell: imp
             return;
         }
     }
+}
+
+/// A flag of a region is written as a black flag, the tags of letters and digits of its code, and a tag that ends it:
+/// how many characters those are, none where it is no such flag.
+fn region(rest: &str) -> usize {
+    let is_of_code = |c: &char| matches!(c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}');
+    let code = rest.chars().take(7).take_while(is_of_code).count();
+    if (2..=6).contains(&code) && rest.chars().nth(code) == Some('\u{e007f}') { code + 1 } else { 0 }
 }
 
 fn kind(c: char) -> Option<Kind> {

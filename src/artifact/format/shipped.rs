@@ -31,7 +31,7 @@ const VOCABULARIES: &[&str] = &["vocab", "tokenizer", "merges", "tokens", "speci
 pub use hub::outside;
 pub use notebook::fetches_and_runs;
 pub use python::{holds_code, is_shallow};
-pub use secrets::{find as secrets_in, inspect as find_secrets, inspect_from as find_secrets_from, is_random};
+pub use secrets::{inspect as find_secrets, inspect_from as find_secrets_from, is_random, said as secrets_in};
 
 /// Files that are text by their first bytes: no control characters, and UTF-8 as far as seen; sources of Python are
 /// of any encoding.

@@ -9,6 +9,7 @@ mod telling;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,10 @@ const TRACES: &str = "traces";
 /// Workspaces that are looked at in one small look; the next goes on after them.
 const SPACES_MAX: usize = 20;
 /// What there may be to say of how traces are seen.
-const NOTES: [&str; 5] = ["traces_missing", "traces_behind", "traces_left_out", "traces_ahead", "traces_by_start"];
+const NOTES: [&str; 6] =
+    ["traces_missing", "traces_behind", "traces_left_out", "traces_forgotten", "traces_ahead", "traces_by_start"];
+/// How long one look takes at most, beside the answer that it waits for: everything else waits for it.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Which traces of applications are watched, and what of them is told.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -66,9 +70,14 @@ impl Reader {
             return self.forget(context).await;
         }
         let begun = if self.turn < spaces.len() { self.turn } else { 0 };
-        self.turn = begun + SPACES_MAX;
+        let until = Instant::now() + LOOK;
+        self.turn = begun;
         for space in spaces.iter().skip(begun).take(SPACES_MAX) {
-            let eye = Eye { shared, context, space: space.as_deref() };
+            if self.turn > begun && Instant::now() >= until {
+                break;
+            }
+            self.turn += 1;
+            let eye = Eye { shared, context, space: space.as_deref(), until };
             let part = part(eye.space);
             let watch = self.spaces.entry(part.clone());
             let watch = watch.or_insert_with(|| Watch::new(Known::recall(part, &context.checkpoints)));
@@ -140,5 +149,5 @@ fn explain(failure: &Failure, server: &str) -> (&'static str, String) {
 
 /// When to look at all again.
 fn after(secs: u64) -> Instant {
-    Instant::now() + std::time::Duration::from_secs(secs)
+    Instant::now() + Duration::from_secs(secs)
 }

@@ -210,14 +210,22 @@ async fn what_comes_late_or_ends_late_is_told_when_it_does() {
     running.until("its end", |running| ids(running).contains(&"tr-open")).await;
     // One that does not end is told as it is after a while.
     record(&server, &experiment, "tr-stuck", now - seconds(700), open).await;
-    running.until("what does not end", |running| ids(running).contains(&"tr-stuck")).await;
-    let stuck = running.inferences.iter().find(|told| told.id == "tr-stuck").unwrap();
+    running.until("what does not end", |running| ids(running).contains(&"tr-stuck/unfinished")).await;
+    let stuck = running.inferences.iter().find(|told| told.id == "tr-stuck/unfinished").unwrap();
     assert_eq!(stuck.action, "inference.unfinished");
     record(&server, &experiment, "tr-stuck", now - seconds(700), json!({ "execution_duration": "699s" })).await;
+    // Its end is told once more, with what was said.
+    running.until("the end of what did not end", |running| ids(running).contains(&"tr-stuck")).await;
+    let ended = running.inferences.iter().find(|told| told.id == "tr-stuck").unwrap();
+    assert_eq!((ended.action, &*text(&ended.attributes, "ml.inference.response")), ("inference.finished", "said"));
     running.during(Duration::from_secs(5)).await;
     let mut all = ids(&running);
     all.sort_unstable();
-    assert_eq!(all, ["tr-ahead", "tr-late", "tr-long", "tr-new", "tr-open", "tr-stuck"], "each once");
+    assert_eq!(
+        all,
+        ["tr-ahead", "tr-late", "tr-long", "tr-new", "tr-open", "tr-stuck", "tr-stuck/unfinished"],
+        "each once"
+    );
     assert!(running.state().notes.keys().all(|name| name != "traces_ahead"), "{:?}", running.state());
     running.stop().await;
 }
@@ -246,6 +254,7 @@ async fn hostile_traces_keep_nobody_from_seeing_the_others() {
     running.until("the others", |running| running.inferences.len() >= 3).await;
     running.until("a note", |running| running.state().notes.contains_key("traces_left_out")).await;
     running.during(Duration::from_secs(5)).await;
+    assert!(running.state().notes.contains_key("traces_left_out"), "listings later: {:?}", running.state());
     let mut all = ids(&running);
     all.sort_unstable();
     assert_eq!(all, ["tr-after", "tr-never", "tr-odd/\u{fc} \u{1f600}"]);

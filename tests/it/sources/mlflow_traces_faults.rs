@@ -1,23 +1,26 @@
 //! Traces of servers that fail, are old, refuse, lie, or do not end.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use lanner::sources::Settings;
 use lanner::sources::mlflow::{Config, Traces};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::harness::{Running, start};
+use super::harness::{Running, start, start_with};
 use super::mlflow_traces::{begun, ids};
 
 /// How the search of traces misbehaves at the moment.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 enum Mood {
+    #[default]
     Well,
     Status(u16),
     Garbage,
@@ -29,11 +32,19 @@ enum Mood {
     Endless,
 }
 
-#[derive(Clone)]
+const PAGE_BYTES: usize = 1 << 20;
+
+#[derive(Clone, Default)]
 struct Stub {
     mood: Arc<Mutex<Mood>>,
     traces: Arc<Mutex<Vec<Value>>>,
     asked: Arc<Mutex<usize>>,
+    /// When traces ended that are larger than a page may be, and how often such pages were asked for.
+    huge: Arc<Mutex<(Vec<i64>, usize)>>,
+    /// How long an answer about traces takes.
+    delay: Arc<Mutex<Duration>>,
+    /// When the registry was asked for models.
+    polls: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Stub {
@@ -47,7 +58,7 @@ impl Stub {
 }
 
 async fn stub(tasks: &mut JoinSet<()>) -> (String, Stub) {
-    let stub = Stub { mood: Arc::new(Mutex::new(Mood::Well)), traces: Arc::default(), asked: Arc::default() };
+    let stub = Stub::default();
     let router = Router::new().fallback(answer).with_state(stub.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -62,6 +73,9 @@ async fn answer(State(stub): State<Stub>, request: Request) -> Response {
         return axum::Json(json!({ "experiments": [of("1"), of("2"), of("3")] })).into_response();
     }
     if !path.ends_with("/api/3.0/mlflow/traces/search") {
+        if path.ends_with("registered-models/search") {
+            stub.polls.lock().unwrap().push(Instant::now());
+        }
         return axum::Json(json!({})).into_response();
     }
     *stub.asked.lock().unwrap() += 1;
@@ -71,6 +85,15 @@ async fn answer(State(stub): State<Stub>, request: Request) -> Response {
     let of = |id: &str| {
         body["locations"].as_array().unwrap().iter().any(|at| at["mlflow_experiment"]["experiment_id"] == id)
     };
+    let delay = *stub.delay.lock().unwrap();
+    tokio::time::sleep(delay).await;
+    if let (Some(from), Some(to)) = (bound(filter, "end_time_ms >= "), bound(filter, "end_time_ms < ")) {
+        let mut huge = stub.huge.lock().unwrap();
+        if huge.0.iter().any(|at| (from..to).contains(at)) {
+            huge.1 += 1;
+            return " ".repeat(PAGE_BYTES + 1).into_response();
+        }
+    }
     let mood = *stub.mood.lock().unwrap();
     match mood {
         Mood::Status(code) => return StatusCode::from_u16(code).unwrap().into_response(),
@@ -87,6 +110,11 @@ async fn answer(State(stub): State<Stub>, request: Request) -> Response {
     let found: Vec<Value> = traces.into_iter().filter(|trace| within(trace)).collect();
     let next = if mood == Mood::Endless { "again" } else { "" };
     axum::Json(json!({ "traces": found, "next_page_token": next })).into_response()
+}
+
+/// A number in a filter.
+fn bound(filter: &str, name: &str) -> Option<i64> {
+    filter.split_once(name)?.1.split(' ').next()?.parse().ok()
 }
 
 fn trace(id: &str, experiment: &str) -> Value {
@@ -189,13 +217,14 @@ async fn what_cannot_be_read_is_counted_once_and_a_listing_ends() {
     {
         stub.add(odd);
     }
-    let mut lenient = trace("tr-odd", "1");
+    let mut lenient = trace("tr-odd\n\u{202e}", "1");
     lenient["tags"] = json!(["a"]);
     lenient["trace_metadata"] = json!({ "a": { "b": 1 }, "mlflow.trace.user": 7 });
     lenient["request_preview"] = json!({ "not": "a text" });
     lenient["execution_duration"] = json!("soon");
     stub.add(lenient);
-    running.until("what can be read", |running| ids(running) == ["tr-odd"]).await;
+    running.until("what can be read", |running| ids(running) == ["tr-odd\n\u{202e}"]).await;
+    assert_eq!(running.inferences[0].subject.name, "experiment 1/tr-odd\u{fffd}\u{fffd}");
     running.during(Duration::from_secs(3)).await;
     let unreadable = running.metric("lanner_events_dropped_total{reason=\"trace_unreadable\",stage=\"source\"}");
     assert!((unreadable - 5.0).abs() < 0.1, "{unreadable}");
@@ -211,5 +240,81 @@ async fn what_cannot_be_read_is_counted_once_and_a_listing_ends() {
     assert_eq!(ids(&running).len(), 2, "{:?}", ids(&running));
     assert!(running.state().notes.contains_key("traces_behind"), "{:?}", running.state());
     sees_again(&mut running, &stub, "tr-last").await;
+    running.stop().await;
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traces_that_are_too_large_cost_few_pages_and_are_told_as_left_out_for_as_long_as_they_are() {
+    let mut tasks = JoinSet::new();
+    let (url, stub) = stub(&mut tasks).await;
+    let mut running = start(Config { page_bytes_max: PAGE_BYTES as u64, ..config(&url) });
+    running.until("the first look", begun).await;
+    stub.huge.lock().unwrap().0.extend([5_000, 100_017, 300_123].map(|ago| now() - ago));
+    let left_out = "lanner_events_dropped_total{reason=\"trace_left_out\",stage=\"source\"}";
+    running.until("all three", |running| running.metric(left_out) > 2.9).await;
+    let large = stub.huge.lock().unwrap().1;
+    assert!(large <= 3 * 12, "{large} pages that are too large");
+    for _ in 0..40 {
+        running.during(Duration::from_millis(100)).await;
+        assert!(running.state().notes.contains_key("traces_left_out"), "{:?}", running.state());
+    }
+    assert_eq!(stub.huge.lock().unwrap().1, large, "what is known is not asked for again");
+    stub.add(trace("tr-beside", "1"));
+    running.until("the others", |running| ids(running) == ["tr-beside"]).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traces_that_take_long_to_list_do_not_keep_the_registry_from_being_seen() {
+    let mut tasks = JoinSet::new();
+    let (url, stub) = stub(&mut tasks).await;
+    let mut running = start(Config { page_bytes_max: PAGE_BYTES as u64, ..config(&url) });
+    running.until("the first look", begun).await;
+    stub.huge.lock().unwrap().0.extend((1..40).map(|number| now() - number * 7_001));
+    *stub.delay.lock().unwrap() = Duration::from_millis(400);
+    let begin = Instant::now();
+    running.during(Duration::from_secs(14)).await;
+    let mut times = stub.polls.lock().unwrap().clone();
+    times.retain(|at| *at > begin);
+    times.extend([begin, Instant::now()]);
+    times.sort_unstable();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(longest < Duration::from_secs(6), "{longest:?} without a look at models");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn being_far_behind_is_a_blindness() {
+    let mut tasks = JoinSet::new();
+    let (url, stub) = stub(&mut tasks).await;
+    stub.set(Mood::Endless);
+    let reached = json!({ "mark": now() - 3_600_000, "floor": now() - 4_200_000 });
+    let checkpoints = BTreeMap::from([("traces/".to_owned(), reached)]);
+    let mut running = start_with(config(&url).build().unwrap(), checkpoints, 1024);
+    running.until("blindness", |running| running.state().blind.contains_key("traces_behind")).await;
+    let blind = &running.state().blind["traces_behind"];
+    assert!(blind.contains("minutes late"), "{blind}");
+    sees_again(&mut running, &stub, "tr-now").await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_traces_than_are_remembered_is_told() {
+    let mut tasks = JoinSet::new();
+    let (url, stub) = stub(&mut tasks).await;
+    let one = trace("tr-", "1");
+    stub.traces.lock().unwrap().extend((0..50_100).map(|number| {
+        let mut one = one.clone();
+        one["trace_id"] = json!(format!("tr-{number}"));
+        one
+    }));
+    let mut running = start(config(&url));
+    let told = |running: &Running| running.state().notes.get("traces_forgotten").cloned().unwrap_or_default();
+    running.until("a note", |running| told(running).contains("50000 traces")).await;
+    assert!(running.metric("lanner_events_dropped_total{reason=\"trace_memory_full\",stage=\"source\"}") > 0.9);
     running.stop().await;
 }

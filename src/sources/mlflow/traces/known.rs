@@ -29,12 +29,37 @@ pub struct Known {
     /// Digests of ids, and until when each may come again.
     told: BTreeMap<String, i64>,
     kept: Option<Reached>,
+    /// More was told than is remembered.
+    early: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Reached {
     mark: i64,
     floor: i64,
+}
+
+/// What something is remembered by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key(String);
+
+impl Key {
+    pub fn of(id: &str) -> Self {
+        Self(digest::of_parts(&[id]).short())
+    }
+
+    /// A trace that did not end: its end is another thing to tell.
+    pub fn unfinished(id: &str) -> Self {
+        Self(digest::of_parts(&[id, "unfinished"]).short())
+    }
+}
+
+/// What is to be kept, in this order.
+#[derive(Debug, Default)]
+pub struct Settled {
+    pub keep: Vec<Checkpoint>,
+    /// More was told than is remembered, so that what comes late is not looked for as long as it should be.
+    pub early: bool,
 }
 
 impl Known {
@@ -54,6 +79,7 @@ impl Known {
             floor: kept.map_or(0, |kept| kept.floor),
             kept,
             part,
+            early: false,
         }
     }
 
@@ -85,8 +111,17 @@ impl Known {
         self.mark = self.mark.max(Some(mark));
     }
 
-    pub fn has(&self, id: &str) -> bool {
-        self.told.contains_key(&short(id))
+    pub fn has(&self, key: &Key) -> bool {
+        self.told.contains_key(&key.0)
+    }
+
+    /// What to say where more was told than is remembered.
+    pub fn forgets(&self, late: i64) -> Option<String> {
+        let floor = jiff::Timestamp::from_millisecond(self.floor).ok()?;
+        let early = self.mark.is_some_and(|mark| self.floor > mark.saturating_sub(late)) && self.early;
+        early.then(|| {
+            format!("more than {TOLD_MAX} traces ended in `late_secs`: those that ended before {floor} and come now are not seen")
+        })
     }
 
     /// How many were told that end later than this time.
@@ -95,8 +130,8 @@ impl Known {
     }
 
     /// Remembers that something is told; what to keep, unless that is kept.
-    pub fn remember(&mut self, id: &str, until: i64) -> Option<Checkpoint> {
-        let digest = short(id);
+    pub fn remember(&mut self, key: Key, until: i64) -> Option<Checkpoint> {
+        let Key(digest) = key;
         if self.told.get(&digest).is_some_and(|known| *known >= until) {
             return None;
         }
@@ -104,15 +139,19 @@ impl Known {
         Some(Checkpoint { key: format!("{TOLD}{}{digest}", self.part), position: until.into() })
     }
 
-    /// Forgets what cannot come again; what is to be kept, in this order.
-    pub fn settle(&mut self, late: i64) -> Vec<Checkpoint> {
-        let Some(mark) = self.mark else { return Vec::new() };
+    /// Forgets what cannot come again.
+    pub fn settle(&mut self, late: i64) -> Settled {
+        let Some(mark) = self.mark else { return Settled::default() };
         self.floor = self.floor.max(mark.saturating_sub(late));
+        let mut early = false;
         let over = self.told.len().saturating_sub(TOLD_MAX);
         if over > 0 {
             let mut ends: Vec<i64> = self.told.values().copied().collect();
             let (_, last, _) = ends.select_nth_unstable(over - 1);
-            self.floor = self.floor.max(last.saturating_add(1).min(mark));
+            let floor = last.saturating_add(1).min(mark);
+            early = floor > self.floor;
+            self.floor = self.floor.max(floor);
+            self.early |= early;
         }
         let gone: Vec<String> =
             self.told.iter().filter(|(_, until)| **until < self.floor).map(|(digest, _)| digest.clone()).collect();
@@ -128,10 +167,6 @@ impl Known {
             self.told.remove(&digest);
             keep.push(Checkpoint { key: format!("{TOLD}{}{digest}", self.part), position: Value::Null });
         }
-        keep
+        Settled { keep, early }
     }
-}
-
-fn short(id: &str) -> String {
-    digest::of_parts(&[id]).short()
 }

@@ -68,23 +68,33 @@ impl Teller<'_> {
         let texts = Texts { request: trace.request.as_deref(), response: trace.response.as_deref() };
         texts.tell(&mut fields, self.text);
         let space = self.space.map_or_else(String::new, |space| format!("{space}/"));
+        // What did not end, and its end later, are two events.
+        let end = if trace.state == "IN_PROGRESS" { "/unfinished" } else { "" };
+        let name = format!("{space}{}/{}", shorten(experiment, TEXT_CHARS_MAX), shorten(&trace.id, TEXT_CHARS_MAX));
         Inference {
-            id: format!("{space}{}", trace.id),
+            id: format!("{space}{}{end}", trace.id),
             action: match &*trace.state {
                 "IN_PROGRESS" => "inference.unfinished",
                 "ERROR" => "inference.failed",
                 _ => "inference.finished",
             },
             time: Timestamp::from_millisecond(trace.ended()).ok(),
-            subject: Subject::new(
-                SubjectKind::Trace,
-                format!("{space}{}/{}", shorten(experiment, TEXT_CHARS_MAX), shorten(&trace.id, TEXT_CHARS_MAX)),
-            ),
+            subject: Subject::new(SubjectKind::Trace, plain(&name)),
             place: Place::default(),
             attributes: fields,
             checkpoint,
         }
     }
+}
+
+/// A name that can be shown: without ends of lines, and without marks that turn the order of a line around.
+fn plain(name: &str) -> String {
+    let odd = |c: char| {
+        let invisible = '\u{200b}'..='\u{200f}';
+        let turning = matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || turning || invisible.contains(&c) || ('\u{e0000}'..='\u{e007f}').contains(&c)
+    };
+    name.chars().map(|c| if odd(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 fn theirs(members: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {

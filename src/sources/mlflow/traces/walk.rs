@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use super::after;
-use super::known::Known;
+use super::known::{Key, Known};
 use super::telling::Teller;
 use crate::base::clock;
 use crate::base::http::Failure;
@@ -24,6 +24,10 @@ const PROBES_MAX: usize = 100;
 const STRETCH_PAGES: usize = 10;
 /// Pages of one look; the next goes on from there.
 const LOOK_PAGES: usize = 30;
+/// What is listed by shorter stretches of time is divided by so much, and stretches grow by so much.
+const FACTOR: i64 = 4;
+/// Being behind by more than this, beside what may come late, means that what happens now is not seen.
+const BEHIND_MS: i64 = 300_000;
 /// A small look begins so long before what was listed already.
 const OVERLAP_MS: i64 = 15_000;
 /// Clocks may differ by so much.
@@ -42,6 +46,8 @@ pub struct Eye<'e> {
     pub shared: &'e Shared,
     pub context: &'e Context,
     pub space: Space<'e>,
+    /// When a look is to end, which goes on with the next one.
+    pub until: Instant,
 }
 
 impl Eye<'_> {
@@ -73,6 +79,8 @@ pub struct Watch {
     longest: i64,
     /// How long a stretch of time is tried next.
     width: i64,
+    /// The end of the last stretch of which not all could be listed; up to there stretches stay as short as they are.
+    fence: i64,
     /// The newest end that this look saw.
     newest: i64,
     /// Milliseconds of which not all can be listed.
@@ -98,6 +106,7 @@ impl Watch {
             at: None,
             longest: DAY_MS,
             width: DAY_MS,
+            fence: 0,
             newest: 0,
             broken: BTreeSet::new(),
             by: By::End,
@@ -118,7 +127,7 @@ impl Watch {
 
     pub fn fails(&mut self, failure: &Failure, why: (&'static str, String), again_secs: u64) {
         // What was listed in part is listed again.
-        self.at = None;
+        (self.at, self.fence) = (None, 0);
         match failure {
             Failure::Denied { status: 403 } if !self.doubt && self.experiments.len() > 1 => self.doubt = true,
             Failure::Rejected { status: 400 } if self.by == By::End => {
@@ -143,6 +152,7 @@ impl Watch {
             self.next_sweep = after(eye.shared.config.sweep_interval_secs);
             self.notes.remove("traces_left_out");
             self.broken = self.broken.split_off(&self.known.floor());
+            self.note_broken();
             if self.known.is_new() {
                 self.silent = true;
                 self.known.begin(now.saturating_sub(late));
@@ -156,15 +166,34 @@ impl Watch {
         let at = self.at.unwrap_or_else(|| self.known.mark().saturating_sub(OVERLAP_MS).max(self.known.floor()));
         self.walk(eye, at, now).await?;
         if self.at.is_none() {
-            self.longest = HOUR_MS;
+            (self.longest, self.fence) = (HOUR_MS, 0);
             self.known.reach(self.newest.min(now).max(now.saturating_sub(late)));
             self.silent = false;
         }
         self.why = self.unread.clone().map(|text| ("traces_forbidden", text));
+        let behind = now.saturating_sub(self.known.mark()).saturating_sub(late);
+        if self.at.is_some() && behind > BEHIND_MS {
+            let text =
+                format!("traces are read {} minutes late: too many, too large, or a slow server", behind / 60_000);
+            self.why.get_or_insert(("traces_behind", text));
+        }
         if !self.silent {
-            for checkpoint in self.known.settle(late) {
-                eye.send(Observation::Checkpoint(checkpoint)).await?;
-            }
+            self.settle(eye, late).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&mut self, eye: &Eye<'_>, late: i64) -> Result<(), Stop> {
+        let settled = self.known.settle(late);
+        if settled.early {
+            eye.context.metrics.dropped("trace_memory_full");
+        }
+        match self.known.forgets(late) {
+            Some(more) => drop(self.notes.insert("traces_forgotten", more)),
+            None => drop(self.notes.remove("traces_forgotten")),
+        }
+        for checkpoint in settled.keep {
+            eye.send(Observation::Checkpoint(checkpoint)).await?;
         }
         Ok(())
     }
@@ -172,7 +201,7 @@ impl Watch {
     /// Lists what ended from a time on, as far as one look goes.
     async fn walk(&mut self, eye: &Eye<'_>, mut at: i64, now: i64) -> Result<(), Stop> {
         let (end, mut pages) = (now.saturating_add(AHEAD_MS), 0);
-        while at < end && pages < LOOK_PAGES {
+        while at < end && pages < LOOK_PAGES && (pages == 0 || Instant::now() < eye.until) {
             self.at = Some(at);
             if self.broken.contains(&at) {
                 at += 1;
@@ -187,14 +216,16 @@ impl Watch {
             };
             if whole {
                 at = to;
-                self.width = self.width.saturating_mul(8).min(DAY_MS);
+                if at >= self.fence {
+                    self.width = self.width.saturating_mul(FACTOR).min(DAY_MS);
+                }
                 if !self.silent && to < end {
                     self.known.reach(to);
                 }
             } else if to - at <= 1 {
                 self.leave_out(eye, at);
             } else {
-                self.width = (to - at) / 2;
+                (self.width, self.fence) = (((to - at) / FACTOR).max(1), to);
             }
         }
         self.at = (at < end).then_some(at);
@@ -225,8 +256,9 @@ impl Watch {
             let wanted = Wanted { experiments, filter, most: TRACES_PAGE };
             let mut token = String::new();
             for _ in 0..STRETCH_PAGES {
-                let page = eye.shared.api.traces(eye.space, wanted, &token).await?;
+                // A page that cannot be read costs as much as others.
                 *pages += 1;
+                let page = eye.shared.api.traces(eye.space, wanted, &token).await?;
                 let next = self.tell(eye, page, now).await?;
                 token = next.unwrap_or_default();
                 if token.is_empty() {
@@ -254,8 +286,9 @@ impl Watch {
             if until <= now {
                 self.newest = self.newest.max(until);
             }
-            let told = self.known.has(&trace.id);
-            let Some(checkpoint) = self.known.remember(&trace.id, until) else { continue };
+            let key = if unfinished { Key::unfinished(&trace.id) } else { Key::of(&trace.id) };
+            let told = self.known.has(&key) || unfinished && self.known.has(&Key::of(&trace.id));
+            let Some(checkpoint) = self.known.remember(key, until) else { continue };
             if told || self.silent {
                 eye.send(Observation::Checkpoint(checkpoint)).await?;
                 continue;
@@ -269,10 +302,11 @@ impl Watch {
             eye.send(Observation::Inference(Box::new(teller.tell(trace, checkpoint)))).await?;
         }
         for digest in &page.unreadable {
-            if !self.known.has(digest) {
+            let key = Key::of(digest);
+            if !self.known.has(&key) {
                 eye.context.metrics.dropped("trace_unreadable");
             }
-            if let Some(checkpoint) = self.known.remember(digest, now) {
+            if let Some(checkpoint) = self.known.remember(key, now) {
                 eye.send(Observation::Checkpoint(checkpoint)).await?;
             }
         }
@@ -333,7 +367,13 @@ impl Watch {
         }
         self.broken.insert(at);
         eye.context.metrics.dropped("trace_left_out");
-        self.note_left_out("too much ended in one millisecond, or one trace is larger than a page may be");
+        self.note_broken();
+    }
+
+    fn note_broken(&mut self) {
+        if !self.broken.is_empty() {
+            self.note_left_out("too much ended in one millisecond, or one trace is larger than a page may be");
+        }
     }
 
     fn note_left_out(&mut self, why: &str) {
