@@ -70,6 +70,7 @@ fn fold(begin: &mut Option<String>, name: &str) {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing of its own")]
 pub struct Stretch {
     /// Hints may come of some parts only, so that those of one say nothing of another.
     in_part: bool,
