@@ -159,7 +159,7 @@ pub fn look(
         place: escape(path),
         branches: Vec::new(),
         tips: Vec::new(),
-        default: found.default.as_ref().map(|(name, target)| (name.clone(), commit(&objects, target))),
+        default: None,
         unread: Vec::new(),
         problems: layout.refused.clone(),
         cut: found.cut,
@@ -199,6 +199,12 @@ pub fn look(
             Err(fault) => look.unread.push((name.clone(), fault)),
         }
     }
+    if let Some((name, target)) = &found.default {
+        let known = tips.get(target).or_else(|| memory.tips.get(target)).cloned();
+        let tip = known.or_else(|| history::tip(&objects, target).ok());
+        tips.extend(tip.clone().map(|tip| (*target, tip)));
+        look.default = Some((name.clone(), tip.flatten().map_or(*target, |tip| tip.commit)));
+    }
     // Nothing is known of where these lead now, and it is not said that they are gone.
     let mut left_out: Vec<(&String, &ObjectId)> =
         found.left_out.iter().filter_map(|name| before.get_key_value(name)).collect();
@@ -235,11 +241,6 @@ fn branch(
 
 fn known(memory: &Memory) -> MutexGuard<'_, Known> {
     memory.known.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The commit that a ref leads to through tags, as far as that can be told.
-fn commit(objects: &Objects<'_>, target: &ObjectId) -> ObjectId {
-    history::tip(objects, target).ok().flatten().map_or(*target, |tip| tip.commit)
 }
 
 /// Learns of every protected branch that moved whether what it was before is still part of it.
