@@ -28,6 +28,8 @@ pub struct Look<'a> {
     pub generation: &'a str,
     /// The bytes of the same lineage before.
     pub previous: Option<&'a Blob>,
+    /// Since when other bytes lay at this place.
+    pub since: Option<jiff::Timestamp>,
     /// What differs between them.
     pub differences: &'a [Difference],
     /// What the inventory knows of the bytes, and of those before.
@@ -53,6 +55,10 @@ pub fn artifact(origin: &Origin, look: &Look<'_>) -> Vec<Event> {
         let mut fields = Fields::from([("artifact.format".to_owned(), Value::from(look.blob.report.format.as_str()))]);
         if let Some(old) = old {
             fields.insert("artifact.previous_hash".to_owned(), Value::from(format!("sha256:{old}")));
+            if let Some(since) = look.since {
+                let stood = u64::try_from(look.seen.duration_since(since).as_secs()).unwrap_or_default();
+                fields.insert("artifact.previous_stood_secs".to_owned(), stood.into());
+            }
         }
         fields.extend(announced.clone());
         // A person who reads of the change wants to know what it is.

@@ -377,6 +377,11 @@ pub const FIELDS: &[Field] = &[
 /// Facts that only a comparison has. The previous version is the last one of the same lineage.
 pub const DIFF_FIELDS: &[Field] = &[
     field("artifact.previous_hash", FieldType::Text, "Digest of the previous version."),
+    field(
+        "artifact.previous_stood_secs",
+        FieldType::Integer,
+        "How long the previous version lay at this place, in seconds since it was first seen there.",
+    ),
     field("artifact.previous_format", FieldType::Text, "Its format."),
     field("artifact.diff.changed", FieldType::TextList, "Paths of the facts that differ."),
     field("artifact.diff.tensors.added", FieldType::TextList, "Names of tensors that are new."),

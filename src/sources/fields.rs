@@ -42,7 +42,7 @@ pub const FILE: &[Field] = &[
         "file.cache.not_fetched",
         FieldType::Text,
         "Of a reference of the hub's cache that was written long after the snapshot that it names was made: older, if \
-         there is a newer one; unlisted, if there is none and nobody listed what its commit has; newest else.",
+         that which it led to before is newer; unlisted, if it is not and nobody listed what its commit has; newest else.",
     ),
     field(
         "file.cache.commit",

@@ -33,6 +33,7 @@ use super::{
     BoxFuture, Built, Change, Context, RecordKind, SWEEP_LEAST, Settings, Source, SourceError, Store, Sweep, emit,
 };
 use crate::event::Fields;
+use cache::Cache;
 use engine::Engine;
 
 pub use paths::escape;
@@ -205,9 +206,10 @@ impl Source for Filesystem {
 
     fn run(&self, context: Context) -> BoxFuture<'_, Result<(), SourceError>> {
         let (config, filter) = (Arc::clone(&self.config), Arc::clone(&self.filter));
+        let cache = Cache::new(&context.checkpoints);
         Box::pin(emit::on_thread(context, move |emitter| {
             // It only ever ends because it was told to.
-            drop(Engine::new(&config, &filter, emitter).run());
+            drop(Engine::new(&config, &filter, cache, emitter).run());
             Ok(())
         }))
     }

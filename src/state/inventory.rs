@@ -68,6 +68,8 @@ pub struct Last {
     /// 0: it has none.
     pub step: i64,
     pub digest: Option<Sha256>,
+    /// When bytes were last put there.
+    pub time: Option<Timestamp>,
 }
 
 const PLACED: &str = "SELECT r.source, r.key, r.kind, r.signature, r.subject, r.lineage, r.path, r.version, b.sha256,
@@ -139,10 +141,12 @@ impl State {
             "SELECT max(h.id), (SELECT b.sha256 FROM history l JOIN blob b ON b.id = l.blob
                  WHERE l.source = ?1 AND l.lineage = ?2 AND l.path = ?3 AND (?4 IS NULL OR l.version IS ?4)
                  ORDER BY l.id DESC LIMIT 1)
+                 , max(CASE WHEN h.blob IS NOT NULL THEN h.time END)
              FROM history h WHERE h.source = ?1 AND h.lineage = ?2 AND h.path = ?3",
         )?;
         let last = statement.query_row(params![source, lineage, path, version], |row| {
-            Ok(Last { step: row.get::<_, Option<i64>>(0)?.unwrap_or(0), digest: digest(row, 1)? })
+            let time = row.get::<_, Option<i64>>(2)?.and_then(|time| Timestamp::from_millisecond(time).ok());
+            Ok(Last { step: row.get::<_, Option<i64>>(0)?.unwrap_or(0), digest: digest(row, 1)?, time })
         })?;
         Ok(last)
     }

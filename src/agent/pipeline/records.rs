@@ -213,6 +213,7 @@ impl Records {
             before,
             generation: &past.generation,
             previous: previous.as_ref(),
+            since: past.since,
             differences: &differences,
             knowledge: &knowledge,
             silent: circumstances.silent,
@@ -292,6 +293,7 @@ impl Records {
             generation: format!("{count}:{}", last.step),
             stood: before.and_then(|before| before.digest).or(promised).or(last.digest).or_else(|| word.promised()),
             read: last.digest,
+            since: last.time,
         }
     }
 
@@ -449,6 +451,8 @@ struct Past {
     stood: Option<Sha256>,
     /// The bytes that were last read there.
     read: Option<Sha256>,
+    /// Since when they lay there.
+    since: Option<jiff::Timestamp>,
 }
 
 /// How it comes that a record is looked at.

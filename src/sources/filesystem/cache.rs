@@ -10,6 +10,7 @@ mod listing;
 mod reference;
 mod shared;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -18,8 +19,9 @@ use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use crate::base::files;
 use crate::event::{Fields, Sha256, identity};
-use crate::sources::{CHECKED, Change};
+use crate::sources::{CHECKED, Change, Checkpoint};
 use listing::{Entry, Listings};
+use reference::References;
 
 pub use again::Again;
 
@@ -82,12 +84,23 @@ pub fn leads_outside(path: &Path) -> bool {
 #[derive(Debug, Default)]
 pub struct Cache {
     listings: Listings,
+    references: References,
 }
 
 impl Cache {
+    /// With what earlier runs kept.
+    pub fn new(checkpoints: &BTreeMap<String, serde_json::Value>) -> Self {
+        Self { listings: Listings::default(), references: References::new(checkpoints) }
+    }
+
+    /// What is to be kept for later runs.
+    pub fn news(&mut self) -> Vec<Checkpoint> {
+        self.references.news()
+    }
+
     /// Adds what speaks against a file, which is known by its path and, where it is a link, by what it leads to.
     pub fn note(&mut self, attributes: &mut Fields, path: &Path, target: Option<&Path>) {
-        reference::note(attributes, path);
+        self.references.note(attributes, path);
         let Some(place) = Place::of(path) else { return };
         let identity = place.file.to_str().and_then(|file| identity::of_commit(place.commit, file));
         let listing = place.file.to_str().zip(self.listings.of(place.repository, place.commit));

@@ -51,11 +51,11 @@ enum Purpose {
 }
 
 impl<'a> Engine<'a> {
-    pub fn new(config: &'a Config, filter: &'a Filter, emitter: &'a Emitter) -> Self {
+    pub fn new(config: &'a Config, filter: &'a Filter, cache: Cache, emitter: &'a Emitter) -> Self {
         let settle =
             Settle::new(Duration::from_millis(config.settle_millis), Duration::from_secs(config.settle_max_secs));
         let roots = config.paths.iter().map(|path| Root::new(path, config)).collect();
-        let (tree, cache, again) = (Tree::default(), Cache::default(), Again::default());
+        let (tree, again) = (Tree::default(), Again::default());
         Self { config, filter, emitter, roots, tree, settle, watcher: None, cache, again }
     }
 
@@ -349,7 +349,7 @@ impl<'a> Engine<'a> {
                 let path = directory.join(name);
                 let record = self.record(&stat, &path, target.as_ref(), Hint::Sweep);
                 self.tree.put(&path, stat, target);
-                self.emitter.send(Observation::InitApply(record))?;
+                self.send(Observation::InitApply(record))?;
             }
             Purpose::Compare(hint) => {
                 if !self.tree.see((directory.as_os_str(), name), &stat, target.as_ref()) {
@@ -417,7 +417,7 @@ impl<'a> Engine<'a> {
                 self.tree.put(path, stat, target);
                 self.again.note(path);
                 self.count_found(hint);
-                self.emitter.send(Observation::Apply(record))
+                self.send(Observation::Apply(record))
             }
             Look::Gone | Look::Directory | Look::Other => {
                 if self.tree.stat(path).is_none() || self.root_is_missing(path) {
@@ -440,8 +440,17 @@ impl<'a> Engine<'a> {
             // One that changed itself is on its way.
             if self.tree.see(split(&path), &stat, target.as_ref()) {
                 let record = self.record(&stat, &path, target.as_ref(), Hint::Sweep);
-                self.emitter.send(Observation::Apply(record))?;
+                self.send(Observation::Apply(record))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Tells a record, and what is to be kept of it.
+    fn send(&mut self, told: Observation) -> Result<(), Stopped> {
+        self.emitter.send(told)?;
+        for checkpoint in self.cache.news() {
+            self.emitter.send(Observation::Checkpoint(checkpoint))?;
         }
         Ok(())
     }

@@ -39,6 +39,10 @@ fn repository(old: &Fields, new: &Fields, histories: &dyn Histories) -> Vec<Chan
     let repository = text(new, "ml.model.registry");
     let (before, now) = (pairs(old), pairs(new));
     let is_ancestor = histories.ancestry(repository);
+    // What whoever names no branch gets is protected, whatever it is called.
+    let (old_default, default_branch) = (text(old, "git.default.branch"), text(new, "git.default.branch"));
+    let was_default = old_default.is_empty() || old_default == default_branch;
+    let is_rebased = |reference: &str| histories.is_rebased(reference) && !(was_default && reference == default_branch);
     let mut changes = Vec::new();
     for (reference, commit) in &now {
         let last = before.iter().find(|(name, _)| name == reference).map(|(_, commit)| *commit);
@@ -50,7 +54,7 @@ fn repository(old: &Fields, new: &Fields, histories: &dyn Histories) -> Vec<Chan
         let rewritten = if histories.is_fixed(reference) {
             last
         } else {
-            let last = last.filter(|_| !histories.is_rebased(reference));
+            let last = last.filter(|_| !is_rebased(reference));
             last.filter(|last| is_ancestor(last, commit) == Some(false))
         };
         if let Some(old) = rewritten.filter(|old| old != commit) {
@@ -63,17 +67,20 @@ fn repository(old: &Fields, new: &Fields, histories: &dyn Histories) -> Vec<Chan
         }
     }
     changes.extend(aliases(old, new, &|_| false));
-    changes.extend(default(old, new, &is_ancestor, || histories.default_left(repository)));
+    let is_told = now.iter().any(|(name, _)| *name == default_branch);
+    changes.extend(default(old, new, is_told, &is_ancestor, || histories.default_left(repository)));
     for change in &mut changes {
         claim(change, repository, histories);
     }
     changes
 }
 
-/// Another branch is what people get who name none. Where the one before has the same commit, it was renamed.
+/// Another branch is what people get who name none. Where the one before has the same commit, it was renamed. What is
+/// watched by no name, such as a commit that `HEAD` names itself, is another where it does not go on.
 fn default(
     old: &Fields,
     new: &Fields,
+    is_told: bool,
     is_ancestor: &Ancestry<'_>,
     left: impl FnOnce() -> Option<(String, ObjectId)>,
 ) -> Option<Change> {
@@ -82,7 +89,10 @@ fn default(
         Some((text(fields, "git.default.branch").to_owned(), commit))
     };
     let (name, commit) = of(new)?;
-    let (before, last) = of(old).or_else(left).filter(|(before, _)| *before != name)?;
+    let (before, last) = of(old).or_else(left).filter(|(before, _)| *before != name || !is_told)?;
+    if before == name && (last == commit || is_ancestor(&last, &commit) != Some(false)) {
+        return None;
+    }
     let history = match () {
         () if last == commit => "same",
         () => match is_ancestor(&last, &commit) {

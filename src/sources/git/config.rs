@@ -1,5 +1,6 @@
 //! The settings of watched repositories.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +29,9 @@ const INCLUDED: &[&str] = &[
 /// Branches that servers of Git protect, or people would.
 const PROTECTED: &[&str] =
     &["main", "master", "trunk", "develop", "prod", "production", "staging", "stable", "release/**", "releases/**"];
+
+/// Refs of a lower rank are remembered beyond the end of the agent.
+const REMEMBERED: u8 = 3;
 
 /// A source that watches Git repositories on this host: working trees, bare repositories, mirrors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -95,6 +99,8 @@ pub struct Checked {
     pub refs: Globs,
     pub moving: GlobSet,
     pub protected: GlobSet,
+    /// Those of the protected branches that are named, and not by a glob.
+    named: BTreeSet<String>,
     /// Folders outside of a repository that it may refer to.
     pub outside: Vec<PathBuf>,
 }
@@ -113,15 +119,22 @@ impl Checked {
         short.strip_prefix("tags/").is_some_and(|tag| !self.moving.is_match(tag))
     }
 
-    /// What is looked at first, where there is more than can be: protected branches, then tags that must not move. So
-    /// nobody hides one behind a flood of others.
-    pub fn rank(&self, name: &str) -> u8 {
+    /// What is looked at first, where there is more than can be: the default branch and protected branches that are
+    /// named, those of which only a glob speaks, then tags that must not move. So nobody hides one behind a flood of
+    /// others: names are few, but of what a glob matches anybody who can push can make as many as he likes.
+    pub fn rank(&self, name: &str, default: Option<&str>) -> u8 {
         let short = refs::short(name);
-        match (self.protects(short) || name == "HEAD", self.fixes(short)) {
-            (true, _) => 0,
-            (false, true) => 1,
-            (false, false) => 2,
+        match (self.protects(short), self.fixes(short)) {
+            _ if name == "HEAD" || Some(name) == default || self.named.contains(short) => 0,
+            (true, _) => 1,
+            (false, true) => 2,
+            (false, false) => REMEMBERED,
         }
+    }
+
+    /// Whether it is remembered beyond the end of the agent where a ref leads: a flood then does not hide it either.
+    pub fn remembers(&self, name: &str, default: Option<&str>) -> bool {
+        self.rank(name, default) < REMEMBERED
     }
 }
 
@@ -157,10 +170,12 @@ impl Config {
         let filter = Filter::new(&self.include, &self.exclude).map_err(|bad| problems.extend(bad));
         let moving = names("moving_tags", &self.moving_tags).map_err(|bad| problems.push(bad));
         let protected = names("protected_branches", &self.protected_branches).map_err(|bad| problems.push(bad));
+        let is_name = |text: &&String| !text.contains(['*', '?', '[', '{', '\\']);
+        let named = self.protected_branches.iter().filter(is_name).cloned().collect();
         let outside = self.outside.iter().chain(&self.dvc_caches).cloned().collect();
         match (refs, filter, moving, protected) {
             (Ok(refs), Ok(filter), Ok(moving), Ok(protected)) if problems.is_empty() => {
-                Ok(Checked { config: self, filter, refs, moving, protected, outside })
+                Ok(Checked { config: self, filter, refs, moving, protected, named, outside })
             }
             _ => Err(problems),
         }

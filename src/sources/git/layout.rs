@@ -100,6 +100,10 @@ impl Layout {
             Some("sha256") => Kind::Sha256,
             Some(other) => return Err(unsupported("extensions.objectformat", other)),
         };
+        // A folder that lies apart from its working tree is still one of a working tree.
+        if matches!(config.boolean("core.bare"), Ok(Some(false))) || text("core.worktree").is_some() {
+            self.bare = false;
+        }
         if let Some(storage) = text("lfs.storage").filter(|storage| !storage.is_empty()) {
             // As git-lfs takes it: below the repository, unless it is absolute.
             self.lfs.insert(0, self.common.join(storage).join("objects"));

@@ -117,6 +117,8 @@ pub struct Known {
     refs: Refs,
     /// As they were read last, whatever became of the look.
     pub glanced: Refs,
+    /// What was told last, with what was left out of that: these come before others that are as important.
+    pub told: BTreeMap<String, ObjectId>,
     /// Where tags that must not move and protected branches led last, also those that went away.
     last: BTreeMap<String, ObjectId>,
     /// Those of them that lead elsewhere than before, with where that was.
@@ -144,19 +146,20 @@ pub fn look(
     patience: &Patience,
 ) -> Result<Look, Fault> {
     let layout = Layout::find(path, checked)?;
-    let before = known(memory).glanced.clone();
+    let before = known(memory).told.clone();
     let found = Refs::read(&layout, checked, &before)?;
     known(memory).glanced.clone_from(&found);
     // As when they were chosen: what is bounded below is not used up by a flood of others.
+    let default = found.default.as_ref().map(|(name, _)| &**name);
     let mut order: Vec<(&String, &ObjectId)> = found.targets.iter().collect();
-    order.sort_by_cached_key(|(name, _)| (checked.rank(name), !before.targets.contains_key(*name)));
+    order.sort_by_cached_key(|(name, _)| (checked.rank(name, default), !before.contains_key(*name)));
     let objects = Objects::new(&layout, patience.clone());
     let mut look = Look {
         name: name.to_owned(),
         place: escape(path),
         branches: Vec::new(),
         tips: Vec::new(),
-        default: found.default.clone(),
+        default: None,
         unread: Vec::new(),
         problems: layout.refused.clone(),
         cut: found.cut,
@@ -196,11 +199,24 @@ pub fn look(
             Err(fault) => look.unread.push((name.clone(), fault)),
         }
     }
+    if let Some((name, target)) = &found.default {
+        let known = tips.get(target).or_else(|| memory.tips.get(target)).cloned();
+        let tip = known.or_else(|| history::tip(&objects, target).ok());
+        tips.extend(tip.clone().map(|tip| (*target, tip)));
+        look.default = Some((name.clone(), tip.flatten().map_or(*target, |tip| tip.commit)));
+    }
+    // Nothing is known of where these lead now, and it is not said that they are gone.
+    let mut left_out: Vec<(&String, &ObjectId)> =
+        found.left_out.iter().filter_map(|name| before.get_key_value(name)).collect();
+    left_out.sort_by_cached_key(|(name, _)| checked.rank(name, default));
+    left_out.truncate(refs::REFS_MAX);
+    look.tips.extend(left_out.into_iter().map(|(name, commit)| (name.clone(), *commit)));
     look.tips.sort_unstable();
     memory.cache = walk.end();
     memory.tips = tips;
     let histories = Objects::new(&layout, patience.within(JUDGING));
-    judge(&histories, checked, &order, memory);
+    order.retain(|(name, _)| checked.protects(refs::short(name)) || Some(&***name) == default);
+    judge(&histories, &order, memory);
     memory.stores.begin(checked.config.artifact_bytes_max);
     look.find_bytes(&layout, &mut memory.stores, patience)?;
     known(memory).remember(checked, &found, &look);
@@ -228,10 +244,10 @@ fn known(memory: &Memory) -> MutexGuard<'_, Known> {
 }
 
 /// Learns of every protected branch that moved whether what it was before is still part of it.
-fn judge(objects: &Objects<'_>, checked: &Checked, order: &[(&String, &ObjectId)], memory: &Memory) {
+fn judge(objects: &Objects<'_>, branches: &[(&String, &ObjectId)], memory: &Memory) {
     let commit = |target: &ObjectId| memory.tips.get(target).and_then(|tip| Some(tip.as_ref()?.commit));
     let before = known(memory).refs.targets.clone();
-    for &(name, target) in order.iter().filter(|(name, _)| checked.protects(refs::short(name))) {
+    for &(name, target) in branches {
         let Some((old, new)) = before.get(name).filter(|before| *before != target).zip(commit(target)) else {
             continue;
         };
@@ -249,19 +265,33 @@ fn judge(objects: &Objects<'_>, checked: &Checked, order: &[(&String, &ObjectId)
 }
 
 impl Known {
+    /// What an earlier run told last.
+    pub fn recall(&mut self, told: BTreeMap<String, ObjectId>) {
+        self.last.clone_from(&told);
+        self.told = told;
+    }
+
     fn remember(&mut self, checked: &Checked, found: &Refs, look: &Look) {
         self.refs.clone_from(found);
-        if let Some(default) = &found.default {
-            let before = self.default.replace(default.clone());
-            if let Some(before) = before.filter(|(name, _)| *name != default.0) {
-                self.default_left = Some(before);
+        self.told = look.tips.iter().cloned().collect();
+        match &look.default {
+            Some(default) => {
+                let before = self.default.replace(default.clone());
+                if let Some(before) = before.filter(|(name, _)| *name != default.0) {
+                    self.default_left = Some(before);
+                }
             }
+            // Whatever comes next follows the one that there was last.
+            None => self.default_left = None,
         }
+        let default = look.default.as_ref().map(|(name, _)| name);
         let tips = look.branches.iter().filter_map(|branch| branch.tip.as_ref());
         self.claims = tips.map(|tip| (tip.commit, tip.claims.clone())).collect();
         // What is away may come back as it was.
         self.left.retain(|name, _| found.targets.contains_key(name));
-        let kept = |branch: &&Branch| branch.fixed || checked.protects(refs::short(&branch.name));
+        let kept = |branch: &&Branch| {
+            branch.fixed || checked.protects(refs::short(&branch.name)) || Some(&branch.name) == default
+        };
         for branch in look.branches.iter().filter(kept) {
             if self.last.len() >= LAST_MAX && !self.last.contains_key(&branch.name) {
                 continue;

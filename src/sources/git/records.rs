@@ -13,8 +13,8 @@ use crate::event::{ArtifactRef, Fields, Place, Sha256, Subject, digest};
 use crate::sources::models::{self, put};
 use crate::sources::{Hint, Record, RecordKind};
 
-/// Refs of one repository that its record names.
-pub const NAMED_MAX: usize = super::refs::REFS_MAX;
+/// Refs of one repository that its record names: those that are watched, and as many that no longer are.
+pub const NAMED_MAX: usize = 2 * super::refs::REFS_MAX;
 
 /// Which bytes a file has, by what names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,11 @@ pub struct Item {
 
 pub fn repository_key(name: &str) -> String {
     format!("repository/{}", encode_path(name))
+}
+
+/// Where it is remembered where refs of a repository led.
+pub fn memory_key(name: &str) -> String {
+    format!("refs/{}", encode_path(name))
 }
 
 /// What the keys of all files at a ref begin with: those that Git knows, and those that DVC does.

@@ -69,18 +69,25 @@ pub struct Refs {
     pub broken: BTreeMap<String, String>,
     /// There are more than are watched.
     pub cut: bool,
-    /// The branch that whoever clones the repository gets, and what it leads to; of a repository with a working tree
-    /// `HEAD` says what is checked out there, and of a branch without a commit nothing.
+    /// Those that were known, are still there, and are no longer watched because there are more.
+    pub left_out: BTreeSet<String>,
+    /// What whoever clones the repository gets, and what it leads to: a branch, another ref, or `HEAD` where that names
+    /// a commit. Of a repository with a working tree `HEAD` says what is checked out there, and of a branch without a
+    /// commit nothing.
     pub default: Option<(String, ObjectId)>,
 }
 
 impl Refs {
     /// Where there are more than are watched, those stay that were `known`, of each rank before the next.
-    pub fn read(layout: &Layout, checked: &Checked, known: &Self) -> Result<Self, Fault> {
+    pub fn read(layout: &Layout, checked: &Checked, known: &BTreeMap<String, ObjectId>) -> Result<Self, Fault> {
+        let head = layout.git.join("HEAD");
+        // Whatever else stands in its place is told where it is watched.
+        let named = if layout.bare { layout.ground.read(&head, LOOSE_BYTES_MAX).ok().flatten() } else { None };
         let mut reading = Reading {
             layout,
             checked,
             known,
+            default: named.as_deref().and_then(symbolic),
             found: BTreeMap::new(),
             chosen: BTreeMap::new(),
             refs: Self::default(),
@@ -88,13 +95,14 @@ impl Refs {
         };
         // Loose ones first: what is packed meanwhile is in the packed ones when it is no longer loose.
         reading.loose("refs", DEPTH_MAX)?;
-        let head = layout.git.join("HEAD");
         if checked.refs.take("HEAD") {
             reading.file(&head, "HEAD")?;
         }
-        // Whatever else stands in its place is told where it is watched.
-        let named = if layout.bare { layout.ground.read(&head, LOOSE_BYTES_MAX).ok().flatten() } else { None };
-        reading.packed(named.as_deref().and_then(symbolic).filter(|name| name.starts_with("refs/heads/")))?;
+        reading.packed()?;
+        if reading.default.is_none() {
+            let target = named.and_then(|hex| object(hex.trim_ascii(), layout.hash));
+            reading.refs.default = target.map(|target| ("HEAD".to_owned(), target));
+        }
         let Reading { chosen, mut refs, .. } = reading;
         refs.targets = chosen.into_iter().map(|((_, _, name), target)| (name, target)).collect();
         Ok(refs)
@@ -104,7 +112,9 @@ impl Refs {
 struct Reading<'r> {
     layout: &'r Layout,
     checked: &'r Checked,
-    known: &'r Refs,
+    known: &'r BTreeMap<String, ObjectId>,
+    /// The ref that `HEAD` names.
+    default: Option<String>,
     /// Refs that name others, which may be packed.
     found: BTreeMap<String, String>,
     /// By rank, whether they were not known, and name.
@@ -115,15 +125,25 @@ struct Reading<'r> {
 
 impl Reading<'_> {
     fn put(&mut self, name: &str, target: ObjectId) {
-        let place = (self.checked.rank(name), !self.known.targets.contains_key(name), name.to_owned());
+        let rank = self.checked.rank(name, self.default.as_deref());
+        let place = (rank, !self.known.contains_key(name), name.to_owned());
         if self.chosen.len() >= REFS_MAX && !self.chosen.contains_key(&place) {
             self.refs.cut = true;
             if self.chosen.last_key_value().is_none_or(|(last, _)| *last < place) {
+                self.leave_out(place);
                 return;
             }
-            self.chosen.pop_last();
+            if let Some((place, _)) = self.chosen.pop_last() {
+                self.leave_out(place);
+            }
         }
         self.chosen.entry(place).or_insert(target);
+    }
+
+    fn leave_out(&mut self, (_, unknown, name): (u8, bool, String)) {
+        if !unknown {
+            self.refs.left_out.insert(name);
+        }
     }
 
     fn ground(&self) -> &Ground {
@@ -186,10 +206,10 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn packed(&mut self, default: Option<String>) -> Result<(), Fault> {
+    fn packed(&mut self) -> Result<(), Fault> {
         let path = self.layout.common.join("packed-refs");
         let bytes = self.ground().read(&path, PACKED_BYTES_MAX)?.unwrap_or_default();
-        let wanted: BTreeSet<String> = self.found.values().chain(&default).cloned().collect();
+        let wanted: BTreeSet<String> = self.found.values().chain(&self.default).cloned().collect();
         let mut named = BTreeMap::new();
         for line in bytes.split(|byte| *byte == b'\n') {
             let Some((hex, name)) = line.iter().position(|byte| *byte == b' ').and_then(|at| line.split_at_checked(at))
@@ -205,7 +225,7 @@ impl Reading<'_> {
                 self.put(name, target);
             }
         }
-        if let Some(name) = default {
+        if let Some(name) = self.default.clone() {
             let target = self.follow(&name, &named, SYMBOLIC_MAX).ok().flatten();
             self.refs.default = target.map(|target| (name, target));
         }

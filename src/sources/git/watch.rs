@@ -35,6 +35,8 @@ const LOOK: Duration = Duration::from_mins(20);
 const QUESTIONS: Duration = Duration::from_secs(5);
 /// Repositories that a hint may speak of.
 const HINTED_MAX: usize = 100;
+/// Repositories of which it is remembered where refs led.
+const REMEMBERED_MAX: usize = 10_000;
 
 pub struct Repositories {
     shared: Arc<Shared>,
@@ -106,6 +108,7 @@ impl Shared {
 
     /// Looks at a repository and tells it; one that cannot be looked at keeps nobody from looking at the others.
     async fn tell(self: &Arc<Self>, name: &str, path: &Path, sink: &mut Sink) -> Result<Option<Fault>, Stop> {
+        self.recall(name, path, sink);
         let look = match self.look(name, path).await {
             Ok(look) => look,
             Err(fault) => {
@@ -126,10 +129,9 @@ impl Shared {
         for fault in &look.problems {
             sink.blind(fault.reason(), || format!("`{place}`: {fault}"));
         }
-        if look.cut || look.tips.len() > records::NAMED_MAX {
-            let most = if look.cut { refs::REFS_MAX } else { records::NAMED_MAX };
+        if look.cut {
             sink.blind("too_many_refs", || {
-                format!("`{place}` has more than {most} refs; name those to watch in `refs`")
+                format!("`{place}` has more than {} refs; name those to watch in `refs`", refs::REFS_MAX)
             });
             // What was left out is not gone.
             for prefix in records::all_prefixes(&look.name) {
@@ -142,10 +144,38 @@ impl Shared {
             sink.unseen_too(dvc);
         }
         sink.tell(maker.repository()).await?;
+        self.remember(look, sink).await?;
         for branch in &look.branches {
             self.tell_files(&maker, branch, sink).await?;
         }
         Ok(())
+    }
+
+    /// What an earlier run told of a repository that this one has not seen yet.
+    fn recall(&self, name: &str, path: &Path, sink: &Sink) {
+        let seen = self.seen(name, path);
+        let mut known = locked(&seen.known);
+        if known.told.is_empty() && known.glanced == Refs::default() {
+            let told = sink.recalled(&records::memory_key(name)).and_then(serde_json::Value::as_object);
+            let parsed = |(name, commit): (&String, &serde_json::Value)| {
+                Some((name.clone(), ObjectId::from_hex(commit.as_str()?.as_bytes()).ok()?))
+            };
+            known.recall(told.into_iter().flatten().filter_map(parsed).collect());
+        }
+    }
+
+    /// Keeps where refs led for the next run. Those that people make and drop every day only where there are more than
+    /// are watched: a flood may hide them.
+    async fn remember(&self, look: &Look, sink: &mut Sink) -> Result<(), Stop> {
+        let key = records::memory_key(&look.name);
+        if sink.recalled(&key).is_none() && sink.remembered() >= REMEMBERED_MAX {
+            sink.note("names", format!("of {REMEMBERED_MAX} repositories refs are remembered, and of no more"));
+            return Ok(());
+        }
+        let default = look.default.as_ref().map(|(name, _)| &**name);
+        let kept = look.tips.iter().filter(|(name, _)| look.cut || self.checked.remembers(name, default));
+        let kept = kept.map(|(name, commit)| (name.clone(), commit.to_string().into())).collect();
+        sink.remember(&key, serde_json::Value::Object(kept)).await
     }
 
     async fn tell_files(&self, maker: &Maker<'_>, branch: &look::Branch, sink: &mut Sink) -> Result<(), Stop> {
@@ -237,9 +267,18 @@ impl Place for Repositories {
         let found = shared.on_thread(|shared, patience| discover::find(&shared.checked, patience)).await;
         let found = found.map_err(|fault| shared.failed(Path::new("repositories"), &fault))?;
         // What is gone for certain is forgotten.
+        let mut gone = Vec::new();
         locked(&shared.seen).retain(|name, seen| {
-            found.repositories.contains_key(name) || found.unseen.iter().any(|(place, _)| seen.path.starts_with(place))
+            let kept = found.repositories.contains_key(name)
+                || found.unseen.iter().any(|(place, _)| seen.path.starts_with(place));
+            if !kept {
+                gone.push(records::memory_key(name));
+            }
+            kept
         });
+        for key in gone.iter().filter(|key| sink.recalled(key).is_some()).cloned().collect::<Vec<_>>() {
+            sink.remember(&key, serde_json::Value::Null).await?;
+        }
         let mut failed = found.unseen.first().cloned();
         let mut told = 0_usize;
         for (name, path) in &found.repositories {
@@ -302,9 +341,11 @@ impl Shared {
             if patience.check().is_err() {
                 break;
             }
-            let glanced = locked(&known).glanced.clone();
-            let refs =
-                Layout::find(&path, &self.checked).and_then(|layout| Refs::read(&layout, &self.checked, &glanced));
+            let (glanced, told) = {
+                let known = locked(&known);
+                (known.glanced.clone(), known.told.clone())
+            };
+            let refs = Layout::find(&path, &self.checked).and_then(|layout| Refs::read(&layout, &self.checked, &told));
             if refs.is_ok_and(|refs| refs != glanced) {
                 moved.push((name, path));
             }

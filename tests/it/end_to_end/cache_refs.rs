@@ -153,6 +153,38 @@ fn a_reference_that_moves_without_a_download_is_told_and_what_the_client_does_is
 }
 
 #[test]
+fn what_a_reference_led_to_before_decides_whether_it_was_led_back() {
+    let mut world = World::new();
+    let tag = world.push("config.json", b"{\"v\": 1}");
+    world.push("config.json", b"{\"a\": 1}");
+    world.client("a", "snapshot_download('acme/ranker')");
+    let main = world.repository("a").join("refs/main");
+    let first = std::fs::read_to_string(&main).expect("the client wrote it");
+    world.watch();
+    world.age();
+    // The client fetches what is new by its commit, then something older, and only then by the name of the branch.
+    let last = world.push("config.json", b"{\"a\": 2}");
+    world.client("a", &format!("snapshot_download('acme/ranker', revision='{last}')"));
+    world.client("a", &format!("snapshot_download('acme/ranker', revision='{tag}')"));
+    world.age();
+    world.client("a", "snapshot_download('acme/ranker')");
+    assert_eq!(std::fs::read_to_string(&main).expect("it is there"), last);
+    world.looks();
+    world.tells(&[]);
+    // Whoever leads it back may take away first what it led to, and the reference, while nobody looks.
+    assert_eq!(world.agent.take().expect("it watches").stop(), Some(0));
+    let snapshots = world.repository("a").join("snapshots");
+    for newer in [&last, &tag] {
+        std::fs::rename(snapshots.join(newer), world.folder.path().join(newer)).expect("it is there");
+    }
+    std::fs::remove_file(&main).expect("it is there");
+    write(&main, &first);
+    world.watch();
+    world.tells(&[("SCN-040f", &main)]);
+    assert_eq!(world.agent.take().expect("it watches").stop(), Some(0));
+}
+
+#[test]
 fn what_a_file_is_held_against_may_come_later_than_the_file() {
     let mut world = World::new();
     world.client("a", "hf_hub_download('acme/ranker', 'config.json')");
@@ -226,7 +258,33 @@ fn a_copied_cache_to_which_the_client_adds_is_as_good_as_it_was() {
     let snapshot =
         snapshots.read_dir().expect("it is there").next().expect("there is one").expect("it can be read").path();
     std::fs::write(snapshot.join("modeling.py"), b"x = 2\n").expect("there is space");
-    world.tells(&[("SCN-040d", &snapshot.join("modeling.py")), ("SCN-040h", &snapshot.join("modeling.py"))]);
+    world.tells(&[("SCN-040d", &snapshot.join("modeling.py"))]);
+    assert_eq!(world.agent.take().expect("it watches").stop(), Some(0));
+}
+
+#[test]
+fn a_file_that_is_still_being_copied_did_not_change_and_one_that_stood_did() {
+    let mut world = World::new();
+    world.client("a", "hf_hub_download('acme/ranker', 'model.bin')");
+    let (from, to) = (world.home("a"), world.home("copied"));
+    assert!(Command::new("cp").arg("-rL").args([from, to]).status().expect("cp can be run").success());
+    let commit = std::fs::read_to_string(world.repository("copied").join("refs/main")).expect("it was copied");
+    let file = world.repository("copied").join("snapshots").join(commit).join("model.bin");
+    write(&file, "wei");
+    world.watch();
+    for part in ["weights", "weights, and no pickle"] {
+        write(&file, part);
+        world.looks();
+    }
+    world.tells(&[]);
+    // As if it had lain there for ten minutes.
+    assert_eq!(world.agent.take().expect("it watches").stop(), Some(0));
+    let state = rusqlite::Connection::open(world.folder.path().join("state/lanner.db")).expect("it is there");
+    state.execute("UPDATE history SET time = time - 600000", []).expect("it is a table");
+    drop(state);
+    world.watch();
+    write(&file, "weights, and others");
+    world.tells(&[("SCN-040h", &file)]);
     assert_eq!(world.agent.take().expect("it watches").stop(), Some(0));
 }
 

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use lanner::event::Value;
-use lanner::sources::Change;
 use lanner::sources::git::Config;
+use lanner::sources::{Change, RecordKind, Settings as _};
 
 use super::git::{actions, changes, config, listed};
-use super::harness::Running;
-use crate::peers::git::Repository;
+use super::harness::{Running, start_with};
+use crate::peers::git::{Repository, git_in};
 use crate::support::runtime;
 
 const MAIN: &str = "refs/heads/main";
@@ -195,6 +195,123 @@ fn what_happened_between_two_looks_is_told_by_where_names_lead() {
             "history.rewritten tags/v1",
         ];
         assert_eq!(actions(&told), expected);
+    });
+}
+
+#[test]
+fn no_flood_of_protected_branches_hides_those_that_are_named_or_were_known() {
+    let repository = Repository::bare();
+    let commit = repository.import(MAIN, &[(b"model.pkl", Some(b"one"))]);
+    for branch in ["trunk", "release/v9", "users/topic"] {
+        repository.git(&["branch", branch, "main"]);
+    }
+    let blob = repository.blob(b"evil");
+    let evil = repository.raw_tree(&[("100644", b"model.pkl", &blob)]);
+    runtime().block_on(async {
+        let mut running = listed(config(&repository)).await;
+        let mut old = running.records["repository/models"].attributes.clone();
+        flood(&repository, "refs/heads/release/", 11_000, &commit);
+        running.until("the flood", |running| has(running, "release%2F00000")).await;
+        let new = running.records["repository/models"].attributes.clone();
+        let told = running.source.changes(RecordKind::Model, Some(&old), Some(&new));
+        assert!(told.iter().all(|change| change.action == "alias.set"), "what is left out is not gone");
+        // The agent starts anew, in the midst of the flood.
+        let checkpoints = running.checkpoints.clone();
+        drop(running);
+        old = new;
+        repository.commit_tree("refs/heads/trunk", &evil);
+        repository.commit_tree("refs/heads/release/v9", &evil);
+        let mut running = start_with(config(&repository).build().unwrap(), checkpoints, 1024);
+        running.listed().await;
+        let new = running.records["repository/models"].attributes.clone();
+        let told = running.source.changes(RecordKind::Model, Some(&old), Some(&new));
+        let expected =
+            ["release/v9", "trunk"].map(|name| [format!("alias.moved {name}"), format!("history.rewritten {name}")]);
+        let mut expected = expected.concat();
+        expected.sort_unstable();
+        assert_eq!(actions(&told), expected);
+        // Nobody has seen this agent's memory: those that are named come first all the same.
+        let running = listed(config(&repository)).await;
+        assert!(has(&running, "main") && has(&running, "trunk") && !has(&running, "release%2Fv9"));
+    });
+}
+
+#[test]
+fn the_default_branch_is_protected_whatever_it_is_called() {
+    let repository = Repository::bare();
+    repository.import(MAIN, &[(b"model.pkl", Some(b"one"))]);
+    repository.git(&["branch", "users/m/next", "main"]);
+    let blob = repository.blob(b"evil");
+    let evil = repository.raw_tree(&[("100644", b"model.pkl", &blob)]);
+    runtime().block_on(async {
+        let mut running = listed(config(&repository)).await;
+        let mut old = running.records["repository/models"].attributes.clone();
+        repository.git(&["symbolic-ref", "HEAD", "refs/heads/users/m/next"]);
+        let told = defaults(&mut running, &mut old).await;
+        assert_eq!(told, [["users/m/next", "main", "same"].map(str::to_owned)]);
+        repository.commit_tree("refs/heads/users/m/next", &evil);
+        let told = changes(&mut running, &mut old).await;
+        assert_eq!(actions(&told), ["alias.moved users/m/next", "history.rewritten users/m/next"]);
+    });
+}
+
+#[test]
+fn what_head_names_is_the_default_whatever_it_is() {
+    let repository = Repository::bare();
+    let main = repository.import(MAIN, &[(b"model.pkl", Some(b"one"))]);
+    let evil = repository.import("refs/evil/one", &[(b"model.pkl", Some(b"two"))]);
+    let other = repository.import("refs/evil/two", &[(b"model.pkl", Some(b"three"))]);
+    let change = |now: &str, before: &str, history: &str| vec![[now, before, history].map(str::to_owned)];
+    runtime().block_on(async {
+        let mut running = listed(config(&repository)).await;
+        let mut old = running.records["repository/models"].attributes.clone();
+        repository.git(&["update-ref", "--no-deref", "HEAD", &evil]);
+        assert_eq!(defaults(&mut running, &mut old).await, change("HEAD", "main", "other"), "a commit");
+        repository.git(&["update-ref", "--no-deref", "HEAD", &other]);
+        assert_eq!(defaults(&mut running, &mut old).await, change("HEAD", "HEAD", "other"), "another commit");
+        repository.git(&["symbolic-ref", "HEAD", MAIN]);
+        assert_eq!(defaults(&mut running, &mut old).await, change("main", "HEAD", "other"));
+        repository.git(&["symbolic-ref", "HEAD", "refs/evil/one"]);
+        assert_eq!(defaults(&mut running, &mut old).await, change("refs/evil/one", "main", "other"), "a ref");
+        repository.git(&["update-ref", "refs/evil/one", &main]);
+        assert_eq!(defaults(&mut running, &mut old).await, change("refs/evil/one", "refs/evil/one", "other"));
+    });
+}
+
+#[test]
+fn a_default_branch_that_was_away_for_a_while_is_told_once() {
+    let repository = Repository::bare();
+    repository.import(MAIN, &[(b"model.pkl", Some(b"one"))]);
+    repository.git(&["branch", "next", "main"]);
+    let next = repository.import("refs/heads/next", &[(b"model.pkl", Some(b"two"))]);
+    runtime().block_on(async {
+        let mut running = listed(config(&repository)).await;
+        let mut old = running.records["repository/models"].attributes.clone();
+        repository.git(&["symbolic-ref", "HEAD", "refs/heads/next"]);
+        let told = defaults(&mut running, &mut old).await;
+        assert_eq!(told, [["next", "main", "continued"].map(str::to_owned)]);
+        repository.git(&["update-ref", "-d", "refs/heads/next"]);
+        assert_eq!(actions(&changes(&mut running, &mut old).await), ["alias.deleted next"]);
+        repository.git(&["update-ref", "refs/heads/next", &next]);
+        assert_eq!(actions(&changes(&mut running, &mut old).await), ["alias.set next"]);
+    });
+}
+
+#[test]
+fn a_repository_apart_from_its_working_tree_has_no_default_branch() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let git = |name: &str, arguments: &[&str]| git_in(&folder.path().join(name), folder.path(), arguments, b"");
+    git("", &["init", "--quiet", "-b", "main", "--separate-git-dir", "models.git", "tree"]);
+    git("tree", &["commit", "--quiet", "--allow-empty", "-m", "one"]);
+    let repositories = vec![folder.path().join("models.git")];
+    runtime().block_on(async {
+        let config = Config { repositories, poll_interval_secs: 1, ..Config::default() };
+        let mut running = listed(config).await;
+        let mut old = running.records["repository/models"].attributes.clone();
+        assert!(!old.contains_key("git.default.branch"), "{old:?}");
+        git("tree", &["checkout", "--quiet", "--orphan", "topic"]);
+        git("tree", &["commit", "--quiet", "--allow-empty", "-m", "two"]);
+        assert_eq!(actions(&changes(&mut running, &mut old).await), ["alias.set topic"]);
     });
 }
 
