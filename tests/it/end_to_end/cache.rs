@@ -9,7 +9,7 @@ use lanner::event::Sha256;
 
 use super::{rules, subject};
 use crate::peers::hub::{Running, start};
-use crate::support::program::{Agent, stderr};
+use crate::support::program::{Agent, lanner_in, stderr, stdout};
 use crate::support::receiver::Receiver;
 use crate::support::{python, wait_for};
 
@@ -160,6 +160,12 @@ fn a_cache_is_held_against_its_own_names() {
     );
     let agent = Agent::start(directory.path(), &config).ready();
     let told = || rules(&receiver).into_iter().filter(|rule| rule.starts_with("SCN-040")).collect::<Vec<_>>();
+    // Bytes change only where others were read before.
+    wait_for("both files to be read", Duration::from_mins(1), || {
+        let verb = ["inventory", "--config", "lanner.yaml", "--format", "json", "list"];
+        let listed = stdout(&lanner_in(directory.path(), &verb));
+        (listed.matches("\"sha256\":\"").count() >= 2).then_some(())
+    });
     assert_eq!(told(), Vec::<String>::new(), "what was fetched is as it is named");
     std::fs::write(tampered, b"as somebody wishes it").expect("there is space");
     // And a file of a commit never has other bytes than before.

@@ -138,7 +138,7 @@ fn an_unreachable_registry_blinds_one_source_and_nothing_else() {
 fn tiny_disk(root: &Path) -> Option<TinyDisk> {
     let path = root.join("state");
     std::fs::create_dir(&path).ok()?;
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=640k", "tmpfs"]).arg(&path).status();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&path).status();
     mounted.is_ok_and(|status| status.success()).then_some(TinyDisk { path })
 }
 
