@@ -148,9 +148,10 @@ impl Stretch {
         if unexpected || !found.names.is_empty() {
             (self.proofs, self.needed) = (0, if self.in_part { 1 } else { PROOFS });
         }
-        if unexpected || found.more.is_some() {
-            self.doubted = Some(now);
+        if self.doubted.is_some_and(|when| now.saturating_duration_since(when) >= PROOF) {
+            (self.doubted, self.found_more) = (None, None);
         }
+        let mut doubted = unexpected || found.more.is_some();
         self.found.retain(|_, when| now.saturating_duration_since(*when) < PROOF);
         found.more.iter().for_each(|begin| fold(&mut self.found_more, begin));
         self.found.extend(found.names.into_iter().map(|name| (name, now)));
@@ -158,6 +159,10 @@ impl Stretch {
             && let Some((name, _)) = self.found.pop_last()
         {
             fold(&mut self.found_more, &name);
+            doubted = true;
+        }
+        if doubted {
+            self.doubted = Some(now);
         }
     }
 
